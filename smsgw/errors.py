@@ -1,0 +1,155 @@
+"""Every exception the package raises on purpose, and the four outcomes of a submit.
+
+A message says what, which, and the limit (``dest_terminal_id: 22 octets, limit 21``), so that it can
+be shown to a person as it is. Secrets and texts never appear in one.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Disposition(enum.Enum):
+    """What a carrier's answer to a submit means for the message."""
+
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    FINAL = "final"
+    UNKNOWN = "unknown"
+
+
+class SmsgwError(Exception):
+    """The root: catching it catches everything this package raises on purpose."""
+
+
+class ConfigError(SmsgwError):
+    """The configuration cannot be used.
+
+    Args:
+        path: Dotted path of the key, as in the file (``links.cmcc.secret``).
+        problem: What is wrong and what to write instead.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class ValidationError(SmsgwError):
+    """What the customer asked for cannot be done as written (HTTP 4xx).
+
+    Args:
+        field: Path of the field in the request (``to``, ``steps[0].assignees[1].phone``).
+        problem: What is wrong, the limit, and what to do.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.field = field
+        self.problem = problem
+
+
+class Conflict(SmsgwError):
+    """The thing asked for contradicts what is already recorded (HTTP 409)."""
+
+
+class NotFound(SmsgwError):
+    """Nothing is recorded under that id (HTTP 404)."""
+
+
+class UnknownAccount(SmsgwError):
+    """No such account, or its token or secret does not match (HTTP 401)."""
+
+
+class QuotaExceeded(SmsgwError):
+    """The account has used what it may use for now (HTTP 429)."""
+
+
+class StoreError(SmsgwError):
+    """The database refused or is not usable; nothing of the operation was kept."""
+
+
+class ProtocolError(SmsgwError):
+    """Something on a carrier link broke the protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We asked a session for something its state forbids: a bug on our side."""
+
+
+class EncodeError(ProtocolError):
+    """A field does not fit its place in the PDU. Nothing is cut silently.
+
+    Args:
+        field: The PDU's field, in the spec's name as snake_case.
+        limit: The most it may hold, with its unit.
+        got: What was given.
+    """
+
+    def __init__(self, field: str, limit: str, got: str) -> None:
+        super().__init__(f"{field}: {got}, limit {limit}")
+        self.field = field
+        self.limit = limit
+        self.got = got
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the protocol."""
+
+
+class FrameError(RemoteProtocolError):
+    """A length field that cannot be: the stream cannot be resynchronised, so close."""
+
+
+class PduError(RemoteProtocolError):
+    """One whole frame whose body does not fit its layout; the next frame may be fine.
+
+    Args:
+        command: The PDU's name, or its id in hex when unknown.
+        field: The field that could not be read, or "" when the body as a whole is at fault.
+        offset: Octets from the start of the PDU at which reading failed.
+        problem: What is wrong there.
+        command_id: The header's command id, so that a session can answer.
+    """
+
+    def __init__(
+        self, command: str, field: str, offset: int, problem: str, command_id: int = 0
+    ) -> None:
+        where = f"{command}.{field}" if field else command
+        super().__init__(f"{where} at offset {offset}: {problem}")
+        self.command = command
+        self.field = field
+        self.offset = offset
+        self.problem = problem
+        self.command_id = command_id
+
+
+class LinkError(SmsgwError):
+    """A carrier link could not do what was asked."""
+
+
+class LinkDown(LinkError):
+    """No bind of the link is up, or the connection went away; nothing was sent."""
+
+
+class BindRefused(LinkError):
+    """The peer refused our login.
+
+    Args:
+        code: The carrier's own status.
+        text: Its meaning, from the carrier's table.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"login refused with status {code} ({text})")
+        self.code = code
+        self.text = text
+
+
+class WindowFull(LinkError):
+    """As many requests are unanswered as the window allows; wait for an answer."""
+
+
+class ResponseLost(LinkError):
+    """A request was sent and no answer came: its outcome is unknown."""

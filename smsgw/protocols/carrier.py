@@ -1,0 +1,65 @@
+"""What a carrier folder exports: one record that the layers above use instead of ``if carrier``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from smsgw.errors import Disposition
+from smsgw.model import MoMessage, Segment, StatusReport
+from smsgw.protocols.codec import Codec
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import Account, Session
+
+
+class Result(NamedTuple):
+    """A carrier's result code explained."""
+
+    text: str
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """One protocol, as everything above ``protocols/`` sees it.
+
+    Attributes:
+        name: As in the configuration and on the command line.
+        title: For people.
+        codec: PDUs <-> octets.
+        account: The dataclass of one login's settings.
+        session: Makes a session (see :class:`smsgw.protocols.session.Session` for the arguments).
+        port: The specification's port.
+        peer_dials: Inbound comes over connections that the gateway opens to our listener (SGIP).
+        number_digits_max: Most digits a sender number may have.
+        to_submit: (account, version, segment) -> the PDU that asks for it.
+        from_submit: Submit -> one segment per recipient (gateway side).
+        is_report: Whether an inbound PDU is a status report.
+        from_deliver: Inbound PDU -> the message.
+        from_report: Inbound PDU -> the report; raises PduError when it cannot be read.
+        to_deliver: (account, version, message) -> the PDU that delivers it (gateway side).
+        to_report: (account, version, report) -> the PDU that reports it (gateway side).
+        classify: Result code of a submit -> what it means.
+        message_id: (gateway number, time, count) -> a new carrier_message_id (gateway side); None
+            where the submit's own sequence is the id (SGIP).
+    """
+
+    name: str
+    title: str
+    codec: Codec
+    account: type[Account]
+    session: Callable[..., Session]
+    port: int
+    peer_dials: bool = False
+    number_digits_max: int = 20
+    to_submit: Callable[[Any, str, Segment], Pdu]
+    from_submit: Callable[[Any], list[Segment]]
+    is_report: Callable[[Any], bool]
+    from_deliver: Callable[[Any], MoMessage]
+    from_report: Callable[[Any], StatusReport]
+    to_deliver: Callable[[Any, str, MoMessage], Pdu]
+    to_report: Callable[[Any, str, StatusReport], Pdu]
+    classify: Callable[[int], Result]
+    message_id: Callable[[int, datetime, int], str] | None

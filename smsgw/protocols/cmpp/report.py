@@ -1,0 +1,109 @@
+"""The status report inside a DELIVER with Registered_Delivery 1 (cmpp.md section 7)."""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+from smsgw.errors import EncodeError, PduError
+from smsgw.model import MessageStatus
+from smsgw.protocols.cmpp.constants import REPORT_FIXED_OCTETS, REPORT_OCTETS_MIN
+
+HEAD = struct.Struct(">Q7s10s10s")
+NUMBER_OCTETS = {"2.0": 21, "3.0": 32}
+
+STATUSES = {
+    "DELIVRD": MessageStatus.DELIVERED,
+    "EXPIRED": MessageStatus.EXPIRED,
+    "DELETED": MessageStatus.UNDELIVERED,
+    "UNDELIV": MessageStatus.UNDELIVERED,
+    "ACCEPTD": MessageStatus.SENT,
+    "UNKNOWN": MessageStatus.UNDELIVERED,
+    "REJECTD": MessageStatus.REJECTED,
+}
+"""Section 7: DELIVRD is the only success; ACCEPTD is not final."""
+
+STATUSES_BY_PREFIX = {
+    "MI": MessageStatus.EXPIRED,
+    "ML": MessageStatus.SENT,
+    "MN": MessageStatus.REJECTED,
+}
+"""Section 7, by convention: the SMSC's final state with the SMSC's own code behind it."""
+
+
+class Report(msgspec.Struct, gc=False):
+    """A status report's fields, names as in the specification."""
+
+    msg_id: int
+    stat: str
+    submit_time: str
+    done_time: str
+    dest_terminal_id: str
+    smsc_sequence: int
+
+
+def parse_report(content: bytes) -> Report:
+    """Read Msg_Content of a report in either version's layout, chosen by its length.
+
+    Spec: cmpp.md section 7, section 16 Q1 (60 octets under 3.0; number field = length - 39).
+
+    Raises:
+        PduError: Shorter than 60 octets.
+    """
+    if len(content) < REPORT_OCTETS_MIN:
+        raise PduError(
+            "CMPP_DELIVER",
+            "msg_content",
+            0,
+            f"report of {len(content)} octets, at least {REPORT_OCTETS_MIN}",
+        )
+    msg_id, stat, submitted, done = HEAD.unpack_from(content)
+    number_end = HEAD.size + len(content) - REPORT_FIXED_OCTETS
+    return Report(
+        msg_id,
+        _text(stat),
+        _text(submitted),
+        _text(done),
+        _text(content[HEAD.size : number_end]),
+        int.from_bytes(content[number_end : number_end + 4], "big"),
+    )
+
+
+def build_report(report: Report, version: str) -> bytes:
+    """Return Msg_Content of a report in ``version``'s layout: 60 octets in 2.0, 71 in 3.0.
+
+    Raises:
+        EncodeError: A field does not fit.
+    """
+    octets = NUMBER_OCTETS[version]
+    for name, limit in (
+        ("stat", 7),
+        ("submit_time", 10),
+        ("done_time", 10),
+        ("dest_terminal_id", octets),
+    ):
+        value = getattr(report, name)
+        if len(value) > limit:
+            raise EncodeError(f"report.{name}", f"{limit} octets", f"{len(value)} octets")
+    head = HEAD.pack(
+        report.msg_id,
+        report.stat.encode("latin-1"),
+        report.submit_time.encode("latin-1"),
+        report.done_time.encode("latin-1"),
+    )
+    number = report.dest_terminal_id.encode("latin-1").ljust(octets, b"\0")
+    return head + number + report.smsc_sequence.to_bytes(4, "big")
+
+
+def status_of(stat: str) -> MessageStatus:
+    """What a Stat means: an open set, so an unknown word is a failure (section 7)."""
+    known = STATUSES.get(stat)
+    if known is not None:
+        return known
+    prefix, colon, _ = stat.partition(":")
+    return STATUSES_BY_PREFIX.get(prefix if colon else "", MessageStatus.UNDELIVERED)
+
+
+def _text(raw: bytes) -> str:
+    return raw.partition(b"\0")[0].decode("latin-1")

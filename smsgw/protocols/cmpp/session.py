@@ -1,0 +1,217 @@
+"""CMPP's part of a session: CONNECT, ACTIVE_TEST, SUBMIT and DELIVER (cmpp.md sections 4 to 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from smsgw.errors import PduError
+from smsgw.protocols import events as ev
+from smsgw.protocols.cmpp import auth, constants, pdus
+from smsgw.protocols.cmpp.codec import CODEC
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import Account, Role, Session, State
+
+
+@dataclass(slots=True, kw_only=True)
+class CmppAccount(Account):
+    """One CMPP login (SP_Id and secret), and what its contract fixes.
+
+    Attributes:
+        service_id: 业务代码, at most 10 characters.
+        msg_src: 企业代码 in each SUBMIT; "" = the login name.
+        fee_user_type: Who pays: 2 the SP.
+        fee_type: Two digits: 01 free.
+        fee_code: Price in fen, digits.
+        udhi: TP_udhi of long messages: 1, or 0x40 where a gateway wants it (section 16 Q7).
+        number_prefix: Written before each recipient: "", "86" or "+86".
+    """
+
+    version: str = "3.0"
+    service_id: str = ""
+    msg_src: str = ""
+    fee_user_type: int = 2
+    fee_type: str = "01"
+    fee_code: str = "000000"
+    udhi: int = 1
+    number_prefix: str = ""
+
+
+class CmppSession(Session):
+    """A CMPP connection, either role."""
+
+    codec = CODEC
+    unbind_pdu = pdus.Terminate
+    heartbeat_pdu = pdus.ActiveTest
+
+    _sequence = 0
+    _login = b""
+
+    def commands(self) -> dict[int, Callable[[Any, float], None]]:
+        shared: dict[int, Callable[[Any, float], None]] = {
+            pdus.ActiveTest.command_id: self._active_test,
+            pdus.ActiveTestResp.command_id: self.heartbeat_answered,
+            pdus.Terminate.command_id: self._terminate,
+            pdus.TerminateResp.command_id: self.unbind_answered,
+        }
+        if self.role is Role.CLIENT:
+            return {
+                **shared,
+                pdus.ConnectResp30.command_id: self._connect_resp,
+                pdus.SubmitResp30.command_id: self._submit_resp,
+                pdus.Deliver30.command_id: self._deliver,
+            }
+        return {
+            **shared,
+            pdus.Connect.command_id: self._connect,
+            pdus.Submit30.command_id: self._submit,
+            pdus.DeliverResp30.command_id: self._deliver_resp,
+        }
+
+    def next_sequence(self, pdu: Pdu) -> int:
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        pdu.sequence_id = self._sequence  # type: ignore[attr-defined]
+        return self._sequence
+
+    # ---- client: we are the SP -----------------------------------------------------------
+
+    def bind_request(self, now: float) -> pdus.Connect:
+        timestamp = auth.login_timestamp(self.wall())
+        self._login = auth.login_digest(self.account.name, self.account.secret, timestamp)
+        octet = constants.VERSION_OCTETS[self.account.version]
+        return pdus.Connect(
+            source_addr=self.account.name,
+            authenticator_source=self._login,
+            version=octet,
+            timestamp=timestamp,
+        )
+
+    def _connect_resp(self, pdu: pdus.ConnectResp30, now: float) -> None:
+        if pdu.status != constants.STATUS_OK:
+            text = constants.STATUS_TEXTS.get(pdu.status, "other error")
+            self.bind_refused(pdu.status, text)
+            return
+        wanted = constants.VERSION_OCTETS[self.account.version]
+        if 0x20 <= pdu.version < wanted & 0xF0:
+            self.bind_refused(
+                constants.STATUS_VERSION_HIGH,
+                f"the gateway speaks version {pdu.version >> 4}.{pdu.version & 15} at most;"
+                f" set version of this link to it",
+            )
+            return
+        warning = ""
+        if not auth.server_matches(
+            pdu.authenticator_ismg, pdu.status, self._login, self.account.secret
+        ):
+            warning = "AuthenticatorISMG does not match the shared secret"
+        self.bind_accepted(self.account.version, warning)
+
+    def _submit_resp(self, pdu: pdus.SubmitResp30, now: float) -> None:
+        waiting, context, late = self.answered(pdu.sequence_id, pdu)
+        if waiting:
+            message_id = f"{pdu.msg_id:016x}" if pdu.result == 0 else ""
+            self.emit(ev.SubmitAnswered(context, pdu.result, message_id, late))
+
+    def _deliver(self, pdu: pdus.Deliver30, now: float) -> None:
+        if not self.peer_request_allowed(pdu):
+            return
+        if pdu.registered_delivery == 1:
+            self.emit(ev.ReportReceived(pdu, self.received_octets()))
+        else:
+            self.emit(ev.MoReceived(pdu, self.received_octets()))
+
+    def acknowledge(self, token: Pdu, result: int = 0) -> None:
+        """Answer a DELIVER; its own Msg_Id goes back, never the report's (section 7)."""
+        self._answer_deliver(token.sequence_id, token.msg_id, result)  # type: ignore[attr-defined]
+
+    def _answer_deliver(self, sequence_id: int, msg_id: int, result: int) -> None:
+        cls = pdus.DeliverResp20 if self.version == "2.0" else pdus.DeliverResp30
+        self.send(cls(sequence_id, msg_id, result))
+
+    # ---- server: we are the ISMG ---------------------------------------------------------
+
+    def _connect(self, pdu: pdus.Connect, now: float) -> None:
+        version, status = self._spoken(pdu.version), constants.STATUS_OK
+        secret = self.secrets(pdu.source_addr)
+        if version is None:
+            status = constants.STATUS_VERSION_HIGH
+        elif secret is None:
+            status = constants.STATUS_UNKNOWN_SOURCE
+        elif not auth.login_matches(
+            pdu.authenticator_source, pdu.source_addr, secret, pdu.timestamp
+        ):
+            status = constants.STATUS_AUTHENTICATION
+        self._answer_connect(pdu, version or self.account.version, status, secret or "")
+        if status == constants.STATUS_OK and version is not None:
+            self.peer_bound(pdu.source_addr, version)
+        else:
+            self.bind_refused(status, constants.STATUS_TEXTS[status])
+
+    def _spoken(self, octet: int) -> str | None:
+        """The version for a client's octet; None when it is too high (section 16 Q4)."""
+        if octet in (0x00, 0x01) or octet >> 4 == 2:
+            return "2.0"
+        return "3.0" if octet == 0x30 and self.account.version == "3.0" else None
+
+    def _answer_connect(
+        self, request: pdus.Connect, version: str, status: int, secret: str
+    ) -> None:
+        highest = constants.VERSION_OCTETS[self.account.version]
+        digest = pdus.NO_DIGEST
+        if status == constants.STATUS_OK:
+            octets = 1 if version == "2.0" else 4
+            digest = auth.server_digest(status, octets, request.authenticator_source, secret)
+        cls = pdus.ConnectResp20 if version == "2.0" else pdus.ConnectResp30
+        self.send(cls(request.sequence_id, status, digest, highest))
+
+    def _submit(self, pdu: pdus.Submit30, now: float) -> None:
+        if not self.peer_request_allowed(pdu):
+            return
+        ascii_text = pdu.msg_fmt == 0
+        limit = constants.ASCII_OCTETS_MAX if ascii_text else constants.CONTENT_OCTETS_MAX
+        if not 1 <= len(pdu.dest_terminal_id) <= constants.DESTINATIONS_MAX:
+            old = self.version == "2.0"
+            bad = constants.RESULT_MALFORMED if old else constants.RESULT_DESTINATION_30
+            self.answer_submit(pdu, bad)
+        elif len(pdu.msg_content) > limit:
+            self.answer_submit(pdu, constants.RESULT_TOO_LONG)
+        else:
+            self.emit(ev.SubmitReceived(pdu))
+
+    def answer_submit(self, token: Pdu, result: int, carrier_message_id: str = "") -> None:
+        """Answer a SUBMIT with the id that its reports will name."""
+        msg_id = int(carrier_message_id, 16) if carrier_message_id else 0
+        cls = pdus.SubmitResp20 if self.version == "2.0" else pdus.SubmitResp30
+        self.send(cls(token.sequence_id, msg_id, result))  # type: ignore[attr-defined]
+
+    def _deliver_resp(self, pdu: pdus.DeliverResp30, now: float) -> None:
+        waiting, context, _ = self.answered(pdu.sequence_id, pdu)
+        if waiting:
+            self.emit(ev.DeliverAnswered(context, pdu.result))
+
+    # ---- both ----------------------------------------------------------------------------
+
+    def _active_test(self, pdu: pdus.ActiveTest, now: float) -> None:
+        self.peer_heartbeat(pdus.ActiveTestResp(pdu.sequence_id))
+
+    def _terminate(self, pdu: pdus.Terminate, now: float) -> None:
+        self.peer_unbinds(pdus.TerminateResp(pdu.sequence_id))
+
+    def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
+        """Answer a request that cannot be read: the frame boundary is known, so go on.
+
+        Spec: cmpp.md section 15 (Result 4, Msg_Id 0); section 4 (malformed CONNECT: Status 1,
+        then close).
+        """
+        sequence_id = int.from_bytes(buffer[start + 8 : start + 12], "big")
+        command_id = error.command_id
+        bound = self.state is State.BOUND
+        if command_id == pdus.Submit30.command_id and self.role is Role.SERVER and bound:
+            self.answer_submit(pdus.Submit30(sequence_id), constants.RESULT_LENGTH)
+        elif command_id == pdus.Deliver30.command_id and self.role is Role.CLIENT and bound:
+            self._answer_deliver(sequence_id, 0, constants.RESULT_LENGTH)
+        elif command_id == pdus.Connect.command_id and self.role is Role.SERVER:
+            status = constants.STATUS_MALFORMED
+            self._answer_connect(pdus.Connect(sequence_id), self.account.version, status, "")
+            self.bind_refused(status, constants.STATUS_TEXTS[status])

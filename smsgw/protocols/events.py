@@ -1,0 +1,127 @@
+"""What a session tells whoever drives it. Small records, made in batches, never raised."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import msgspec
+
+from smsgw.protocols.layout import Pdu
+
+
+class Bound(msgspec.Struct, gc=False):
+    """Our login was accepted.
+
+    Attributes:
+        version: The protocol version both sides speak from now on.
+        warning: Set when the peer's own proof of the secret does not match.
+    """
+
+    version: str
+    warning: str = ""
+
+
+class PeerBound(msgspec.Struct, gc=False):
+    """A peer logged in to us (server role)."""
+
+    name: str
+    version: str
+
+
+class BindRefused(msgspec.Struct, gc=False):
+    """A login was refused: ours by the peer, or the peer's by us."""
+
+    code: int
+    text: str
+
+
+class SubmitAnswered(msgspec.Struct):
+    """The peer answered a submit.
+
+    Attributes:
+        context: What the caller gave with the submit.
+        code: The carrier's result.
+        carrier_message_id: See :class:`smsgw.model.SubmitResult`.
+        late: The answer came after the submit had been given up.
+    """
+
+    context: Any
+    code: int
+    carrier_message_id: str
+    late: bool = False
+
+
+class DeliverAnswered(msgspec.Struct):
+    """The SP answered one of our delivers or reports (gateway side)."""
+
+    context: Any
+    code: int
+
+
+class ResponseLost(msgspec.Struct):
+    """A request was sent and its answer did not come: the outcome is unknown.
+
+    Attributes:
+        sequence: The request's own sequence.
+        context: What the caller gave with it.
+        carrier_message_id: Known without an answer only where it is the sequence itself (SGIP).
+    """
+
+    sequence: Hashable
+    context: Any
+    carrier_message_id: str = ""
+
+
+class SubmitReceived(msgspec.Struct, gc=False):
+    """A customer submits to us (gateway side). The PDU is the token for ``answer_submit``."""
+
+    pdu: Pdu
+
+
+class MoReceived(msgspec.Struct, gc=False):
+    """An inbound message. The PDU is the token for ``acknowledge``; answer once it is stored."""
+
+    pdu: Pdu
+    octets: bytes
+
+
+class ReportReceived(msgspec.Struct, gc=False):
+    """A status report. The PDU is the token for ``acknowledge``; answer once it is stored."""
+
+    pdu: Pdu
+    octets: bytes
+
+
+class PeerMistake(msgspec.Struct, gc=False):
+    """The peer sent something wrong; it was answered or dropped as the sheet asks, and we go on."""
+
+    problem: str
+
+
+class SessionFailed(msgspec.Struct, gc=False):
+    """The session cannot go on; close the connection."""
+
+    reason: str
+
+
+class Unbound(msgspec.Struct, gc=False):
+    """The session ended in order: unbind was answered, or the peer asked for it."""
+
+    by_peer: bool
+
+
+Event = (
+    Bound
+    | PeerBound
+    | BindRefused
+    | SubmitAnswered
+    | DeliverAnswered
+    | ResponseLost
+    | SubmitReceived
+    | MoReceived
+    | ReportReceived
+    | PeerMistake
+    | SessionFailed
+    | Unbound
+)

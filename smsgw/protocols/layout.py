@@ -1,0 +1,597 @@
+"""One declaration per PDU, executed fast: annotated class -> construct reference + struct runs.
+
+A PDU is a slotted class whose fields are annotated with construct objects::
+
+    @pdu(0x00000004, "CMPP_SUBMIT")
+    class Submit(CmppPdu):
+        msg_id: Annotated[int, U64] = 0
+        service_id: Annotated[str, Text(10)] = ""
+        dest_terminal_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = []
+        msg_content: Annotated[bytes, Sized("msg_length", U8)] = b""
+
+From it two things are derived: ``reference``, a :class:`construct.Struct` that ends in
+``Terminated`` (the oracle of the property tests and the source of the error a person reads), and
+``encode``/``decode``, generated Python in which consecutive fixed-size fields are one precompiled
+:class:`struct.Struct`. When the fast form fails, the reference reads the same bytes field by field
+and its complaint becomes the :class:`~smsgw.errors.PduError`.
+
+Rules learnt: ``struct`` cuts an over-long ``6s`` without a word, so every text is length-checked
+before packing; slices past the end are silent, so each decode ends by comparing its position with
+the PDU's end; construct's own ``.compile()`` accepts truncated input and is never used. A subcon
+this module does not know fails at import.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+import construct
+import msgspec
+
+from smsgw.errors import EncodeError, PduError
+
+U8 = construct.Int8ub
+U16 = construct.Int16ub
+U32 = construct.Int32ub
+U64 = construct.Int64ub
+
+LATIN1 = "latin-1"
+
+
+class Text(construct.Adapter):  # type: ignore[misc]
+    """Fixed-width text: left aligned, padded with 0x00; read up to the first 0x00.
+
+    A value that fills the field has no terminator. One octet is one character (Latin-1), so
+    whatever a peer writes can be read and written back.
+
+    Spec: cmpp.md section 2, smgp.md section 2, sgip.md section 2 (STR).
+    """
+
+    masked = False
+
+    def __init__(self, octets: int) -> None:
+        super().__init__(construct.Bytes(octets))
+        self.octets = octets
+
+    def _decode(self, obj: bytes, context: object, path: str) -> str:
+        return obj.partition(b"\0")[0].decode(LATIN1)
+
+    def _encode(self, obj: str, context: object, path: str) -> bytes:
+        raw = obj.encode(LATIN1)
+        if len(raw) > self.octets:
+            raise construct.StringError(f"{len(raw)} octets, limit {self.octets}", path=path)
+        return raw.ljust(self.octets, b"\0")
+
+
+class Secret(Text):
+    """Text that no log and no ``str()`` may show."""
+
+    masked = True
+
+
+class Reserved(Text):
+    """Reserved octets: only trailing 0x00 are dropped, so any value survives a round trip."""
+
+    def _decode(self, obj: bytes, context: object, path: str) -> str:
+        return obj.rstrip(b"\0").decode(LATIN1)
+
+
+class Octets(construct.Adapter):  # type: ignore[misc]
+    """Exactly ``octets`` raw octets, never trimmed. Digests and binary ids."""
+
+    def __init__(self, octets: int) -> None:
+        super().__init__(construct.Bytes(octets))
+        self.octets = octets
+
+    def _decode(self, obj: bytes, context: object, path: str) -> bytes:
+        return obj
+
+    def _encode(self, obj: bytes, context: object, path: str) -> bytes:
+        if len(obj) != self.octets:
+            raise construct.StringError(f"{len(obj)} octets, exactly {self.octets}", path=path)
+        return obj
+
+
+class Sized(construct.Adapter):  # type: ignore[misc]
+    """Raw octets behind their length field, which is derived and not an attribute.
+
+    Args:
+        length_name: The length field's name in the specification.
+        length: Its construct integer.
+    """
+
+    def __init__(self, length_name: str, length: Any) -> None:
+        super().__init__(construct.Prefixed(length, construct.GreedyBytes))
+        self.length_name = length_name
+        self.length = length
+
+    def _decode(self, obj: bytes, context: object, path: str) -> bytes:
+        return obj
+
+    def _encode(self, obj: bytes, context: object, path: str) -> bytes:
+        return obj
+
+
+class Listed(construct.Adapter):  # type: ignore[misc]
+    """Equal items behind their count field, which is derived and not an attribute.
+
+    Args:
+        count_name: The count field's name in the specification.
+        count: Its construct integer.
+        item: A :class:`Text`, or a :class:`Record`.
+    """
+
+    def __init__(self, count_name: str, count: Any, item: Text | Record) -> None:
+        super().__init__(construct.PrefixedArray(count, item))
+        self.count_name = count_name
+        self.count = count
+        self.item = item
+
+    def _decode(self, obj: list[Any], context: object, path: str) -> list[Any]:
+        return list(obj)
+
+    def _encode(self, obj: list[Any], context: object, path: str) -> list[Any]:
+        return obj
+
+
+class Record(construct.Adapter):  # type: ignore[misc]
+    """One item of a list that is itself several fixed-size fields."""
+
+    def __init__(self, cls: type[msgspec.Struct]) -> None:
+        self.cls = cls
+        self.fields = declared_fields(cls)
+        super().__init__(construct.Struct(*[name / subcon for name, subcon in self.fields]))
+
+    def _decode(self, obj: Any, context: object, path: str) -> msgspec.Struct:
+        return self.cls(**{name: obj[name] for name, _ in self.fields})
+
+    def _encode(self, obj: Any, context: object, path: str) -> dict[str, Any]:
+        return {name: getattr(obj, name) for name, _ in self.fields}
+
+
+class Tlv(msgspec.Struct, gc=False):
+    """One optional parameter: a tag, and its value's octets as they are on the wire."""
+
+    tag: int
+    value: bytes
+
+
+class Tlvs(construct.Adapter):  # type: ignore[misc]
+    """Optional parameters (tag 2, length 2, value) up to the PDU's end, order kept."""
+
+    def __init__(self) -> None:
+        one = construct.Struct(
+            "tag" / U16, "value" / construct.Prefixed(U16, construct.GreedyBytes)
+        )
+        super().__init__(construct.GreedyRange(one))
+
+    def _decode(self, obj: list[Any], context: object, path: str) -> list[Tlv]:
+        return [Tlv(item.tag, item.value) for item in obj]
+
+    def _encode(self, obj: list[Tlv], context: object, path: str) -> list[dict[str, Any]]:
+        return [{"tag": tlv.tag, "value": tlv.value} for tlv in obj]
+
+
+class Rest(construct.Adapter):  # type: ignore[misc]
+    """Whatever octets a peer adds after the last field: tolerated, kept, meaningless."""
+
+    def __init__(self) -> None:
+        super().__init__(construct.GreedyBytes)
+
+    def _decode(self, obj: bytes, context: object, path: str) -> bytes:
+        return obj
+
+    def _encode(self, obj: bytes, context: object, path: str) -> bytes:
+        return obj
+
+
+class Pdu(msgspec.Struct, gc=False):
+    """One protocol data unit. Header fields come first; lengths and counts are derived.
+
+    Class attributes, set by :func:`pdu`:
+        command: The specification's name, such as ``CMPP_SUBMIT``.
+        command_id: The header's command id.
+        layout: What was derived from the declaration.
+    """
+
+    command: ClassVar[str] = ""
+    command_id: ClassVar[int] = 0
+    layout: ClassVar[Layout]
+
+    def encode(self) -> bytes:
+        """Return the whole PDU as octets.
+
+        Raises:
+            EncodeError: A field does not fit its place.
+        """
+        return self.layout.encode(self)
+
+    def __str__(self) -> str:
+        return f"{self.command}({', '.join(masked_fields(self))})"
+
+
+P = TypeVar("P", bound=type[Pdu])
+
+
+def pdu(command_id: int, command: str) -> Callable[[P], P]:
+    """Class decorator: name a PDU and derive its layout."""
+
+    def derive(cls: P) -> P:
+        cls.command_id = command_id
+        cls.command = command
+        cls.layout = Layout(cls)
+        return cls
+
+    return derive
+
+
+def declared_fields(cls: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    """The (name, construct object) pairs of a PDU class, in wire order."""
+    hints = get_type_hints(cls, include_extras=True)
+    fields = []
+    for name in cls.__struct_fields__:
+        hint = hints[name]
+        if get_origin(hint) is not Annotated:
+            raise TypeError(f"{cls.__name__}.{name} has no construct object in its annotation")
+        fields.append((name, get_args(hint)[1]))
+    return fields
+
+
+def masked_fields(pdu: Pdu) -> list[str]:
+    """``name=value`` for every field, with secrets, texts and phone numbers hidden."""
+    shown = []
+    for name, subcon in pdu.layout.fields:
+        value = getattr(pdu, name)
+        if getattr(subcon, "masked", False):
+            shown.append(f"{name}=***")
+        elif isinstance(value, bytes):
+            shown.append(f"{name}=<{len(value)} octets>")
+        elif isinstance(value, str):
+            shown.append(f"{name}={_mask(value)!r}")
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            shown.append(f"{name}=[{', '.join(map(_mask, value))}]")
+        elif isinstance(value, list):
+            shown.append(f"{name}=<{len(value)} items>")
+        else:
+            shown.append(f"{name}={value}")
+    return shown
+
+
+def _mask(text: str) -> str:
+    digits = text.lstrip("+")
+    if digits.isdigit() and len(digits) >= 11 and digits.strip("0"):
+        return f"{text[:-8]}****{text[-4:]}"
+    return text
+
+
+class _Misfit(Exception):
+    """The fast form met something that the reference must explain."""
+
+
+class Layout:
+    """What :func:`pdu` derives from one class.
+
+    Attributes:
+        fields: (name, construct object) in wire order, after total length and command id.
+        reference: The construct declaration of the whole PDU, header included.
+        source: The generated Python, for the curious.
+    """
+
+    def __init__(self, cls: type[Pdu]) -> None:
+        self.cls = cls
+        self.fields = declared_fields(cls)
+        self.reference = construct.Struct(
+            "total_length" / U32,
+            "command_id" / U32,
+            *[name / subcon for name, subcon in self.fields],
+            construct.Terminated,
+        )
+        self.source, scope = _Compiler(cls, self.fields).compile()
+        exec(self.source, scope)
+        self._encode: Callable[[Pdu], bytes] = scope["encode"]
+        self._decode: Callable[[bytes, int, int], Pdu] = scope["decode"]
+
+    def encode(self, pdu: Pdu) -> bytes:
+        """Return the PDU's octets.
+
+        Raises:
+            EncodeError: Names the field, what it may hold and what it got.
+        """
+        try:
+            return self._encode(pdu)
+        except (_Misfit, struct.error, UnicodeEncodeError, AttributeError, TypeError, ValueError):
+            raise self._explain_encode(pdu) from None
+
+    def decode(self, buffer: bytes, start: int, end: int) -> Pdu:
+        """Read the PDU that occupies ``buffer[start:end]``, header included.
+
+        Raises:
+            PduError: Names the field and the offset from ``start``.
+        """
+        try:
+            return self._decode(buffer, start, end)
+        except (_Misfit, struct.error, IndexError):
+            raise self._explain_decode(buffer[start:end]) from None
+
+    def reference_encode(self, pdu: Pdu) -> bytes:
+        """Encode through construct: slow, and what the fast form must equal."""
+        values = {name: getattr(pdu, name) for name, _ in self.fields}
+        raw: bytes = self.reference.build(
+            {"total_length": 0, "command_id": self.cls.command_id, **values}
+        )
+        return len(raw).to_bytes(4, "big") + raw[4:]
+
+    def reference_decode(self, frame: bytes) -> Pdu:
+        """Decode through construct: slow, and what the fast form must equal."""
+        read = self.reference.parse(frame)
+        return self.cls(**{name: read[name] for name, _ in self.fields})
+
+    def _explain_decode(self, frame: bytes) -> PduError:
+        stream = io.BytesIO(frame)
+        stream.seek(8)
+        name, at = "", 8
+        for name, subcon in self.fields:
+            at = stream.tell()
+            try:
+                subcon.parse_stream(stream)
+            except construct.ConstructError as error:
+                problem = str(error).strip().splitlines()[-1]
+                return PduError(self.cls.command, name, at, problem, self.cls.command_id)
+        left = len(frame) - stream.tell()
+        field = name if isinstance(self.fields[-1][1], Tlvs) else ""
+        what = "no whole TLV" if field else "after the last field"
+        problem = f"{left} octets {what}"
+        return PduError(self.cls.command, field, stream.tell(), problem, self.cls.command_id)
+
+    def _explain_encode(self, pdu: Pdu) -> EncodeError:
+        for name, subcon in self.fields:
+            value = getattr(pdu, name)
+            try:
+                subcon.build(value)
+            except Exception as error:  # construct raises many kinds; each becomes one EncodeError
+                return _encode_error(name, subcon, value, error)
+        return EncodeError(self.cls.command, "0xffffffff octets in all", "more")
+
+
+def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> EncodeError:
+    if isinstance(value, str) and isinstance(subcon, Text):
+        return _text_error(name, subcon, value)
+    if isinstance(subcon, Listed) and isinstance(subcon.item, Text) and isinstance(value, list):
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                return EncodeError(f"{name}[{index}]", "text", type(item).__name__)
+            if len(item) > subcon.item.octets or not _is_latin1(item):
+                return _text_error(f"{name}[{index}]", subcon.item, item)
+        return EncodeError(name, f"{_largest(subcon.count)} items", f"{len(value)} items")
+    if isinstance(subcon, Sized) and isinstance(value, bytes):
+        return EncodeError(name, f"{_largest(subcon.length)} octets", f"{len(value)} octets")
+    if isinstance(subcon, Octets) and isinstance(value, bytes):
+        return EncodeError(name, f"exactly {subcon.octets} octets", f"{len(value)} octets")
+    if isinstance(subcon, construct.FormatField) and isinstance(value, int):
+        return EncodeError(name, f"0 to {_largest(subcon)}", str(value))
+    problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return EncodeError(name, type(subcon).__name__, f"{type(value).__name__} ({problem})")
+
+
+def _text_error(name: str, subcon: Text, value: str) -> EncodeError:
+    if not _is_latin1(value):
+        odd = next(char for char in value if ord(char) > 0xFF)
+        return EncodeError(name, "one octet a character", f"character {odd!r}")
+    return EncodeError(name, f"{subcon.octets} octets", f"{len(value)} octets")
+
+
+def _is_latin1(value: str) -> bool:
+    return all(ord(char) <= 0xFF for char in value)
+
+
+def _largest(integer: Any) -> int:
+    return (1 << 8 * int(integer.sizeof())) - 1
+
+
+class _Compiler:
+    """Writes the two functions of one PDU class as Python source."""
+
+    def __init__(self, cls: type[Pdu], fields: list[tuple[str, Any]]) -> None:
+        self.cls = cls
+        self.fields = fields
+        self.scope: dict[str, Any] = {"cls": cls, "Misfit": _Misfit, "Z": b"\0", "Tlv": Tlv}
+        self.runs = 0
+
+    def compile(self) -> tuple[str, dict[str, Any]]:
+        decode = self._decode_source()
+        encode = self._encode_source()
+        return decode + encode, self.scope
+
+    # A run is a list of (struct code, target when decoding, expression when encoding).
+
+    def _run(self, codes: str) -> tuple[str, int]:
+        compiled = struct.Struct(">" + codes)
+        name = f"run{self.runs}"
+        self.runs += 1
+        self.scope[name] = compiled
+        self.scope[f"{name}_unpack"] = compiled.unpack_from
+        self.scope[f"{name}_pack"] = compiled.pack
+        return name, compiled.size
+
+    def _decode_source(self) -> str:
+        lines: list[str] = ["    at = start"]
+        codes, targets = "8x", []
+        values: list[str] = []
+
+        def flush() -> None:
+            nonlocal codes, targets
+            if codes:
+                name, size = self._run(codes)
+                if targets:
+                    lines.append(f"    {', '.join(targets)}, = {name}_unpack(buffer, at)")
+                lines.append(f"    at += {size}")
+            codes, targets = "", []
+
+        for name, subcon in self.fields:
+            if isinstance(subcon, construct.FormatField | Text | Octets):
+                codes += _code(subcon)
+                targets.append(name)
+                values.append(_read(subcon, name))
+                continue
+            if isinstance(subcon, Sized):
+                codes += _code(subcon.length)
+                targets.append("n")
+                flush()
+                lines.append(f"    {name} = buffer[at:at + n]")
+                lines.append("    at += n")
+            elif isinstance(subcon, Listed):
+                codes += _code(subcon.count)
+                targets.append("n")
+                flush()
+                lines += self._decode_items(name, subcon.item)
+            elif isinstance(subcon, Tlvs):
+                flush()
+                lines += [
+                    f"    {name} = []",
+                    "    while at < end:",
+                    "        if end - at < 4: raise Misfit",
+                    "        body = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])",
+                    "        if body > end: raise Misfit",
+                    f"        {name}.append(Tlv(buffer[at] << 8 | buffer[at + 1],"
+                    " buffer[at + 4:body]))",
+                    "        at = body",
+                ]
+            elif isinstance(subcon, Rest):
+                flush()
+                lines += [
+                    "    if at > end: raise Misfit",
+                    f"    {name} = buffer[at:end]",
+                    "    at = end",
+                ]
+            else:
+                raise TypeError(f"{self.cls.__name__}.{name}: layout does not know {subcon!r}")
+            values.append(name)
+        flush()
+        lines.append("    if at != end: raise Misfit")
+        lines.append(f"    return cls({', '.join(values)})")
+        return "def decode(buffer, start, end):\n" + "\n".join(lines) + "\n"
+
+    def _decode_items(self, name: str, item: Text | Record) -> list[str]:
+        if isinstance(item, Text):
+            size = item.octets
+            read = _read(item, f"buffer[i:i + {size}]")
+            return [
+                f"    stop = at + n * {size}",
+                "    if stop > end: raise Misfit",
+                f"    {name} = [{read} for i in range(at, stop, {size})]",
+                "    at = stop",
+            ]
+        run, size = self._run("".join(_code(subcon) for _, subcon in item.fields))
+        names = [field for field, _ in item.fields]
+        reads = [_read(subcon, field) for field, subcon in item.fields]
+        self.scope[f"{name}_record"] = item.cls
+        return [
+            f"    stop = at + n * {size}",
+            "    if stop > end: raise Misfit",
+            f"    {name} = []",
+            f"    for i in range(at, stop, {size}):",
+            f"        {', '.join(names)}, = {run}_unpack(buffer, i)",
+            f"        {name}.append({name}_record({', '.join(reads)}))",
+            "    at = stop",
+        ]
+
+    def _encode_source(self) -> str:
+        lines: list[str] = []
+        checks: list[str] = []
+        codes, arguments = "II", ["total", str(self.cls.command_id)]
+        pieces: list[str] = []
+        fixed = 0
+        variable: list[str] = []
+
+        def flush() -> None:
+            nonlocal codes, arguments, fixed
+            if codes:
+                name, size = self._run(codes)
+                pieces.append(f"{name}_pack({', '.join(arguments)})")
+                fixed += size
+            codes, arguments = "", []
+
+        for name, subcon in self.fields:
+            if isinstance(subcon, construct.FormatField | Text | Octets):
+                codes += _code(subcon)
+                arguments.append(_write(subcon, f"self.{name}"))
+                checks += _check(subcon, f"self.{name}")
+                continue
+            if isinstance(subcon, Sized | Rest):
+                lines += [f"    {name} = self.{name}", f"    {name}_n = len({name})"]
+                if isinstance(subcon, Sized):
+                    codes += _code(subcon.length)
+                    arguments.append(f"{name}_n")
+                pieces_value, count = name, f"{name}_n"
+            elif isinstance(subcon, Listed):
+                codes += _code(subcon.count)
+                arguments.append(f"len(self.{name})")
+                lines += self._encode_items(name, subcon.item)
+                pieces_value, count = name, f"len({name})"
+            else:
+                lines.append(
+                    f"    {name} = b''.join([t.tag.to_bytes(2, 'big') + len(t.value).to_bytes(2, 'big')"
+                    f" + t.value for t in self.{name}])"
+                )
+                pieces_value, count = name, f"len({name})"
+            flush()
+            pieces.append(pieces_value)
+            variable.append(count)
+        flush()
+        if checks:
+            lines.append(f"    if {' or '.join(checks)}: raise Misfit")
+        lines.append(f"    total = {' + '.join([str(fixed), *variable])}")
+        lines.append(f"    return {' + '.join(pieces)}")
+        return "def encode(self):\n" + "\n".join(lines) + "\n"
+
+    def _encode_items(self, name: str, item: Text | Record) -> list[str]:
+        if isinstance(item, Text):
+            run, _ = self._run(f"{item.octets}s")
+            return [
+                f"    items = self.{name}",
+                "    if len(items) == 1:",
+                "        item = items[0]",
+                f"        if len(item) > {item.octets}: raise Misfit",
+                f"        {name} = {run}_pack(item.encode('latin-1'))",
+                "    else:",
+                "        for item in items:",
+                f"            if len(item) > {item.octets}: raise Misfit",
+                f"        {name} = b''.join([{run}_pack(item.encode('latin-1')) for item in items])",
+            ]
+        run, _ = self._run("".join(_code(subcon) for _, subcon in item.fields))
+        checks = [check for field, sub in item.fields for check in _check(sub, f"i.{field}")]
+        writes = ", ".join(_write(subcon, f"i.{field}") for field, subcon in item.fields)
+        return [
+            f"    for i in self.{name}:",
+            f"        if {' or '.join(checks)}: raise Misfit",
+            f"    {name} = b''.join([{run}_pack({writes}) for i in self.{name}])",
+        ]
+
+
+def _code(subcon: Any) -> str:
+    if isinstance(subcon, construct.FormatField):
+        return str(subcon.fmtstr)[1:]
+    return f"{subcon.octets}s"
+
+
+def _read(subcon: Any, value: str) -> str:
+    if isinstance(subcon, Reserved):
+        return f"{value}.rstrip(Z).decode('latin-1')"
+    if isinstance(subcon, Text):
+        return f"{value}.partition(Z)[0].decode('latin-1')"
+    return value
+
+
+def _write(subcon: Any, value: str) -> str:
+    return f"{value}.encode('latin-1')" if isinstance(subcon, Text) else value
+
+
+def _check(subcon: Any, value: str) -> list[str]:
+    if isinstance(subcon, Text):
+        return [f"len({value}) > {subcon.octets}"]
+    if isinstance(subcon, Octets):
+        return [f"len({value}) != {subcon.octets}"]
+    return []

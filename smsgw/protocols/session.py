@@ -1,0 +1,467 @@
+"""One logged-in connection as a table of states, without a socket and without a clock.
+
+Bytes and ``now`` go in; bytes and events come out. After every call the transport does the same four
+things: write ``data_to_send()``, re-arm one timer from ``next_deadline()``, hand out ``events()``,
+close when ``closed``. A carrier's ``session.py`` says what is its own: the login PDUs, the sequence,
+what each command means.
+
+Legality is ``TRANSITIONS``: what is not in it is an error, ours (LocalProtocolError) or the peer's
+(the session fails and the connection is closed). The peer can never make these methods raise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from smsgw.errors import FrameError, LocalProtocolError, PduError, WindowFull
+from smsgw.protocols import events as ev
+from smsgw.protocols.codec import Codec
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.window import Window
+
+MISTAKES_MAX = 20
+"""Unreadable or unknown PDUs in a row after which a peer is given up (cmpp.md section 15)."""
+
+
+class Role(enum.Enum):
+    """Who opened the connection."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Side(enum.Enum):
+    """Who is the customer (submits) and who the gateway (delivers)."""
+
+    SP = "sp"
+    GATEWAY = "gateway"
+
+
+class State(enum.Enum):
+    """Where a session is."""
+
+    OPEN = "open"
+    BINDING = "binding"
+    BOUND = "bound"
+    UNBINDING = "unbinding"
+    CLOSED = "closed"
+
+
+class Input(enum.Enum):
+    """What can happen to it."""
+
+    BIND = "bind"
+    BIND_ACCEPTED = "bind accepted"
+    BIND_REFUSED = "bind refused"
+    PEER_BIND = "peer's bind"
+    REQUEST = "request"
+    PEER_REQUEST = "peer's request"
+    ANSWER = "peer's answer"
+    HEARTBEAT = "peer's heartbeat"
+    UNBIND = "unbind"
+    UNBIND_ANSWERED = "unbind answered"
+    PEER_UNBIND = "peer's unbind"
+    FAIL = "failure"
+    CONNECTION_LOST = "connection lost"
+
+
+TRANSITIONS: dict[tuple[State, Input], State] = {
+    (State.OPEN, Input.BIND): State.BINDING,
+    (State.OPEN, Input.PEER_BIND): State.BOUND,
+    (State.OPEN, Input.BIND_REFUSED): State.CLOSED,
+    (State.OPEN, Input.PEER_UNBIND): State.CLOSED,
+    (State.OPEN, Input.FAIL): State.CLOSED,
+    (State.OPEN, Input.CONNECTION_LOST): State.CLOSED,
+    (State.BINDING, Input.BIND_ACCEPTED): State.BOUND,
+    (State.BINDING, Input.BIND_REFUSED): State.CLOSED,
+    (State.BINDING, Input.HEARTBEAT): State.BINDING,
+    (State.BINDING, Input.PEER_UNBIND): State.CLOSED,
+    (State.BINDING, Input.FAIL): State.CLOSED,
+    (State.BINDING, Input.CONNECTION_LOST): State.CLOSED,
+    (State.BOUND, Input.REQUEST): State.BOUND,
+    (State.BOUND, Input.PEER_REQUEST): State.BOUND,
+    (State.BOUND, Input.ANSWER): State.BOUND,
+    (State.BOUND, Input.HEARTBEAT): State.BOUND,
+    (State.BOUND, Input.UNBIND): State.UNBINDING,
+    (State.BOUND, Input.PEER_UNBIND): State.CLOSED,
+    (State.BOUND, Input.FAIL): State.CLOSED,
+    (State.BOUND, Input.CONNECTION_LOST): State.CLOSED,
+    (State.UNBINDING, Input.PEER_REQUEST): State.UNBINDING,
+    (State.UNBINDING, Input.ANSWER): State.UNBINDING,
+    (State.UNBINDING, Input.HEARTBEAT): State.UNBINDING,
+    (State.UNBINDING, Input.UNBIND_ANSWERED): State.CLOSED,
+    (State.UNBINDING, Input.PEER_UNBIND): State.CLOSED,
+    (State.UNBINDING, Input.FAIL): State.CLOSED,
+    (State.UNBINDING, Input.CONNECTION_LOST): State.CLOSED,
+    (State.CLOSED, Input.FAIL): State.CLOSED,
+    (State.CLOSED, Input.CONNECTION_LOST): State.CLOSED,
+}
+
+LOCAL_INPUTS = frozenset({Input.BIND, Input.REQUEST, Input.UNBIND})
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What both sides of a login agreed on paper. Carriers add their own fields.
+
+    Attributes:
+        name: Login name.
+        secret: Shared secret.
+        version: Protocol version to speak.
+        window: W, unanswered requests at a time.
+        response_timeout: T in seconds.
+        heartbeat_interval: C in seconds: silence after which a heartbeat is sent; 0 = never.
+        heartbeat_tries: N, unanswered heartbeats after which the peer is dead.
+        submit_sends: How often an unanswered submit is sent in all. More than 1 can double
+            messages when only the answer was lost.
+    """
+
+    name: str
+    secret: str
+    version: str
+    window: int = 16
+    response_timeout: float = 60.0
+    heartbeat_interval: float = 180.0
+    heartbeat_tries: int = 3
+    submit_sends: int = 1
+
+
+class Session:
+    """The part that every carrier shares.
+
+    Args:
+        account: What was agreed. In the server role its timers and version apply, and the login
+            is checked against ``secrets``.
+        role: Who dialled.
+        side: Customer or gateway.
+        wall: The present China Standard Time, for login timestamps and sequences.
+        secrets: Server role: login name -> shared secret, or None when there is no such name.
+    """
+
+    codec: ClassVar[Codec]
+    unbind_pdu: ClassVar[type[Pdu]]
+    heartbeat_pdu: ClassVar[type[Pdu] | None] = None
+    closes_on_bad_pdu: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        account: Account,
+        role: Role,
+        side: Side,
+        wall: Callable[[], datetime],
+        secrets: Callable[[str], str | None] = lambda name: None,
+    ) -> None:
+        self.account = account
+        self.role = role
+        self.side = side
+        self.wall = wall
+        self.secrets = secrets
+        self.state = State.OPEN
+        self.version = account.version
+        self.peer_name = ""
+        self.window = Window(account.window, account.response_timeout, account.submit_sends)
+        self._framer = self.codec.framer()
+        self._out: list[bytes] = []
+        self._events: list[ev.Event] = []
+        self._silent_since: float | None = None
+        self._control_deadline: float | None = None  # bind, unbind, or a peer that must bind
+        self._heartbeats_unanswered = 0
+        self._heartbeat_deadline: float | None = None
+        self._mistakes = 0
+        self._on = self.commands()
+
+    # ---- what a carrier says -------------------------------------------------------------
+
+    def commands(self) -> dict[int, Callable[[Any, float], None]]:
+        """Command id -> what to do with such a PDU from the peer."""
+        raise NotImplementedError
+
+    def bind_request(self, now: float) -> Pdu:
+        """The login PDU of the client role."""
+        raise NotImplementedError
+
+    def next_sequence(self, pdu: Pdu) -> Hashable:
+        """Give a request its sequence and return the key its answer will carry."""
+        raise NotImplementedError
+
+    def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
+        """Answer a PDU that could not be read, as the carrier's sheet asks."""
+
+    # ---- what the transport calls --------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection must be closed once everything is written."""
+        return self.state is State.CLOSED
+
+    @property
+    def bound(self) -> bool:
+        """Whether requests may be sent."""
+        return self.state is State.BOUND
+
+    def connected(self, now: float) -> None:
+        """The connection is up. A server starts waiting for the login."""
+        self._silent_since = now
+        if self.role is Role.SERVER:
+            self._control_deadline = now + self.account.response_timeout
+
+    def bind(self, now: float) -> None:
+        """Send the login (client role)."""
+        self._move(Input.BIND)
+        self._silent_since = now
+        self._control_deadline = now + self.account.response_timeout
+        request = self.bind_request(now)
+        self.next_sequence(request)
+        self._out.append(request.encode())
+
+    def unbind(self, now: float) -> None:
+        """Ask to end the session; outstanding answers are still taken."""
+        self._move(Input.UNBIND)
+        self._control_deadline = now + self.account.response_timeout
+        request = self.unbind_pdu()
+        self.next_sequence(request)
+        self._out.append(request.encode())
+
+    def submit(self, pdu: Pdu, now: float, context: Any = None) -> Hashable:
+        """Send a request and take a window slot for it: a submit, or on the gateway side a deliver.
+
+        Returns:
+            The sequence its answer will carry.
+
+        Raises:
+            LocalProtocolError: Not bound.
+            WindowFull: No slot is free.
+            EncodeError: A field does not fit; nothing was sent and no slot taken.
+        """
+        if self.state is not State.BOUND:
+            self._move(Input.REQUEST)
+        window = self.window
+        if window.free <= 0:
+            raise WindowFull(f"{window.limit} requests are unanswered, limit {window.limit}")
+        key = self.next_sequence(pdu)
+        octets = pdu.encode()
+        self._out.append(octets)
+        window.open(key, context, octets, now)
+        return key
+
+    def acknowledge(self, token: Pdu, result: int = 0) -> None:
+        """Answer a deliver or report that :meth:`events` handed out."""
+        raise NotImplementedError
+
+    def answer_submit(self, token: Pdu, result: int, carrier_message_id: str = "") -> None:
+        """Answer a submit that :meth:`events` handed out (gateway side)."""
+        raise NotImplementedError
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes from the peer: every whole PDU in them is handled in this one call."""
+        if self.closed:
+            return
+        self._silent_since = now
+        self._heartbeats_unanswered = 0
+        self._heartbeat_deadline = None
+        buffer, bounds = self._framer.feed(data)
+        decode_at, on = self.codec.decode_at, self._on
+        start = 0
+        for end in bounds[1:]:
+            try:
+                pdu = decode_at(buffer, start, end, self.version)
+            except PduError as error:
+                self._bad_pdu(error, buffer, start, end)
+            else:
+                self._octets = (buffer, start, end)
+                take = on.get(pdu.command_id)
+                if take is None:
+                    self._mistake(f"{pdu.command} is not for the {self.side.value} side")
+                else:
+                    self._mistakes = 0
+                    take(pdu, now)
+            if self.state is State.CLOSED:
+                return
+            start = end
+        if self._framer.error is not None:
+            self._frame_error(self._framer.error)
+
+    def connection_lost(self, now: float) -> None:
+        """The connection is gone: every open request is resolved as lost."""
+        self._move(Input.CONNECTION_LOST)
+        self._control_deadline = None
+        self._heartbeat_deadline = None
+        self._silent_since = None
+        for sequence, context in self.window.drain():
+            self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
+
+    def tick(self, now: float) -> None:
+        """Do what is due at ``now``: give up, send again, test the peer."""
+        if self.closed:
+            return
+        resend, lost = self.window.expire(now)
+        self._out += resend
+        for sequence, context in lost:
+            self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
+        if self._control_deadline is not None and self._control_deadline <= now:
+            self._fail(f"no answer while {self.state.value} within {self.window.timeout:g} s")
+        elif self.state is State.BOUND:
+            self._tick_heartbeat(now)
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`tick` must be called at the latest; None when nothing is due."""
+        if self.closed:
+            return None
+        due = [self.window.deadline, self._control_deadline, self._heartbeat_due()]
+        return min((at for at in due if at is not None), default=None)
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write."""
+        if not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def events(self) -> list[ev.Event]:
+        """Take what happened."""
+        happened, self._events = self._events, []
+        return happened
+
+    def sent_id(self, sequence: Hashable) -> str:
+        """The carrier_message_id that is known from the sequence alone, else ""."""
+        return ""
+
+    # ---- for the carrier's part ----------------------------------------------------------
+
+    def received_octets(self) -> bytes:
+        """The PDU being handled, as it came from the wire."""
+        buffer, start, end = self._octets
+        return buffer[start:end]
+
+    def send(self, pdu: Pdu) -> None:
+        """Write an answer."""
+        self._out.append(pdu.encode())
+
+    def emit(self, event: ev.Event) -> None:
+        """Tell whoever drives the session."""
+        self._events.append(event)
+
+    def peer_request_allowed(self, pdu: Pdu) -> bool:
+        """Whether the peer may send such a request now; if not, the session has failed."""
+        if (self.state, Input.PEER_REQUEST) in TRANSITIONS:
+            return True
+        self._fail(f"{pdu.command} while {self.state.value}")
+        return False
+
+    def answered(self, key: Hashable, pdu: Pdu) -> tuple[bool, Any, bool]:
+        """Close the request that ``pdu`` answers.
+
+        Returns:
+            Whether one was waiting, its context, and whether it had been given up before.
+        """
+        pending = self.window.close(key)
+        if pending is not None:
+            return True, pending.context, False
+        context = self.window.close_late(key)
+        if context is not None:
+            return True, context, True
+        self._mistake(f"{pdu.command} answers nothing we asked")
+        return False, None, False
+
+    def bind_accepted(self, version: str, warning: str = "") -> None:
+        """Our login was accepted."""
+        if self._peer_moves(Input.BIND_ACCEPTED):
+            self._control_deadline = None
+            self.version = version
+            self.emit(ev.Bound(version, warning))
+
+    def bind_refused(self, code: int, text: str) -> None:
+        """Our login, or the peer's, was refused: the session is over."""
+        if self._peer_moves(Input.BIND_REFUSED):
+            self.emit(ev.BindRefused(code, text))
+
+    def peer_bound(self, name: str, version: str) -> None:
+        """The peer's login is good (server role)."""
+        if self._peer_moves(Input.PEER_BIND):
+            self._control_deadline = None
+            self.peer_name = name
+            self.version = version
+            self.emit(ev.PeerBound(name, version))
+
+    def peer_unbinds(self, answer: Pdu) -> None:
+        """The peer ends the session."""
+        if self._peer_moves(Input.PEER_UNBIND):
+            self.send(answer)
+            self.emit(ev.Unbound(by_peer=True))
+
+    def unbind_answered(self, pdu: Pdu, now: float) -> None:
+        """Our unbind was answered."""
+        if self._peer_moves(Input.UNBIND_ANSWERED):
+            self.emit(ev.Unbound(by_peer=False))
+
+    def peer_heartbeat(self, answer: Pdu) -> None:
+        """The peer tests the connection."""
+        if self._peer_moves(Input.HEARTBEAT):
+            self.send(answer)
+
+    def heartbeat_answered(self, pdu: Pdu, now: float) -> None:
+        """Any answer to a heartbeat is a sign of life, whatever its sequence."""
+
+    # ---- inside --------------------------------------------------------------------------
+
+    def _move(self, what: Input) -> None:
+        try:
+            self.state = TRANSITIONS[self.state, what]
+        except KeyError:
+            raise LocalProtocolError(f"{what.value} while {self.state.value}") from None
+
+    def _peer_moves(self, what: Input) -> bool:
+        if (self.state, what) not in TRANSITIONS:
+            self._fail(f"{what.value} while {self.state.value}")
+            return False
+        self._move(what)
+        return True
+
+    def _fail(self, reason: str) -> None:
+        self._move(Input.FAIL)
+        self.emit(ev.SessionFailed(reason))
+
+    def _mistake(self, problem: str) -> None:
+        self.emit(ev.PeerMistake(problem))
+        self._mistakes += 1
+        if self._mistakes >= MISTAKES_MAX:
+            self._fail(f"{self._mistakes} PDUs in a row that cannot be used")
+
+    def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
+        if self.closes_on_bad_pdu:
+            self._fail(str(error))
+            return
+        self._mistake(str(error))
+        if not self.closed:
+            self.refuse(error, buffer, start, end)
+
+    def _frame_error(self, error: FrameError) -> None:
+        self._fail(str(error))
+
+    def _heartbeat_due(self) -> float | None:
+        if self.heartbeat_pdu is None or self.state is not State.BOUND:
+            return None
+        if self._heartbeat_deadline is not None:
+            return self._heartbeat_deadline
+        interval = self.account.heartbeat_interval
+        if interval <= 0 or self._silent_since is None:
+            return None
+        return self._silent_since + interval
+
+    def _tick_heartbeat(self, now: float) -> None:
+        due = self._heartbeat_due()
+        if due is None or due > now or self.heartbeat_pdu is None:
+            return
+        if self._heartbeats_unanswered >= self.account.heartbeat_tries:
+            self._fail(f"{self._heartbeats_unanswered} heartbeats unanswered")
+            return
+        self._heartbeats_unanswered += 1
+        self._heartbeat_deadline = now + self.account.response_timeout
+        request = self.heartbeat_pdu()
+        self.next_sequence(request)
+        self.send(request)

@@ -1,0 +1,177 @@
+"""Ordered rules to a route: which links may carry a message, best first, and why.
+
+The first rule that is for the message and leaves it a link decides. A message that expects a reply
+never leaves its subscriber's operator, because another one's network drops the extension the reply
+must come back to. Whether a link is up is not known here.
+
+Spec: text-and-long-messages.md section 6 (portability: the number's operator is only a hint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from smsgw.errors import ConfigError, ValidationError
+from smsgw.model import MessageClass, Operator
+from smsgw.routing.numbers import mask, operator_of, operator_table
+from smsgw.routing.rules import Rule, rules_by_operator
+
+
+class Route(msgspec.Struct, frozen=True, gc=False):
+    """The decision for one message.
+
+    Attributes:
+        links: Link names in order of preference, at least one.
+        rule: Name of the rule that decided.
+        operator: The subscriber's operator it was decided for.
+        explanation: Lines for people: each rule that was looked at, and what came of it.
+    """
+
+    links: tuple[str, ...]
+    rule: str
+    operator: Operator
+    explanation: tuple[str, ...]
+
+
+class RouteTable:
+    """All rules in force.
+
+    Decisions depend on operator, class, account and whether a reply is expected, so each such
+    combination is decided once and remembered; accounts no rule names share one memory.
+
+    Args:
+        links: Link name to the operator it connects to, in order of preference.
+        rules: In order; None for each operator's subscribers by its own links.
+        ported: Numbers known to have changed operator; looked up before the prefix.
+
+    Raises:
+        ConfigError: A rule names no link, or one that does not exist.
+    """
+
+    def __init__(
+        self,
+        links: Mapping[str, Operator],
+        rules: Sequence[Rule] | None = None,
+        ported: Mapping[str, Operator] | None = None,
+    ) -> None:
+        self._links = dict(links)
+        self._rules = tuple(rules_by_operator(links) if rules is None else rules)
+        self._ported = {} if ported is None else ported
+        for index, rule in enumerate(self._rules):
+            _check(rule, f"routes[{index}]", self._links)
+        self._accounts = frozenset(a for rule in self._rules for a in rule.accounts)
+        self._decided: dict[tuple[Operator, MessageClass, str, bool], Route] = {}
+
+    def operator_of(self, recipient: str) -> Operator:
+        """Return the operator of a normalised number: the ported one first, else the prefix's."""
+        return operator_of(recipient, self._ported)
+
+    def route(
+        self,
+        recipient: str,
+        operator: Operator | None = None,
+        message_class: MessageClass = MessageClass.NOTICE,
+        account: str = "",
+        expects_reply: bool = False,
+    ) -> Route:
+        """Return the links that may carry a message, best first.
+
+        Args:
+            recipient: Normalised digits.
+            operator: The subscriber's operator when the caller knows it; None to look it up.
+            message_class: How urgent it is.
+            account: Who sends it.
+            expects_reply: Its reply must find the way back, so only the operator's own links.
+
+        Raises:
+            ValidationError: No link may carry it; says why.
+        """
+        if operator is None:
+            operator = operator_of(recipient, self._ported)
+        account = account if account in self._accounts else ""
+        key = (operator, message_class, account, expects_reply)
+        route = self._decided.get(key)
+        if route is None:
+            route = self._decide(*key)
+            if not route.links:
+                raise ValidationError("to", _refusal(recipient, route, expects_reply))
+            self._decided[key] = route
+        return route
+
+    def explain(
+        self,
+        recipient: str,
+        operator: Operator | None = None,
+        message_class: MessageClass = MessageClass.NOTICE,
+        account: str = "",
+        expects_reply: bool = False,
+    ) -> list[str]:
+        """Return lines for people on how :meth:`route` decides; never raises for a refusal."""
+        lines = [self._explain_operator(recipient, operator)]
+        if operator is None:
+            operator = self.operator_of(recipient)
+        route = self._decide(operator, message_class, account, expects_reply)
+        lines += route.explanation
+        if route.links:
+            lines.append(f"route: {', then '.join(route.links)}")
+        else:
+            lines.append(f"refused: {_refusal(recipient, route, expects_reply)}")
+        return lines
+
+    def _decide(
+        self, operator: Operator, message_class: MessageClass, account: str, expects_reply: bool
+    ) -> Route:
+        lines: list[str] = []
+        for rule in self._rules:
+            mismatch = rule.mismatch(operator, message_class, account)
+            if mismatch:
+                lines.append(f"rule {rule.name}: passed over, {mismatch}")
+                continue
+            links = rule.links
+            if expects_reply:
+                links = tuple(link for link in links if self._links[link] == operator)
+                if not links:
+                    lines.append(
+                        f"rule {rule.name}: passed over, a reply is expected and none of its "
+                        f"links is {operator}'s own"
+                    )
+                    continue
+            only = f", only {operator}'s own links because a reply is expected"
+            lines.append(f"rule {rule.name}: taken{only if expects_reply else ''}")
+            return Route(links, rule.name, operator, tuple(lines))
+        return Route((), "", operator, tuple(lines))
+
+    def _explain_operator(self, recipient: str, given: Operator | None) -> str:
+        shown = mask(recipient)
+        if given is not None:
+            return f"{shown}: operator {given}, as given"
+        if recipient in self._ported:
+            return f"{shown}: operator {self._ported[recipient]}, ported"
+        found = operator_table().find(recipient)
+        if found is None:
+            return f"{shown}: operator other, no assigned prefix fits"
+        return f"{shown}: operator {found[1]} by prefix {found[0]}"
+
+
+def _refusal(recipient: str, route: Route, expects_reply: bool) -> str:
+    """Return why no link may carry the message, for the customer."""
+    if expects_reply:
+        return (
+            f"no link of operator {route.operator} for {mask(recipient)}, and a message that "
+            "expects a reply may not leave it; configure a link of that operator"
+        )
+    return (
+        f"no route for {mask(recipient)} (operator {route.operator}); "
+        "add a link of that operator or a rule that names another"
+    )
+
+
+def _check(rule: Rule, path: str, links: Mapping[str, Operator]) -> None:
+    if not rule.links:
+        raise ConfigError(path, f"rule {rule.name} names no link; name at least one")
+    for link in rule.links:
+        if link not in links:
+            known = ", ".join(links) or "none"
+            raise ConfigError(path, f"rule {rule.name}: no link {link!r}; links are: {known}")

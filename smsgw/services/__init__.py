@@ -1,0 +1,1 @@
+"""What a customer asks for: submission, conversations and requests. Knows no PDUs."""

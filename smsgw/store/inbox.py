@@ -1,0 +1,253 @@
+"""What phones sent: parts as carriers delivered them, and messages joined from them.
+
+A part is stored before the carrier gets its answer; a repeated ``(link, dedupe_key)`` is not stored
+again. A part belongs to at most one inbound message, and an inbound message is handled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from smsgw.errors import Conflict
+from smsgw.store.schema import inbound, inbound_part
+from smsgw.store.statements import fetch_json, insert_rows, json_array
+from smsgw.store.writer import Operation
+
+_as_tuple = msgspec.structs.astuple
+
+
+class PartRow(msgspec.Struct, gc=False):
+    """A row of ``inbound_part``; the fields are its columns, in their order."""
+
+    id: int
+    link: str
+    dedupe_key: str
+    sender: str
+    destination: str
+    reference: str
+    total: int
+    sequence: int
+    coding: int
+    content: bytes
+    pdu: bytes
+    received_at: int
+    inbound_id: int | None = None
+
+
+class InboundRow(msgspec.Struct, gc=False):
+    """A row of ``inbound``; the fields are its columns, in their order."""
+
+    id: int
+    link: str
+    sender: str
+    destination: str
+    access_number: str
+    extension: str
+    text: str
+    parts: int
+    missing: str
+    received_at: int
+    account: str = ""
+    request_id: int | None = None
+    assignment_id: int | None = None
+    outcome: str = ""
+    handled_at: int | None = None
+
+
+class Received(msgspec.Struct, gc=False):
+    """Whether a part was known already, and the id it is stored under."""
+
+    duplicate: bool
+    id: int
+
+
+_known_decoder = msgspec.json.Decoder(list[tuple[str, int]])
+_KNOWN = """SELECT json_group_array(json_array(dedupe_key, id)) FROM inbound_part
+ WHERE link = ? AND dedupe_key IN (SELECT value FROM json_each(?))"""
+
+
+class Receive(Operation[PartRow, Received]):
+    """Store parts; the carrier is answered after the commit, also for a part it repeated."""
+
+    name: ClassVar[str] = "receive"
+    rank: ClassVar[int] = 3
+
+    def execute(self, connection: Connection, rows: Sequence[PartRow]) -> list[Received]:
+        """Insert the parts that are new."""
+        keys: dict[str, set[str]] = {}
+        for row in rows:
+            keys.setdefault(row.link, set()).add(row.dedupe_key)
+        known: dict[tuple[str, str], int] = {}
+        for link, wanted in keys.items():
+            found = fetch_json(connection, _known_decoder, _KNOWN, link, json_array(list(wanted)))
+            known.update(((link, key), part_id) for key, part_id in found)
+        new: list[PartRow] = []
+        results: list[Received] = []
+        for row in rows:
+            part_id = known.setdefault((row.link, row.dedupe_key), row.id)
+            results.append(Received(part_id != row.id, part_id))
+            if part_id == row.id:
+                new.append(row)
+        insert_rows(connection, inbound_part, [_as_tuple(row) for row in new])
+        return results
+
+
+RECEIVE = Receive()
+
+
+def load_group(
+    connection: Connection, sender: str, destination: str, reference: str, total: int
+) -> list[PartRow]:
+    """Return the parts of one long message that are not joined yet, by sequence, then oldest."""
+    table = inbound_part.c
+    query = (
+        select(inbound_part)
+        .where(
+            table.sender == sender,
+            table.destination == destination,
+            table.reference == reference,
+            table.total == total,
+            table.inbound_id.is_(None),
+        )
+        .order_by(table.sequence, table.id)
+    )
+    return [PartRow(*row) for row in connection.execute(query)]
+
+
+def waiting_parts(connection: Connection) -> list[PartRow]:
+    """Return every part that belongs to no inbound message yet, oldest first."""
+    table = inbound_part.c
+    query = (
+        select(inbound_part).where(table.inbound_id.is_(None)).order_by(table.received_at, table.id)
+    )
+    return [PartRow(*row) for row in connection.execute(query)]
+
+
+def parts_of(connection: Connection, inbound_id: int) -> list[PartRow]:
+    """Return the parts an inbound message was joined from, by sequence."""
+    table = inbound_part.c
+    query = (
+        select(inbound_part)
+        .where(table.inbound_id == inbound_id)
+        .order_by(table.sequence, table.id)
+    )
+    return [PartRow(*row) for row in connection.execute(query)]
+
+
+def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[int]) -> None:
+    """Insert an inbound message and claim its parts.
+
+    Raises:
+        Conflict: A part is not recorded or belongs to another message; undo the transaction.
+    """
+    insert_rows(connection, inbound, [_as_tuple(row)])
+    claimed = connection.execute(
+        update(inbound_part)
+        .where(inbound_part.c.id.in_(part_ids), inbound_part.c.inbound_id.is_(None))
+        .values(inbound_id=row.id)
+    ).rowcount
+    if claimed != len(part_ids):
+        raise Conflict(f"inbound {row.id}: {len(part_ids)} parts to join, {claimed} of them free")
+
+
+def get(connection: Connection, inbound_id: int) -> InboundRow | None:
+    """Return an inbound message, or None."""
+    row = connection.execute(select(inbound).where(inbound.c.id == inbound_id)).first()
+    return InboundRow(*row) if row is not None else None
+
+
+def unhandled(connection: Connection) -> list[InboundRow]:
+    """Return inbound messages nobody has read yet, oldest first: what a start has to go on with."""
+    query = select(inbound).where(inbound.c.handled_at.is_(None)).order_by(inbound.c.id)
+    return [InboundRow(*row) for row in connection.execute(query)]
+
+
+def mark_handled(
+    connection: Connection,
+    inbound_id: int,
+    outcome: str,
+    request_id: int | None,
+    assignment_id: int | None,
+    at: int,
+    account: str | None = None,
+) -> bool:
+    """Record what reading an inbound message led to; ``account`` sets its owner unless None.
+
+    Returns:
+        False, and nothing changed, when it was handled before (or is not recorded).
+    """
+    values: dict[str, object] = {
+        "outcome": outcome,
+        "request_id": request_id,
+        "assignment_id": assignment_id,
+        "handled_at": at,
+    }
+    if account is not None:
+        values["account"] = account
+    changed = connection.execute(
+        update(inbound)
+        .where(inbound.c.id == inbound_id, inbound.c.handled_at.is_(None))
+        .values(values)
+    )
+    return changed.rowcount == 1
+
+
+def page(
+    connection: Connection,
+    *,
+    before: int | None = None,
+    account: str | None = None,
+    sender: str | None = None,
+    request_id: int | None = None,
+    outcome: str | None = None,
+    limit: int = 50,
+) -> list[InboundRow]:
+    """Return messages newest first; ``before`` is the id of the last one of the page before."""
+    table = inbound.c
+    query = select(inbound).order_by(table.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.id < before)
+    if account is not None:
+        query = query.where(table.account == account)
+    if sender is not None:
+        query = query.where(table.sender == sender)
+    if request_id is not None:
+        query = query.where(table.request_id == request_id)
+    if outcome is not None:
+        query = query.where(table.outcome == outcome)
+    return [InboundRow(*row) for row in connection.execute(query)]
+
+
+def recent_same(
+    connection: Connection,
+    sender: str,
+    destination: str,
+    text: str,
+    since: int,
+    before: int | None = None,
+) -> InboundRow | None:
+    """Return the newest message of the same content received at or after ``since`` (ms), or None.
+
+    Args:
+        connection: Any connection.
+        sender: The phone.
+        destination: The number it wrote to.
+        text: The whole text, compared exactly.
+        since: Milliseconds since the Unix epoch.
+        before: Look only at ids below this one: the message in hand, when it is stored already.
+    """
+    table = inbound.c
+    query = select(inbound).where(
+        table.sender == sender,
+        table.destination == destination,
+        table.received_at >= since,
+        table.text == text,
+    )
+    if before is not None:
+        query = query.where(table.id < before)
+    row = connection.execute(query.order_by(table.id.desc()).limit(1)).first()
+    return InboundRow(*row) if row is not None else None

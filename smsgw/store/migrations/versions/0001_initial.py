@@ -1,0 +1,304 @@
+"""The first schema: messages, events, inbound, requests and slots."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MILLIS = sa.BigInteger()
+
+
+def upgrade() -> None:
+    """Create every table of an empty database."""
+    _create_messages()
+    _create_events()
+    _create_inbound()
+    _create_requests()
+    _create_slots()
+
+
+def downgrade() -> None:
+    """Drop everything: there is nothing before the first schema."""
+    op.drop_table("slot")
+    op.drop_table("answer")
+    op.drop_table("assignment")
+    op.drop_table("step")
+    op.drop_table("request")
+    op.drop_table("inbound")
+    op.drop_table("inbound_part")
+    op.drop_table("event")
+    op.drop_table("parked_report")
+    op.drop_table("segment")
+    op.drop_table("message")
+
+
+def _create_messages() -> None:
+    """Messages, what is submitted of them, and reports that came early."""
+    op.create_table(
+        "message",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("recipient", sa.String(length=32), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("message_class", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("expects_reply", sa.Boolean(), nullable=False),
+        sa.Column("operator", sa.String(length=16), nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("access_number", sa.String(length=21), nullable=False),
+        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("coding", sa.SmallInteger(), nullable=False),
+        sa.Column("parts", sa.SmallInteger(), nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("valid_until", MILLIS, nullable=False),
+        sa.Column("final_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+    )
+    op.create_index(op.f("ix_message_account_id"), "message", ["account", "id"], unique=False)
+    op.create_index(op.f("ix_message_recipient_id"), "message", ["recipient", "id"], unique=False)
+    op.create_table(
+        "segment",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("message_id", ID, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("part", sa.SmallInteger(), nullable=False),
+        sa.Column("total", sa.SmallInteger(), nullable=False),
+        sa.Column("recipient", sa.String(length=32), nullable=False),
+        sa.Column("source", sa.String(length=21), nullable=False),
+        sa.Column("coding", sa.SmallInteger(), nullable=False),
+        sa.Column("udhi", sa.Boolean(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("carrier_message_id", sa.String(length=64), nullable=True),
+        sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("next_attempt_at", MILLIS, nullable=True),
+        sa.Column("sent_at", MILLIS, nullable=True),
+        sa.Column("final_at", MILLIS, nullable=True),
+        sa.Column("stat", sa.String(length=32), nullable=False),
+        sa.Column("error", sa.String(length=128), nullable=False),
+        sa.Column("possible_duplicate", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_segment_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
+    )
+    op.create_index(
+        op.f("ix_segment_link_carrier_message_id"),
+        "segment",
+        ["link", "carrier_message_id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_segment_message_id"), "segment", ["message_id"], unique=False)
+    op.create_index(
+        op.f("ix_segment_state_next_attempt_at"),
+        "segment",
+        ["state", "next_attempt_at"],
+        unique=False,
+    )
+    op.create_table(
+        "parked_report",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("carrier_message_id", sa.String(length=64), nullable=False),
+        sa.Column("recipient", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("stat", sa.String(length=32), nullable=False),
+        sa.Column("error", sa.String(length=128), nullable=False),
+        sa.Column("received_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parked_report")),
+    )
+    op.create_index(
+        op.f("ix_parked_report_link_carrier_message_id"),
+        "parked_report",
+        ["link", "carrier_message_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_parked_report_received_at"), "parked_report", ["received_at"], unique=False
+    )
+
+
+def _create_events() -> None:
+    """The append-only outbox."""
+    op.create_table(
+        "event",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.Column("kind", sa.String(length=48), nullable=False),
+        sa.Column("subject_id", ID, nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+    )
+    op.create_index(op.f("ix_event_subject_id"), "event", ["subject_id"], unique=False)
+
+
+def _create_inbound() -> None:
+    """What phones sent, in parts and joined."""
+    op.create_table(
+        "inbound_part",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=64), nullable=False),
+        sa.Column("sender", sa.String(length=32), nullable=False),
+        sa.Column("destination", sa.String(length=32), nullable=False),
+        sa.Column("reference", sa.String(length=8), nullable=False),
+        sa.Column("total", sa.SmallInteger(), nullable=False),
+        sa.Column("sequence", sa.SmallInteger(), nullable=False),
+        sa.Column("coding", sa.SmallInteger(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("pdu", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", MILLIS, nullable=False),
+        sa.Column("inbound_id", ID, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_part")),
+        sa.UniqueConstraint("link", "dedupe_key", name=op.f("uq_inbound_part_link_dedupe_key")),
+    )
+    op.create_index(
+        op.f("ix_inbound_part_inbound_id_received_at"),
+        "inbound_part",
+        ["inbound_id", "received_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_inbound_part_sender_destination_reference_total"),
+        "inbound_part",
+        ["sender", "destination", "reference", "total"],
+        unique=False,
+    )
+    op.create_table(
+        "inbound",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("sender", sa.String(length=32), nullable=False),
+        sa.Column("destination", sa.String(length=32), nullable=False),
+        sa.Column("access_number", sa.String(length=21), nullable=False),
+        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("parts", sa.SmallInteger(), nullable=False),
+        sa.Column("missing", sa.String(length=64), nullable=False),
+        sa.Column("received_at", MILLIS, nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("request_id", ID, nullable=True),
+        sa.Column("assignment_id", ID, nullable=True),
+        sa.Column("outcome", sa.String(length=32), nullable=False),
+        sa.Column("handled_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound")),
+    )
+    op.create_index(op.f("ix_inbound_handled_at_id"), "inbound", ["handled_at", "id"], unique=False)
+    op.create_index(
+        op.f("ix_inbound_sender_destination_received_at"),
+        "inbound",
+        ["sender", "destination", "received_at"],
+        unique=False,
+    )
+
+
+def _create_requests() -> None:
+    """Requests, their steps, who is asked, and what they answered."""
+    op.create_table(
+        "request",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("preset", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("closed_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request")),
+    )
+    op.create_index(op.f("ix_request_account_id"), "request", ["account", "id"], unique=False)
+    op.create_index(op.f("ix_request_state_id"), "request", ["state", "id"], unique=False)
+    op.create_table(
+        "step",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("request_id", ID, nullable=False),
+        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("rule", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_step_request_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_step")),
+        sa.UniqueConstraint("request_id", "position", name=op.f("uq_step_request_id_position")),
+    )
+    op.create_table(
+        "assignment",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("request_id", ID, nullable=False),
+        sa.Column("step_id", ID, nullable=False),
+        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("phone", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("prompt_message_id", ID, nullable=True),
+        sa.Column("slot_id", ID, nullable=True),
+        sa.Column("decision", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("answered_at", MILLIS, nullable=True),
+        sa.Column("asked_back", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["request.id"], name=op.f("fk_assignment_request_id")
+        ),
+        sa.ForeignKeyConstraint(["step_id"], ["step.id"], name=op.f("fk_assignment_step_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assignment")),
+        sa.UniqueConstraint("step_id", "position", name=op.f("uq_assignment_step_id_position")),
+    )
+    op.create_index(
+        op.f("ix_assignment_phone_state"), "assignment", ["phone", "state"], unique=False
+    )
+    op.create_index(op.f("ix_assignment_request_id"), "assignment", ["request_id"], unique=False)
+    op.create_table(
+        "answer",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("request_id", ID, nullable=False),
+        sa.Column("assignment_id", ID, nullable=False),
+        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("inbound_id", ID, nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("decision", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rule", sa.String(length=48), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["assignment_id"], ["assignment.id"], name=op.f("fk_answer_assignment_id")
+        ),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_answer_request_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answer")),
+        sa.UniqueConstraint("inbound_id", name=op.f("uq_answer_inbound_id")),
+    )
+    op.create_index(op.f("ix_answer_request_id"), "answer", ["request_id"], unique=False)
+
+
+def _create_slots() -> None:
+    """Which extension is whose."""
+    op.create_table(
+        "slot",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("phone", sa.String(length=32), nullable=False),
+        sa.Column("access_number", sa.String(length=21), nullable=False),
+        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("assignment_id", ID, nullable=False),
+        sa.Column("allocated_at", MILLIS, nullable=False),
+        sa.Column("expires_at", MILLIS, nullable=False),
+        sa.Column("released_at", MILLIS, nullable=True),
+        sa.Column("cools_until", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slot")),
+        sa.UniqueConstraint(
+            "phone",
+            "access_number",
+            "extension",
+            name=op.f("uq_slot_phone_access_number_extension"),
+        ),
+    )
+    op.create_index(op.f("ix_slot_assignment_id"), "slot", ["assignment_id"], unique=False)

@@ -1,0 +1,254 @@
+"""The tables, as SQLAlchemy Core metadata.
+
+Rules:
+- Ids are 63-bit, time ordered, unique per node (:mod:`smsgw.store.ids`); people see them as text.
+- Times (``…_at``) are milliseconds since the Unix epoch, UTC, as integers: they compare and index
+  fast on the hot path; the edges turn them into aware datetimes.
+- States are the text values of the enums in :mod:`smsgw.model`.
+- ``event`` is append-only: a change and its event are written in one transaction.
+
+The alembic steps under ``migrations/`` must produce exactly this; a test compares them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+Millis = BigInteger
+
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", String(64), nullable=False),
+    Column("reference", String(128), nullable=False),  # the customer's own, "" when none
+    Column("recipient", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("message_class", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),  # why it ended as it did, "" while it has not
+    Column("expects_reply", Boolean, nullable=False),
+    Column("operator", String(16), nullable=False),  # the recipient's network
+    Column("link", String(64), nullable=False),
+    Column("access_number", String(21), nullable=False),
+    Column("extension", String(21), nullable=False),
+    Column("coding", SmallInteger, nullable=False),
+    Column("parts", SmallInteger, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("valid_until", Millis, nullable=False),
+    Column("final_at", Millis, nullable=True),
+    Index(None, "account", "id"),
+    Index(None, "recipient", "id"),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", Id, ForeignKey("message.id"), nullable=False),
+    Column("link", String(64), nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("recipient", String(32), nullable=False),
+    Column("source", String(21), nullable=False),
+    Column("coding", SmallInteger, nullable=False),
+    Column("udhi", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("carrier_message_id", String(64), nullable=True),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_attempt_at", Millis, nullable=True),  # set while a retry is due
+    Column("sent_at", Millis, nullable=True),
+    Column("final_at", Millis, nullable=True),
+    Column("stat", String(32), nullable=False),  # the carrier's state or result, "" until known
+    Column("error", String(128), nullable=False),
+    Column("possible_duplicate", Boolean, nullable=False),
+    Index(None, "message_id"),
+    Index(None, "link", "carrier_message_id"),
+    Index(None, "state", "next_attempt_at"),
+)
+
+parked_report = Table(
+    "parked_report",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("link", String(64), nullable=False),
+    Column("carrier_message_id", String(64), nullable=False),
+    Column("recipient", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stat", String(32), nullable=False),
+    Column("error", String(128), nullable=False),
+    Column("received_at", Millis, nullable=False),
+    Index(None, "link", "carrier_message_id"),
+    Index(None, "received_at"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("at", Millis, nullable=False),
+    Column("kind", String(48), nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("data", Text, nullable=False),  # JSON object
+    Index(None, "subject_id"),
+)
+
+inbound_part = Table(
+    "inbound_part",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("link", String(64), nullable=False),
+    Column("dedupe_key", String(64), nullable=False),
+    Column("sender", String(32), nullable=False),
+    Column("destination", String(32), nullable=False),
+    Column("reference", String(8), nullable=False),  # "8:17", "16:4660"; "" for a single message
+    Column("total", SmallInteger, nullable=False),
+    Column("sequence", SmallInteger, nullable=False),
+    Column("coding", SmallInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # without its header
+    Column("pdu", LargeBinary, nullable=False),  # as it came from the wire: evidence
+    Column("received_at", Millis, nullable=False),
+    Column("inbound_id", Id, nullable=True),  # set when joined
+    UniqueConstraint("link", "dedupe_key"),
+    Index(None, "inbound_id", "received_at"),
+    Index(None, "sender", "destination", "reference", "total"),
+)
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("link", String(64), nullable=False),
+    Column("sender", String(32), nullable=False),
+    Column("destination", String(32), nullable=False),
+    Column("access_number", String(21), nullable=False),  # "" when none of ours matched
+    Column("extension", String(21), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("parts", SmallInteger, nullable=False),
+    Column(
+        "missing", String(64), nullable=False
+    ),  # "2,3" when it never became whole; "" when whole
+    Column("received_at", Millis, nullable=False),
+    Column("account", String(64), nullable=False),  # its owner; "" = the general inbox
+    Column("request_id", Id, nullable=True),
+    Column("assignment_id", Id, nullable=True),
+    Column("outcome", String(32), nullable=False),  # what reading it led to; "" until handled
+    Column("handled_at", Millis, nullable=True),
+    Index(None, "handled_at", "id"),
+    Index(None, "sender", "destination", "received_at"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", String(64), nullable=False),
+    Column("preset", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("reference", String(128), nullable=False),
+    Column("state", String(16), nullable=False),  # open, closed, withdrawn, expired
+    Column("outcome", String(16), nullable=False),  # approved, rejected; "" while open
+    Column("version", Integer, nullable=False),  # grows by one with every change: compare and set
+    Column("created_at", Millis, nullable=False),
+    Column("closed_at", Millis, nullable=True),
+    Index(None, "account", "id"),
+    Index(None, "state", "id"),
+)
+
+step = Table(
+    "step",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("request_id", Id, ForeignKey("request.id"), nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("rule", String(16), nullable=False),  # all, any
+    Column("state", String(16), nullable=False),  # waiting, open, closed
+    Column("outcome", String(16), nullable=False),
+    UniqueConstraint("request_id", "position"),
+)
+
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("request_id", Id, ForeignKey("request.id"), nullable=False),
+    Column("step_id", Id, ForeignKey("step.id"), nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("phone", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, asked, answered, released
+    Column("prompt_message_id", Id, nullable=True),
+    Column("slot_id", Id, nullable=True),
+    Column("decision", String(16), nullable=False),  # yes, no; "" until answered
+    Column("reason", Text, nullable=False),
+    Column("answered_at", Millis, nullable=True),
+    Column("asked_back", SmallInteger, nullable=False),  # how often we had to ask what was meant
+    UniqueConstraint("step_id", "position"),
+    Index(None, "phone", "state"),
+    Index(None, "request_id"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("request_id", Id, ForeignKey("request.id"), nullable=False),
+    Column("assignment_id", Id, ForeignKey("assignment.id"), nullable=False),
+    Column("channel", String(8), nullable=False),  # sms, api
+    Column("inbound_id", Id, nullable=True),
+    Column("text", Text, nullable=False),
+    Column("decision", String(16), nullable=False),  # yes, no; "" when unclear
+    Column("reason", Text, nullable=False),
+    Column("rule", String(48), nullable=False),  # how it was matched and read
+    Column("counted", Boolean, nullable=False),  # whether it changed the assignment
+    Column("at", Millis, nullable=False),
+    UniqueConstraint("inbound_id"),
+    Index(None, "request_id"),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("phone", String(32), nullable=False),
+    Column("access_number", String(21), nullable=False),
+    Column("extension", String(21), nullable=False),
+    Column(
+        "generation", Integer, nullable=False
+    ),  # how often this extension was given to the phone
+    Column("assignment_id", Id, nullable=False),  # whose reply it maps to
+    Column("allocated_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),  # live until then, unless released earlier
+    Column("released_at", Millis, nullable=True),
+    Column("cools_until", Millis, nullable=True),  # late replies still map until then
+    UniqueConstraint("phone", "access_number", "extension"),
+    Index(None, "assignment_id"),
+)

@@ -1,0 +1,79 @@
+"""Inbound: which access number, which extension, whose."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from smsgw.routing.inbound import Destination, InboundTable
+
+DIGITS = st.text(st.sampled_from("0123456789"), max_size=20)
+
+
+def a_table() -> InboundTable:
+    """Return three links, two of which share an access number."""
+    return InboundTable(
+        [
+            ("cmcc", "10690001"),
+            ("cmcc", "1069000188"),
+            ("ctcc", "10690002"),
+            ("cmcc-b", "10690001"),
+            ("cmcc-c", "10690001"),
+        ],
+        {"10690001": "oa", "106900015": "survey", "10690002": "crm"},
+    )
+
+
+def test_the_rest_after_the_access_number_is_the_extension() -> None:
+    assert a_table().destination("10690002101") == Destination("10690002", "101", "ctcc")
+    assert a_table().destination("10690002") == Destination("10690002", "", "ctcc")
+
+
+def test_the_longest_access_number_wins() -> None:
+    assert a_table().destination("106900018801") == Destination("1069000188", "01", "cmcc")
+    assert a_table().destination("106900018") == Destination("10690001", "8", None)
+
+
+def test_a_shared_access_number_names_no_link_unless_the_link_is_given() -> None:
+    table = a_table()
+    assert table.destination("10690001101") == Destination("10690001", "101", None)
+    assert table.destination("10690001101", "cmcc-b") == Destination("10690001", "101", "cmcc-b")
+
+
+def test_a_link_is_only_asked_for_its_own_access_numbers() -> None:
+    table = a_table()
+    assert table.destination("106900018801", "cmcc-b") == Destination("10690001", "8801", "cmcc-b")
+    assert table.destination("10690002101", "cmcc") is None
+    assert table.destination("10690002101", "nobody") is None
+
+
+def test_a_number_that_is_not_ours_has_no_destination() -> None:
+    assert a_table().destination("10680001") is None
+    assert a_table().destination("1069000") is None
+    assert InboundTable([]).destination("10690001") is None
+
+
+def test_the_same_pair_twice_is_not_shared() -> None:
+    table = InboundTable([("cmcc", "10690001"), ("cmcc", "10690001")])
+    assert table.destination("106900011") == Destination("10690001", "1", "cmcc")
+
+
+def test_the_longest_owner_wins() -> None:
+    table = a_table()
+    assert table.owner("10690001101") == "oa"
+    assert table.owner("106900015") == "survey"
+    assert table.owner("1069000159") == "survey"
+    assert table.owner("10690003") is None
+    assert InboundTable([], {"": "inbox"}).owner("10690003") == "inbox"
+    assert InboundTable([]).owner("10690001") is None
+
+
+@given(DIGITS)
+def test_access_number_and_extension_are_always_the_whole_number(number: str) -> None:
+    found = a_table().destination(number)
+    assert found is None or found.access_number + found.extension == number
+
+
+@given(DIGITS)
+def test_any_extension_of_ours_is_found(extension: str) -> None:
+    found = a_table().destination("10690002" + extension, "ctcc")
+    assert found == Destination("10690002", extension, "ctcc")

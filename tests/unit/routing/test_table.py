@@ -1,0 +1,142 @@
+"""The route table: first fitting rule, own operator for replies, and an explanation."""
+
+from __future__ import annotations
+
+import pytest
+from smsgw.errors import ConfigError, ValidationError
+from smsgw.model import MessageClass, Operator
+from smsgw.routing.rules import Rule
+from smsgw.routing.table import RouteTable
+
+LINKS = {
+    "cmcc": Operator.MOBILE,
+    "ctcc": Operator.TELECOM,
+    "cucc": Operator.UNICOM,
+    "cmcc-b": Operator.MOBILE,
+}
+MOBILE, TELECOM, UNICOM = "13800001001", "13300001001", "13000001001"
+
+
+@pytest.mark.parametrize(
+    ("phone", "links", "rule"),
+    [
+        (MOBILE, ("cmcc", "cmcc-b"), "own-mobile"),
+        (TELECOM, ("ctcc",), "own-telecom"),
+        (UNICOM, ("cucc",), "own-unicom"),
+    ],
+)
+def test_without_rules_a_subscriber_is_reached_by_its_own_operator(
+    phone: str, links: tuple[str, ...], rule: str
+) -> None:
+    table = RouteTable(LINKS)
+    for expects_reply in (False, True):
+        route = table.route(phone, expects_reply=expects_reply)
+        assert (route.links, route.rule) == (links, rule)
+
+
+def test_the_operator_the_caller_knows_wins_over_the_prefix() -> None:
+    route = RouteTable(LINKS).route(MOBILE, Operator.UNICOM)
+    assert route.links == ("cucc",)
+    assert route.operator is Operator.UNICOM
+
+
+def test_a_ported_number_goes_to_its_new_operator_as_soon_as_it_is_known() -> None:
+    ported: dict[str, Operator] = {}
+    table = RouteTable(LINKS, ported=ported)
+    assert table.route(MOBILE).links == ("cmcc", "cmcc-b")
+    ported[MOBILE] = Operator.TELECOM
+    assert table.route(MOBILE).links == ("ctcc",)
+    assert table.operator_of(MOBILE) is Operator.TELECOM
+
+
+def test_the_first_rule_for_the_message_decides() -> None:
+    table = RouteTable(
+        LINKS,
+        [
+            Rule("vip", (("cmcc-b",),), accounts=frozenset({"vip"})),
+            Rule("bulk", (("cucc",), ("ctcc",)), classes=frozenset({MessageClass.BULK})),
+            Rule("rest", (("cmcc", "ctcc"), ("cucc",))),
+        ],
+    )
+    assert table.route(UNICOM, account="vip", message_class=MessageClass.BULK).rule == "vip"
+    assert table.route(UNICOM, account="oa", message_class=MessageClass.BULK).rule == "bulk"
+    assert table.route(UNICOM, account="crm").links == ("cmcc", "ctcc", "cucc")
+
+
+def test_a_message_that_expects_a_reply_never_leaves_its_operator() -> None:
+    table = RouteTable(
+        LINKS,
+        [
+            Rule("cheap", (("ctcc",),)),
+            Rule("all", (("ctcc", "cmcc-b"), ("cmcc", "cucc"))),
+        ],
+    )
+    route = table.route(MOBILE, expects_reply=True)
+    assert route.links == ("cmcc-b", "cmcc")
+    assert route.rule == "all"
+    assert route.explanation == (
+        "rule cheap: passed over, a reply is expected and none of its links is mobile's own",
+        "rule all: taken, only mobile's own links because a reply is expected",
+    )
+    assert table.route(MOBILE).links == ("ctcc",)
+
+
+def test_no_link_of_the_operator_refuses_what_expects_a_reply() -> None:
+    table = RouteTable({"cmcc": Operator.MOBILE}, [Rule("all", (("cmcc",),))])
+    assert table.route(UNICOM).links == ("cmcc",)
+    for _ in range(2):
+        with pytest.raises(
+            ValidationError, match=r"^to: no link of operator unicom for 130\*\*\*\*1001, .*reply"
+        ):
+            table.route(UNICOM, expects_reply=True)
+
+
+def test_no_rule_for_the_operator_refuses_with_the_reason() -> None:
+    table = RouteTable({"cmcc": Operator.MOBILE})
+    with pytest.raises(ValidationError, match=r"no route for 130\*\*\*\*1001 \(operator unicom\)"):
+        table.route(UNICOM)
+    with pytest.raises(ValidationError, match="operator other"):
+        table.route("15400001001")
+
+
+def test_the_same_question_gets_the_same_route() -> None:
+    table = RouteTable(LINKS)
+    assert table.route(MOBILE, account="a") is table.route("13900001001", account="b")
+
+
+def test_the_explanation_tells_operator_rules_and_links() -> None:
+    table = RouteTable(LINKS, ported={UNICOM: Operator.TELECOM})
+    assert table.explain(TELECOM) == [
+        "133****1001: operator telecom by prefix 133",
+        "rule own-mobile: passed over, it is for operator mobile",
+        "rule own-telecom: taken",
+        "route: ctcc",
+    ]
+    assert table.explain(UNICOM)[0] == "130****1001: operator telecom, ported"
+    assert table.explain(MOBILE)[-1] == "route: cmcc, then cmcc-b"
+    assert table.explain(MOBILE, Operator.UNICOM)[0] == "138****1001: operator unicom, as given"
+
+
+def test_the_explanation_of_a_refusal_does_not_raise() -> None:
+    lines = RouteTable(LINKS).explain("15400001001", expects_reply=True)
+    assert lines[0] == "154****1001: operator other, no assigned prefix fits"
+    assert lines[-1].startswith("refused: no link of operator other")
+    assert RouteTable({}).explain(MOBILE)[-1].startswith("refused: no route for 138****1001")
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        (Rule("none", ()), r"routes\[1\]: rule none names no link"),
+        (Rule("none", ((),)), r"routes\[1\]: rule none names no link"),
+        (Rule("odd", (("cmcc", "moon"),)), r"no link 'moon'; links are: cmcc, ctcc, cucc, cmcc-b"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_a_configuration_error(rule: Rule, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        RouteTable(LINKS, [Rule("ok", (("cmcc",),)), rule])
+
+
+def test_a_rule_without_any_links_configured_says_so() -> None:
+    with pytest.raises(ConfigError, match="links are: none"):
+        RouteTable({}, [Rule("odd", (("cmcc",),))])
