@@ -23,17 +23,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
-
 from smsgw.model import Event, MessageStatus
 from smsgw.store.database import Database, _connect
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, SegmentRow
 from smsgw.store.outbox import REPORTS, SETTLE, ReportRow, Settlement
 from smsgw.store.statements import give_ids
 from smsgw.store.writer import Operation
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
 TEXT = "您有一条新的审批请求，请回复同意或不同意并说明理由。" * 2
 
@@ -53,7 +52,9 @@ class Load:
         self.waits: list[float] = []
 
     def start(self) -> Deferred[None]:
-        self.accept(self.in_flight)
+        # Two halves in turn: while one is being written, the reactor works on the other.
+        self.accept(self.in_flight - self.in_flight // 2)
+        reactor.callLater(0.002, self.accept, self.in_flight // 2)
         return self.done
 
     def accept(self, count: int) -> None:
@@ -219,12 +220,12 @@ async def main() -> None:
         gc.set_threshold(50_000, 20, 50)  # as the daemon does
         group = await group_commit(folder, options.messages, options.in_flight)
     print(
-        f"{options.in_flight} in flight          lifecycles/s  commits/s  rows/commit  accept p50 ms"
+        f"{options.in_flight} in flight          lifecycles/s  commits/s rows/commit accept p50 ms"
     )
     for title, figures in (("commit per write", each), ("group commit", group)):
         print(
             f"{title:<24}{figures['rate']:>12,.0f}{figures['commits']:>11,.0f}"
-            f"{figures['rows']:>13,.1f}{figures['p50']:>15,.2f}"
+            f"{figures['rows']:>12,.1f}{figures['p50']:>14,.2f}"
         )
     print(f"ratio                   {group['rate'] / each['rate']:>12,.1f}")
 

@@ -11,7 +11,7 @@ from smsgw.errors import Disposition
 from smsgw.model import MoMessage, Segment, StatusReport
 from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Session
+from smsgw.protocols.session import Account, Role, Session, Side
 
 
 class Result(NamedTuple):
@@ -34,6 +34,8 @@ class Carrier:
         port: The specification's port.
         peer_dials: Inbound comes over connections that the gateway opens to our listener (SGIP).
         number_digits_max: Most digits a sender number may have.
+        content_octets_max: Most octets of one submit's content, where the carrier allows fewer
+            than the coding would; None = as the coding says.
         to_submit: (account, version, segment) -> the PDU that asks for it.
         from_submit: Submit -> one segment per recipient (gateway side).
         is_report: Whether an inbound PDU is a status report.
@@ -44,6 +46,7 @@ class Carrier:
         classify: Result code of a submit -> what it means.
         message_id: (gateway number, time, count) -> a new carrier_message_id (gateway side); None
             where the submit's own sequence is the id (SGIP).
+        submit_id: There, the id that a submit itself carries.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Carrier:
     port: int
     peer_dials: bool = False
     number_digits_max: int = 20
+    content_octets_max: int | None = None
     to_submit: Callable[[Any, str, Segment], Pdu]
     from_submit: Callable[[Any], list[Segment]]
     is_report: Callable[[Any], bool]
@@ -63,3 +67,23 @@ class Carrier:
     to_report: Callable[[Any, str, StatusReport], Pdu]
     classify: Callable[[int], Result]
     message_id: Callable[[int, datetime, int], str] | None
+    submit_id: Callable[[Any], str] = lambda pdu: ""
+
+    def sessions(
+        self,
+        wall: Callable[[], datetime],
+        side: Side = Side.SP,
+        secrets: Callable[[str], str | None] = lambda name: None,
+    ) -> Callable[[Account, Role], Session]:
+        """Return what makes the sessions of one account's connections, dialled and accepted.
+
+        Args:
+            wall: China Standard Time.
+            side: Customer or gateway.
+            secrets: Server role: login name -> shared secret.
+        """
+
+        def make(account: Account, role: Role) -> Session:
+            return self.session(account, role, side, wall, secrets)
+
+        return make

@@ -38,6 +38,9 @@ BUSY_SECONDS = 5
 
 CACHE_KIB = 32 * 1024
 
+CHECKPOINT_PAGES = 4000
+"""16 MiB of log between checkpoints: a page that changes often is copied back less often."""
+
 
 class Database:
     """The store of one process.
@@ -215,6 +218,7 @@ def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
 
 def _read_settings(connection: sqlite3.Connection, _record: object) -> None:

@@ -20,11 +20,12 @@ from smsgw.store.schema import segment as segment_table
 from smsgw.store.statements import fetch_json, ids_of, json_array, update_rows
 
 RANK = {str(status): rank for status, rank in STATUS_RANK.items()}
+_STATUS = {str(status): status for status in MessageStatus}
 FAILED = frozenset(("undelivered", "expired", "rejected", "canceled"))
 
-_COLUMNS = """s.id, s.message_id, s.part, s.link, s.recipient, s.state, s.carrier_message_id,
+_COLUMNS = """s.id, s.message_id, s.link, s.recipient, s.state, s.carrier_message_id,
  s.attempts, s.next_attempt_at, s.sent_at, s.final_at, s.stat, s.error, s.possible_duplicate,
- m.status, m.account, m.reference, m.reason"""
+ m.status, m.account, m.reference"""
 _LOAD = f"""SELECT json_group_array(json_array({_COLUMNS}))
  FROM message m JOIN segment s ON s.message_id = m.id WHERE m.id IN """
 _BY_MESSAGE = _LOAD + "(SELECT value FROM json_each(?))"
@@ -61,7 +62,6 @@ class SegmentNow(msgspec.Struct, array_like=True, gc=False):
 
     id: int
     message_id: int
-    part: int
     link: str
     recipient: str
     state: str
@@ -76,7 +76,6 @@ class SegmentNow(msgspec.Struct, array_like=True, gc=False):
     status: str
     account: str
     reference: str
-    reason: str
 
 
 class MessageNow:
@@ -89,7 +88,7 @@ class MessageNow:
         self.status = first.status
         self.account = first.account
         self.reference = first.reference
-        self.reason = first.reason
+        self.reason = ""
         self.final_at: int | None = None
         self.segments: list[SegmentNow] = []
 
@@ -195,10 +194,7 @@ class Batch:
         if message.reason:
             data["reason"] = message.reason
         self.tell("message." + status, segment, at, data)
-        change = StatusChange(
-            message.id, message.account, MessageStatus(status), message.reason, at
-        )
-        return [change]
+        return [StatusChange(message.id, message.account, _STATUS[status], message.reason, at)]
 
     def save(self) -> None:
         """Write what changed."""

@@ -212,7 +212,7 @@ def _cut(
             raise ValidationError(
                 "text",
                 f"{len(octets)} octets need more than {PARTS_MAX} parts, the limit "
-                f"(at most {PARTS_MAX * room} octets in this coding); shorten the text",
+                f"({PARTS_MAX * room} octets with every part full); shorten the text",
             )
         end = bisect_right(offsets, offsets[start] + room, start) - 1
         if end < last and isinstance(content, str):

@@ -8,7 +8,7 @@ Spec: text-and-long-messages.md sections 3 and 4 (3GPP TS 23.040 9.2.3.24).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -131,11 +131,9 @@ def split_header(content: bytes) -> tuple[Udh | None, bytes, str]:
     end = content[0] + 1
     if end > len(content):
         return None, content, f"UDHL {content[0]} runs past the content of {len(content)} octets"
-    elements = []
-    for element in _walk(content, end):
-        if element is None:
-            return None, content, f"an element runs past UDHL {content[0]}"
-        elements.append(element)
+    elements = _read_elements(content, end)
+    if elements is None:
+        return None, content, f"an element runs past UDHL {content[0]}"
     concatenation = None
     problem = ""
     for element in elements:
@@ -150,16 +148,17 @@ def split_header(content: bytes) -> tuple[Udh | None, bytes, str]:
     return Udh(tuple(elements), concatenation), content[end:], problem
 
 
-def _walk(content: bytes, end: int) -> Iterator[Element | None]:
-    """Yield the elements up to ``end``; None, as the last one, where one runs past it."""
+def _read_elements(content: bytes, end: int) -> list[Element] | None:
+    """Return the elements up to ``end``, or None when one runs past it."""
+    elements = []
     position = 1
     while position < end:
         if position + 2 > end or position + 2 + content[position + 1] > end:
-            yield None
-            return
+            return None
         after = position + 2 + content[position + 1]
-        yield Element(content[position], content[position + 2 : after])
+        elements.append(Element(content[position], content[position + 2 : after]))
         position = after
+    return elements
 
 
 def _read_concatenation(element: Element) -> Concatenation | None:

@@ -73,7 +73,7 @@ def test_what_is_no_mainland_phone_is_refused_with_what_would_be(written: str) -
 
 
 def test_the_refusal_names_the_callers_field_and_shortens_what_was_written() -> None:
-    with pytest.raises(ValidationError, match="^steps") as caught:
+    with pytest.raises(ValidationError, match="write 11 digits") as caught:
         normalise("9" * 1000, "steps[0].assignees[1].phone")
     assert caught.value.field == "steps[0].assignees[1].phone"
     assert "'999999999999999999999999…'" in caught.value.problem
@@ -166,7 +166,7 @@ def test_the_shipped_table_says_where_it_comes_from_and_is_read_once() -> None:
     assert table.version == "2023-06-05"
     assert table.source.startswith("Mainland China mobile number prefixes")
     assert "MIIT" in table.source
-    assert len(table) == 89
+    assert len(table) == 91
 
 
 def test_a_table_without_a_dated_source_has_no_version() -> None:

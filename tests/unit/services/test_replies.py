@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
 from smsgw.services.replies import (
     Kind,
     Reading,
@@ -107,7 +106,7 @@ def test_an_approval_never_contains_an_unanswered_refusal(text: str) -> None:
         assert "但" not in text
 
 
-@given(st.sampled_from([row for row in CORPUS if row[1] != "opt_out"]))
+@given(st.sampled_from([row for row in CORPUS if "【" not in row[0]]))
 def test_reading_does_not_depend_on_spaces_and_quotes_around(
     row: tuple[str, str, str, str],
 ) -> None:

@@ -1,0 +1,451 @@
+"""``smsgw.toml`` -> frozen dataclasses.
+
+Rules: an unknown key, a wrong type or an impossible combination is an error that names the dotted
+path of the key and what to write; all errors of a file are found in one run. Secrets come from
+``env:`` or ``file:``; one written in the file works and warns. What a protocol's login needs is
+never listed here: the fields of its account dataclass are its keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from smsgw.daemon.accounts import codings, read_account
+from smsgw.daemon.sections import Address, ConfigErrors, Network, Problems, Section
+from smsgw.errors import ConfigError, EncodeError
+from smsgw.model import Coding, MessageClass, Operator, Segment
+from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.registry import CARRIERS
+from smsgw.protocols.session import Account, Role, Side
+from smsgw.routing.rules import Rule
+from smsgw.services.conversations import SlotPlan, check_plan
+
+__all__ = [
+    "Address",
+    "Config",
+    "ConfigErrors",
+    "Conversations",
+    "GatewaySettings",
+    "HttpSettings",
+    "LinkSettings",
+    "ListenerSettings",
+    "TokenSettings",
+    "effective",
+    "load",
+]
+
+TOKEN_CHARACTERS_MIN = 16
+NODE_MAX = 1023
+MASK = "***"
+
+DEFAULT_OPERATORS = {
+    "cmpp": Operator.MOBILE,
+    "smgp": Operator.TELECOM,
+    "sgip": Operator.UNICOM,
+}
+"""Whose network a protocol usually leads to; another protocol's link must say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """``[gateway]``.
+
+    Attributes:
+        node: This process's number in ids, 0 to 1023; different in each process of an operator.
+        database: The SQLite file.
+    """
+
+    node: int
+    database: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """``[http]``: where the API listens, and who besides this machine may connect."""
+
+    listen: Address
+    allow: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """``[tokens.NAME]``: a bearer token and the account it stands for."""
+
+    name: str
+    account: str
+    token: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """``[links.NAME.listener]``: where the peer dials us, and the login it uses."""
+
+    listen: Address
+    login: str
+    secret: str = dataclasses.field(repr=False)
+    allow: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """``[links.NAME]``: one carrier account.
+
+    Attributes:
+        name: As in the file.
+        carrier: Its protocol.
+        account: The login, in the protocol's own dataclass.
+        operator: Whose subscribers it reaches with the extension intact.
+        host: The peer's address.
+        port: The peer's port.
+        access_number: The sender number without extension.
+        number_digits_max: Most digits of a sender number, extension included.
+        binds: Connections at a time.
+        rate: PDUs per second over all binds; 0 is no limit.
+        codings: Data codings it may use, best first.
+        reference_width: Bits of the long message reference.
+        listener: Where the peer dials us; None where it does not.
+    """
+
+    name: str
+    carrier: Carrier
+    account: Account = dataclasses.field(repr=False)
+    operator: Operator
+    host: str
+    port: int
+    access_number: str
+    number_digits_max: int
+    binds: int
+    rate: float
+    codings: tuple[Coding, ...]
+    reference_width: Literal[8, 16]
+    listener: ListenerSettings | None
+
+    def slot_plan(self, conversations: Conversations) -> SlotPlan:
+        """Return how extensions under this link's access number are made."""
+        return SlotPlan(
+            prefix=conversations.prefix,
+            digits=conversations.digits,
+            number_digits_max=self.number_digits_max,
+            life_seconds=int(conversations.live_for),
+            cool_down_seconds=int(conversations.cool_down),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversations:
+    """``[conversations]``: extensions that carry replies; times in seconds."""
+
+    prefix: str
+    digits: int
+    live_for: float
+    cool_down: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole file, checked.
+
+    Attributes:
+        path: The file.
+        gateway: The process.
+        http: The API.
+        tokens: Who may use it.
+        links: The carriers, by name, in the order of the file.
+        conversations: How replies find back.
+        rules: Routing rules in order; None for each operator's subscribers by its own links.
+        warnings: What works and should be changed, one line each.
+    """
+
+    path: Path
+    gateway: GatewaySettings
+    http: HttpSettings
+    tokens: tuple[TokenSettings, ...]
+    links: dict[str, LinkSettings]
+    conversations: Conversations
+    rules: tuple[Rule, ...] | None
+    warnings: tuple[str, ...]
+
+
+def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration in a file.
+
+    Args:
+        path: The file; relative paths in it are relative to its folder.
+        environ: Where ``env:`` secrets are; None for the process's own environment.
+
+    Raises:
+        ConfigErrors: Everything that is wrong with it.
+    """
+    path = Path(path)
+    problems = Problems()
+    values = _parse(path)
+    root = Section(values, "", problems, path.parent, os.environ if environ is None else environ)
+    gateway = _gateway(root.section("gateway"))
+    http = _http(root.section("http"))
+    tokens = _tokens(root)
+    conversations = _conversations(root.section("conversations"))
+    links = _links(root, conversations)
+    rules = _rules(root.section("routing"), links)
+    root.finish()
+    _check_listeners(http, links.values(), problems)
+    problems.check()
+    return Config(
+        path=path,
+        gateway=gateway,
+        http=http,
+        tokens=tokens,
+        links=links,
+        conversations=conversations,
+        rules=rules,
+        warnings=tuple(problems.warnings),
+    )
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """Return every value in force, defaults included, JSON-ready, secrets masked."""
+    return {
+        "gateway": {"node": config.gateway.node, "database": str(config.gateway.database)},
+        "http": _shown_listener(config.http),
+        "tokens": {
+            token.name: {"token": MASK, "account": token.account} for token in config.tokens
+        },
+        "conversations": dataclasses.asdict(config.conversations),
+        "links": {name: _shown_link(link) for name, link in config.links.items()},
+        "routing": {"rules": [_shown_rule(rule) for rule in config.rules or ()]},
+    }
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"cannot read {path}: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"{path} is not UTF-8 text: octet {error.start}"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"{path} is not TOML: {error}"
+    raise ConfigErrors([ConfigError("", problem)])
+
+
+def _gateway(section: Section) -> GatewaySettings:
+    database = section.text("database", "smsgw.db", blank=False)
+    node = section.integer("node", 0, 0, NODE_MAX)
+    section.finish()
+    return GatewaySettings(node=node, database=section.folder / database)
+
+
+def _http(section: Section) -> HttpSettings:
+    listen = section.address("listen", "127.0.0.1:8080")
+    settings = HttpSettings(listen=listen, allow=section.networks("allow"))
+    _check_allow(section, settings)
+    section.finish()
+    return settings
+
+
+def _check_allow(section: Section, settings: HttpSettings | ListenerSettings) -> None:
+    if not settings.listen.loopback and not settings.allow and not section.values.get("allow"):
+        section.add(
+            "allow",
+            f"is missing: {settings.listen} can be reached from other machines; "
+            'list the networks that may connect, such as ["10.0.0.0/8"]',
+        )
+
+
+def _tokens(root: Section) -> tuple[TokenSettings, ...]:
+    tokens: dict[str, TokenSettings] = {}
+    for name, section in root.named_sections("tokens"):
+        token = section.secret("token")
+        if token and len(token) < TOKEN_CHARACTERS_MIN:
+            section.add(
+                "token",
+                f"has {len(token)} characters, at least {TOKEN_CHARACTERS_MIN} are needed",
+            )
+        elif not all("!" <= char <= "~" for char in token):
+            section.add("token", "has spaces or characters that are not ASCII")
+        elif token and token in tokens:
+            section.add("token", f"is the same as tokens.{tokens[token].name}.token")
+        account = section.text("account", name, blank=False)
+        section.finish()
+        tokens[token] = TokenSettings(name=name, account=account, token=token)
+    if not root.values.get("tokens"):
+        root.problems.warn("tokens", "none, so nobody can use the HTTP API; add [tokens.NAME]")
+    return tuple(tokens.values())
+
+
+def _conversations(section: Section) -> Conversations:
+    conversations = Conversations(
+        prefix=section.text("prefix", "", digits=True),
+        digits=section.integer("digits", 3, 1, 6),
+        live_for=section.duration("live_for", 72 * 3600.0, 1.0),
+        cool_down=section.duration("cool_down", 24 * 3600.0, 0.0),
+    )
+    section.finish()
+    return conversations
+
+
+def _links(root: Section, conversations: Conversations) -> dict[str, LinkSettings]:
+    links: dict[str, LinkSettings] = {}
+    for name, section in root.named_sections("links"):
+        seen = len(root.problems.errors)
+        carrier = CARRIERS.get(section.choice("protocol", sorted(CARRIERS)))
+        if carrier is None or len(root.problems.errors) > seen:
+            continue  # which keys it may have depends on its protocol
+        link = _link(name, section, carrier)
+        section.finish()
+        if len(root.problems.errors) == seen:
+            _check_link(section, link, conversations)
+        links[name] = link
+    if not root.values.get("links"):
+        root.add("links", "there is none; add [links.NAME] with its protocol, host and login")
+    return links
+
+
+def _link(name: str, section: Section, carrier: Carrier) -> LinkSettings:
+    return LinkSettings(
+        name=name,
+        carrier=carrier,
+        account=read_account(section, carrier),
+        operator=section.choice("operator", list(Operator), DEFAULT_OPERATORS.get(carrier.name)),
+        host=section.text("host"),
+        port=section.integer("port", carrier.port, 1, 65535),
+        access_number=section.text("access_number", digits=True),
+        number_digits_max=section.integer("number_digits_max", carrier.number_digits_max, 1, 32),
+        binds=section.integer("binds", 1, 1, 100),
+        rate=section.number("rate", 0.0, 0.0),
+        codings=codings(section),
+        reference_width=section.choice("reference_width", (8, 16), 8),  # type: ignore[arg-type]
+        listener=_listener(section, carrier),
+    )
+
+
+def _listener(link: Section, carrier: Carrier) -> ListenerSettings | None:
+    if not carrier.peer_dials:
+        return None
+    if not link.has("listener"):
+        link.problems.warn(
+            link.at("listener"),
+            f"none, so no reply and no report arrives: {carrier.title} brings them over "
+            "connections the carrier opens to us",
+        )
+        return None
+    section = link.section("listener")
+    settings = ListenerSettings(
+        listen=section.address("listen"),
+        login=section.text("login"),
+        secret=section.secret("secret"),
+        allow=section.networks("allow"),
+    )
+    _check_allow(section, settings)
+    section.finish()
+    return settings
+
+
+def _check_link(section: Section, link: LinkSettings, conversations: Conversations) -> None:
+    """Check what needs several keys: sender digits, and that login and submits can be encoded."""
+    try:
+        check_plan(
+            link.slot_plan(conversations), link.access_number, section.at("number_digits_max")
+        )
+    except ConfigError as error:
+        section.problems.errors.append(error)
+    try:
+        session = link.carrier.session(
+            link.account, Role.CLIENT, Side.SP, lambda: datetime(2026, 1, 1)
+        )
+        session.bind(0.0)
+    except EncodeError as error:
+        section.add("login", f"or secret does not fit the login PDU: {error}")
+    longest = Segment(
+        to="1" + "0" * 10,
+        source="1" * link.number_digits_max,
+        coding=link.codings[-1],
+        content=b"\x00\x41" * 70,
+    )
+    try:
+        link.carrier.to_submit(link.account, link.account.version, longest).encode()
+    except EncodeError as error:
+        section.problems.add(section.path, f"a submit cannot be encoded: {error}")
+
+
+def _check_listeners(
+    http: HttpSettings, links: Iterable[LinkSettings], problems: Problems
+) -> None:
+    taken = {str(http.listen): "http.listen"}
+    for link in links:
+        if link.listener is None or link.listener.listen.port == 0:
+            continue
+        path = f"links.{link.name}.listener.listen"
+        other = taken.setdefault(str(link.listener.listen), path)
+        if other != path:
+            problems.add(path, f"{link.listener.listen} is taken by {other}; use another port")
+
+
+def _rules(section: Section, links: Mapping[str, LinkSettings]) -> tuple[Rule, ...] | None:
+    written = section.has("rules")
+    tables = section.values.get("rules", [])
+    section.finish()
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        section.add("rules", "write each rule as a table under [[routing.rules]]")
+        return None
+    rules = []
+    for index, table in enumerate(tables):
+        path = f"{section.at('rules')}[{index}]"
+        one = Section(table, path, section.problems, section.folder, section.environ)
+        names = one.choices("links", list(links))
+        if not names and not one.values.get("links"):
+            one.add("links", f"name at least one of {', '.join(links) or '(there is no link)'}")
+        rules.append(
+            Rule(
+                name=one.text("name", f"rule-{index + 1}"),
+                groups=(names,),
+                operators=frozenset(map(Operator, one.choices("operators", list(Operator)))),
+                classes=frozenset(map(MessageClass, one.choices("classes", list(MessageClass)))),
+                accounts=frozenset(one.texts("accounts")),
+            )
+        )
+        one.finish()
+    return tuple(rules) if written else None
+
+
+def _shown_listener(settings: HttpSettings | ListenerSettings) -> dict[str, Any]:
+    return {"listen": str(settings.listen), "allow": [str(one) for one in settings.allow]}
+
+
+def _shown_link(link: LinkSettings) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "protocol": link.carrier.name,
+        "operator": str(link.operator),
+        "host": link.host,
+        "port": link.port,
+        "access_number": link.access_number,
+        "number_digits_max": link.number_digits_max,
+        "binds": link.binds,
+        "rate": link.rate,
+        "codings": [coding.name.lower() for coding in link.codings],
+        "reference_width": link.reference_width,
+    }
+    account = dataclasses.asdict(link.account)
+    shown |= {"login": account.pop("name"), "secret": MASK}
+    account.pop("secret")
+    shown |= account
+    if link.listener is not None:
+        listener = {"login": link.listener.login, "secret": MASK}
+        shown["listener"] = _shown_listener(link.listener) | listener
+    return shown
+
+
+def _shown_rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "links": list(rule.links),
+        "operators": sorted(rule.operators),
+        "classes": sorted(rule.classes),
+        "accounts": sorted(rule.accounts),
+    }

@@ -1,0 +1,294 @@
+"""A scriptable gateway of any carrier: takes binds, answers submits, reports, delivers MO.
+
+It speaks through the same sessions as the product, in the gateway role, over real sockets. What it
+delivers is repeated until it is acknowledged, as a real gateway does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorTime,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+
+from smsgw.model import MessageStatus, MoMessage, Segment, StatusReport
+from smsgw.protocols import events as ev
+from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import Account, Role, Side
+from smsgw.simulator.phones import Activity, Phone, Phones
+from smsgw.simulator.script import Script, silent
+from smsgw.transport.adapter import SessionProtocol
+from smsgw.transport.connector import Connector, Phase
+from smsgw.transport.link import china_now
+from smsgw.transport.listener import Listener
+
+REPEAT_AFTER = 2.0
+"""Seconds until a delivery that was refused or lost is tried again."""
+
+GATEWAY_NUMBER = 1001
+
+
+class Behaviour(msgspec.Struct):
+    """What a simulated gateway does with a submit.
+
+    Attributes:
+        answer_after: Seconds until SUBMIT_RESP.
+        report_after: Seconds from there until the status report.
+        result: Result code of every SUBMIT_RESP.
+        stat: The report's state word where the carrier has words.
+    """
+
+    answer_after: float = 0.0
+    report_after: float = 0.1
+    result: int = 0
+    stat: str = "DELIVRD"
+
+
+class Ismg:
+    """One simulated carrier.
+
+    Args:
+        carrier: The protocol it speaks.
+        account: The login it accepts: name, secret, version, timers.
+        endpoint: Where it listens.
+        clock: For delays and timers.
+        dial: Where the customer listens, for carriers that dial (SGIP), with the login to use there.
+        behaviour: Delays and results.
+        activity: Told everything that happens.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        account: Account,
+        endpoint: IStreamServerEndpoint,
+        clock: IReactorTime,
+        *,
+        dial: tuple[IStreamClientEndpoint, Account] | None = None,
+        behaviour: Behaviour | None = None,
+        activity: Activity = lambda what, pdu, details: None,
+        wall: Callable[[], datetime] = china_now,
+    ) -> None:
+        self.carrier = carrier
+        self.account = account
+        self.behaviour = behaviour or Behaviour()
+        self.phones = Phones()
+        self.submits: list[Segment] = []
+        self._clock = clock
+        self._wall = wall
+        self._activity = activity
+        self._count = 0
+        self._stopped = False
+        self._calls: set[IDelayedCall] = set()
+        self._bound: list[SessionProtocol] = []
+        self._to_deliver: deque[tuple[Pdu, str, dict[str, Any]]] = deque()
+        sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
+        self._listener = Listener(
+            endpoint,
+            lambda: sessions(account, Role.SERVER),
+            clock,
+            self._events,
+            self._closed,
+        )
+        self._connector: Connector | None = None
+        if dial is not None:
+            there, login = dial
+            self._connector = Connector(
+                there,
+                lambda: sessions(login, Role.CLIENT),
+                clock,
+                self._dialled_events,
+                self._dialled_change,
+                rests=True,
+            )
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        port = await self._listener.start()
+        return int(port.getHost().port)  # type: ignore[attr-defined]
+
+    async def stop(self) -> None:
+        """Close everything; what was still due does not happen."""
+        self._stopped = True
+        for call in self._calls:
+            call.cancel()
+        self._calls.clear()
+        if self._connector is not None:
+            await self._connector.stop()
+        await self._listener.stop()
+
+    def phone(self, number: str, script: Script = silent) -> Phone:
+        """Switch on a phone of this carrier."""
+        return self.phones.add(number, script)
+
+    def send(self, number: str, to: str, text: str) -> None:
+        """Let a phone write to a number."""
+        for message in self.phones.get(number).write(to, text):
+            self.deliver(message)
+
+    def deliver(self, message: MoMessage) -> None:
+        """Bring one MO, or one part of one, to the customer."""
+        if not message.carrier_message_id:
+            message.carrier_message_id = self._new_id()
+        pdu = self.carrier.to_deliver(self.account, self.account.version, message)
+        details = {"from": message.sender, "to": message.destination, "mo": message}
+        self._queue(pdu, "mo", details)
+
+    # ---- submits -------------------------------------------------------------------------
+
+    def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
+        for event in events:
+            if isinstance(event, ev.SubmitReceived):
+                self._submit(protocol, event.pdu)
+            elif isinstance(event, ev.DeliverAnswered):
+                self._delivered(event)
+            elif isinstance(event, ev.ResponseLost):
+                self._later(REPEAT_AFTER, self._repeat, event.context)
+            elif isinstance(event, ev.PeerBound):
+                self._activity("bind", "", {"name": event.name, "version": event.version})
+                if not self.carrier.peer_dials:
+                    self._bound.append(protocol)
+            elif isinstance(event, ev.BindRefused | ev.PeerMistake | ev.SessionFailed):
+                self._activity("trouble", "", {"event": event})
+        self._pump()
+
+    def _submit(self, protocol: SessionProtocol, pdu: Pdu) -> None:
+        carrier_id = self._new_id() or self.carrier.submit_id(pdu)
+        delay = self.behaviour.answer_after
+        if delay > 0:
+            self._later(delay, self._answer, protocol, pdu, carrier_id)
+        else:
+            self._answer(protocol, pdu, carrier_id)
+
+    def _answer(self, protocol: SessionProtocol, pdu: Pdu, carrier_id: str) -> None:
+        result = self.behaviour.result
+        if protocol.session.closed:
+            return
+        protocol.session.answer_submit(pdu, result, carrier_id if result == 0 else "")
+        protocol.flush_soon()
+        for segment in self.carrier.from_submit(pdu):
+            self.submits.append(segment)
+            self._activity("submit", pdu.command, {"segment": segment, "result": result})
+            if result != 0:
+                continue
+            received = self.phones.get(segment.to).take(segment)
+            if segment.want_report:
+                self._later(self.behaviour.report_after, self._report, segment, carrier_id)
+            if received is not None:
+                self._read(self.phones.get(segment.to), received.sender, received.text)
+
+    def _read(self, phone: Phone, sender: str, text: str) -> None:
+        self._activity("read", "", {"phone": phone.number, "sender": sender, "text": text})
+        for reply in phone.script(sender, text):
+            self._later(reply.after, self._type, phone, reply.to or sender, reply.text)
+
+    def _type(self, phone: Phone, to: str, text: str) -> None:
+        self._activity("type", "", {"phone": phone.number, "to": to, "text": text})
+        self.send(phone.number, to, text)
+
+    def _report(self, segment: Segment, carrier_id: str) -> None:
+        when = self._wall().strftime("%y%m%d%H%M")
+        report = StatusReport(
+            carrier_message_id=carrier_id,
+            status=MessageStatus.DELIVERED,
+            stat=self.behaviour.stat,
+            to=segment.to,
+            source=segment.source,
+            submitted=when,
+            done=when,
+        )
+        pdu = self.carrier.to_report(self.account, self.account.version, report)
+        self._queue(pdu, "report", {"to": segment.to, "stat": report.stat})
+
+    # ---- delivering ----------------------------------------------------------------------
+
+    def _queue(self, pdu: Pdu, what: str, details: dict[str, Any]) -> None:
+        self._to_deliver.append((pdu, what, details))
+        self._pump()
+
+    def _pump(self) -> None:
+        touched = set()
+        while self._to_deliver:
+            protocol = next((p for p in self._bound if _can_take(p)), None)
+            if protocol is None:
+                self._dial()
+                break
+            item = self._to_deliver.popleft()
+            protocol.session.submit(item[0], self._clock.seconds(), item)
+            self._activity(item[1], item[0].command, item[2])
+            touched.add(protocol)
+        for protocol in touched:
+            protocol.flush_soon()
+
+    def _delivered(self, event: ev.DeliverAnswered) -> None:
+        pdu, what, details = event.context
+        self._activity("acknowledged", pdu.command, {"what": what, "code": event.code, **details})
+        if event.code != 0:
+            self._later(REPEAT_AFTER, self._repeat, event.context)
+
+    def _repeat(self, item: tuple[Pdu, str, dict[str, Any]]) -> None:
+        self._to_deliver.append(item)
+        self._pump()
+
+    def _dial(self) -> None:
+        if self._connector is None:
+            return
+        if self._connector.phase is Phase.IDLE:
+            self._connector.wake()
+        elif self._connector.phase is Phase.DOWN and self._connector.reason == "not started":
+            self._connector.start()
+
+    def _dialled_events(self, connector: Connector, events: list[ev.Event]) -> None:
+        protocol = connector.protocol
+        if protocol is None:
+            return
+        if any(isinstance(event, ev.Bound) for event in events):
+            self._bound.append(protocol)
+        self._events(protocol, events)
+
+    def _dialled_change(self, connector: Connector) -> None:
+        if connector.protocol is None:
+            self._bound = [p for p in self._bound if not p.session.closed]
+
+    def _closed(self, protocol: SessionProtocol, why: str) -> None:
+        if protocol in self._bound:
+            self._bound.remove(protocol)
+
+    # ---- small things --------------------------------------------------------------------
+
+    def _new_id(self) -> str:
+        self._count += 1
+        make = self.carrier.message_id
+        return make(GATEWAY_NUMBER, self._wall(), self._count) if make is not None else ""
+
+    def _later(self, seconds: float, what: Callable[..., None], *arguments: Any) -> None:
+        if self._stopped:
+            return
+
+        def run() -> None:
+            self._calls.discard(call)
+            what(*arguments)
+
+        call = self._clock.callLater(seconds, run)
+        self._calls.add(call)
+
+    async def acknowledged(self) -> None:
+        """Wait until nothing is queued for the customer."""
+        while self._to_deliver or any(len(p.session.window) for p in self._bound):
+            turn: Deferred[None] = Deferred()
+            self._clock.callLater(0.01, turn.callback, None)
+            await turn
+
+
+def _can_take(protocol: SessionProtocol) -> bool:
+    return protocol.session.bound and protocol.session.window.free > 0

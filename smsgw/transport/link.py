@@ -1,0 +1,409 @@
+"""One carrier account with all its connections: segments in, results and inbound out.
+
+A :class:`Link` can be used alone, without the gateway::
+
+    link = Link("cmcc", cmpp.CARRIER, account, endpoint, reactor)
+    link.start()
+    result = await link.submit(Segment("13800001001", "10690001", Coding.ASCII, b"hello"))
+
+The gateway uses the batch form: :meth:`Link.submit_many` and ``on_results``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.logger import Logger
+
+from smsgw.errors import Disposition, EncodeError, LinkDown, PduError
+from smsgw.model import MoMessage, Segment, StatusReport, SubmitResult
+from smsgw.protocols import events as ev
+from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import Account, Role, Session, Side
+from smsgw.transport.adapter import SessionProtocol
+from smsgw.transport.connector import Connector, Phase
+from smsgw.transport.listener import Listener
+from smsgw.transport.observer import LinkObserver, Silent
+
+CHINA = timezone(timedelta(hours=8), "CST")
+
+NO_ANSWER = -1
+NOT_SENDABLE = -2
+
+
+def china_now() -> datetime:
+    """The present China Standard Time: what carriers' timestamps mean."""
+    return datetime.now(CHINA)
+
+
+class Inbound(msgspec.Struct):
+    """One thing a carrier brought; exactly one of ``message`` and ``report`` is set.
+
+    Attributes:
+        message: An MO, or a part of one.
+        report: A status report.
+        octets: The PDU as it came from the wire.
+        acknowledge: Answers the carrier with a result, 0 = taken. Call it only once the row that
+            records this is committed. Harmless when the connection is gone: the carrier repeats.
+    """
+
+    message: MoMessage | None
+    report: StatusReport | None
+    octets: bytes
+    acknowledge: Callable[[int], None]
+
+
+class PeerListener(msgspec.Struct):
+    """How the gateway reaches us where it dials (SGIP).
+
+    Attributes:
+        endpoint: Where we listen.
+        account: The name and password the gateway uses, and the timers.
+        allow: Whether a peer's host may connect.
+    """
+
+    endpoint: IStreamServerEndpoint
+    account: Account
+    allow: Callable[[str], bool]
+
+
+class Link:
+    """All binds of one carrier account.
+
+    Args:
+        name: The link's name in the configuration.
+        carrier: Its protocol.
+        account: Login and contract.
+        endpoint: Where the gateway listens.
+        clock: The reactor's clock.
+        binds: How many connections the account may hold.
+        listener: Where the gateway dials us, for carriers that do.
+        wall: China Standard Time, for login timestamps.
+        observer: Told what happens.
+
+    Attributes:
+        on_results: Called with batches of (context, result) for what ``submit_many`` took.
+        on_free: Called when window slots or a bind became available.
+        on_inbound: Called with batches of what the carrier brought.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        carrier: Carrier,
+        account: Account,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        *,
+        binds: int = 1,
+        listener: PeerListener | None = None,
+        wall: Callable[[], datetime] = china_now,
+        observer: LinkObserver | None = None,
+    ) -> None:
+        self.name = name
+        self.carrier = carrier
+        self.account = account
+        self.on_results: Callable[[list[tuple[Any, SubmitResult]]], None] = lambda results: None
+        self.on_free: Callable[[], None] = lambda: None
+        self.on_inbound: Callable[[list[Inbound]], None] = lambda inbound: None
+        self._clock = clock
+        self._wall = wall
+        self._observer: LinkObserver = observer or Silent()
+        self._waiting: deque[tuple[Segment, Deferred[SubmitResult]]] = deque()
+        self._unsendable: list[tuple[Any, SubmitResult]] = []
+        self._bound: set[SessionProtocol] = set()
+        self._new_session: Callable[[Account, Role], Session] = carrier.sessions(wall)
+        self._connectors = [
+            Connector(
+                endpoint,
+                lambda: self._new_session(account, Role.CLIENT),
+                clock,
+                self._dialled_events,
+                self._changed,
+                rests=carrier.peer_dials,
+            )
+            for _ in range(binds)
+        ]
+        self._listener = self._make_listener(listener) if listener is not None else None
+
+    # ---- life ----------------------------------------------------------------------------
+
+    async def listen(self) -> None:
+        """Open the port the gateway dials, where there is one.
+
+        Raises:
+            CannotListenError: The address is taken or not ours.
+        """
+        if self._listener is not None:
+            await self._listener.start()
+
+    def start(self) -> None:
+        """Dial, and keep dialling until :meth:`stop`."""
+        for connector in self._connectors:
+            connector.start()
+
+    def stop(self) -> Deferred[None]:
+        """Unbind and close everything; unanswered submits become unknown first."""
+        while self._waiting:
+            self._waiting.popleft()[1].errback(LinkDown(f"link {self.name} was stopped"))
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await DeferredList([connector.stop() for connector in self._connectors])
+        if self._listener is not None:
+            await self._listener.stop()
+
+    # ---- sending -------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether a submit could be sent now, or after waking a resting connection."""
+        return any(c.phase in (Phase.BOUND, Phase.IDLE) for c in self._connectors)
+
+    @property
+    def free(self) -> int:
+        """Free window slots over all binds; a resting connection counts with its whole window."""
+        free = 0
+        for connector in self._connectors:
+            if connector.phase is Phase.BOUND and connector.protocol is not None:
+                free += connector.protocol.session.window.free
+            elif connector.phase is Phase.IDLE:
+                free += self.account.window
+        return free
+
+    @property
+    def in_flight(self) -> int:
+        """Submits that wait for their answer."""
+        protocols = [c.protocol for c in self._connectors if c.protocol is not None]
+        return sum(len(protocol.session.window) for protocol in protocols)
+
+    def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int:
+        """Send as many of ``items`` as the windows allow now, in order.
+
+        Returns:
+            How many were taken. Their results come through ``on_results``, never from inside this
+            call. 0 when nothing is bound; ``on_free`` tells when to try again.
+        """
+        taken = 0
+        now = self._clock.seconds()
+        for connector in sorted(self._connectors, key=_room, reverse=True):
+            protocol = connector.protocol
+            if connector.phase is Phase.IDLE:
+                connector.wake()
+            if connector.phase is not Phase.BOUND or protocol is None:
+                continue
+            before = taken
+            while taken < len(items) and protocol.session.window.free > 0:
+                segment, context = items[taken]
+                self._send(protocol.session, segment, context, now)
+                taken += 1
+            if taken > before:
+                protocol.flush_soon()
+            if taken == len(items):
+                break
+        return taken
+
+    def submit(self, segment: Segment) -> Deferred[SubmitResult]:
+        """Send one segment as soon as a window slot is free.
+
+        Returns:
+            Fires with the carrier's answer; with disposition UNKNOWN when none came. Fails with
+            LinkDown when the link is stopped before it could be sent.
+        """
+        result: Deferred[SubmitResult] = Deferred()
+        self._waiting.append((segment, result))
+        self._send_waiting()
+        return result
+
+    def _send(self, session: Session, segment: Segment, context: Any, now: float) -> None:
+        try:
+            pdu = self.carrier.to_submit(self.account, session.version, segment)
+            session.submit(pdu, now, context)
+        except EncodeError as error:
+            result = SubmitResult(NOT_SENDABLE, Disposition.FINAL, text=str(error))
+            self._unsendable.append((context, result))
+            if len(self._unsendable) == 1:
+                self._clock.callLater(0, self._tell_unsendable)
+
+    def _tell_unsendable(self) -> None:
+        results, self._unsendable = self._unsendable, []
+        self._tell(results)
+
+    def _send_waiting(self) -> None:
+        taken = self.submit_many(list(self._waiting)) if self._waiting else 0
+        for _ in range(taken):
+            self._waiting.popleft()
+
+    # ---- what the connections say --------------------------------------------------------
+
+    def _make_listener(self, settings: PeerListener) -> Listener:
+        names = {settings.account.name: settings.account.secret}
+        sessions = self.carrier.sessions(self._wall, Side.SP, names.get)
+        return Listener(
+            settings.endpoint,
+            lambda: sessions(settings.account, Role.SERVER),
+            self._clock,
+            self._events,
+            self._accepted_closed,
+            settings.allow,
+        )
+
+    def _accepted_closed(self, protocol: SessionProtocol, why: str) -> None:
+        if protocol in self._bound:
+            self._bound.discard(protocol)
+            self._observer.unbound(self.name, why)
+
+    def _changed(self, connector: Connector) -> None:
+        if connector.phase in (Phase.DOWN, Phase.IDLE):
+            self.log.info(
+                "link {link}: {phase}: {reason}",
+                link=self.name,
+                phase=connector.phase.value,
+                reason=connector.reason,
+            )
+        if connector.phase is Phase.BOUND:
+            self.log.info("link {link}: bound{note}", link=self.name, note=_note(connector.reason))
+        gone = {p for p in self._bound if p.session.role is Role.CLIENT and not self._alive(p)}
+        for _ in gone:
+            self._observer.unbound(self.name, connector.reason)
+        self._bound -= gone
+
+    def _alive(self, protocol: SessionProtocol) -> bool:
+        return any(connector.protocol is protocol for connector in self._connectors)
+
+    def _dialled_events(self, connector: Connector, events: list[ev.Event]) -> None:
+        if connector.protocol is not None:
+            self._events(connector.protocol, events)
+
+    def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
+        results: list[tuple[Any, SubmitResult]] = []
+        inbound: list[Inbound] = []
+        for event in events:
+            if isinstance(event, ev.SubmitAnswered):
+                text, disposition = self.carrier.classify(event.code)
+                result = SubmitResult(event.code, disposition, event.carrier_message_id, text)
+                results.append((event.context, result))
+            elif isinstance(event, ev.MoReceived | ev.ReportReceived):
+                self._take_inbound(protocol, event, inbound)
+            elif isinstance(event, ev.ResponseLost):
+                unknown = SubmitResult(
+                    NO_ANSWER, Disposition.UNKNOWN, event.carrier_message_id, "no answer came"
+                )
+                results.append((event.context, unknown))
+            else:
+                self._take_state(protocol, event)
+        if inbound:
+            self._tell_inbound(inbound)
+        if results:
+            self._tell(results)
+        if results or any(isinstance(event, ev.Bound) for event in events):
+            self._send_waiting()
+            self.on_free()
+
+    def _take_state(self, protocol: SessionProtocol, event: ev.Event) -> None:
+        if isinstance(event, ev.Bound | ev.PeerBound):
+            self._bound.add(protocol)
+            self._observer.bound(self.name)
+        elif isinstance(event, ev.BindRefused):
+            self.log.warn(
+                "link {link}: login refused with status {code} ({text})",
+                link=self.name,
+                code=event.code,
+                text=event.text,
+            )
+            self._observer.bind_refused(self.name, event.code, event.text)
+        elif isinstance(event, ev.PeerMistake | ev.SessionFailed):
+            problem = event.problem if isinstance(event, ev.PeerMistake) else event.reason
+            self._mistake(problem)
+
+    def _mistake(self, problem: str) -> None:
+        self.log.warn("link {link}: {problem}", link=self.name, problem=problem)
+        self._observer.mistake(self.name, problem)
+
+    def _take_inbound(
+        self,
+        protocol: SessionProtocol,
+        event: ev.MoReceived | ev.ReportReceived,
+        inbound: list[Inbound],
+    ) -> None:
+        pdu = event.pdu
+
+        def acknowledge(result: int) -> None:
+            if not protocol.session.closed:
+                protocol.session.acknowledge(pdu, result)
+                protocol.flush_soon()
+
+        if isinstance(event, ev.MoReceived):
+            message = self.carrier.from_deliver(pdu)
+            inbound.append(Inbound(message, None, event.octets, acknowledge))
+            return
+        report = self._read_report(pdu)
+        if report is None:
+            acknowledge(0)  # an error would make the gateway repeat it for ever
+        else:
+            inbound.append(Inbound(None, report, event.octets, acknowledge))
+
+    def _read_report(self, pdu: Pdu) -> StatusReport | None:
+        try:
+            return self.carrier.from_report(pdu)
+        except PduError as error:
+            self._mistake(str(error))
+            return None
+
+    def _tell_inbound(self, inbound: list[Inbound]) -> None:
+        reports = sum(1 for item in inbound if item.report is not None)
+        if reports:
+            self._observer.inbound(self.name, "report", reports)
+        if reports < len(inbound):
+            self._observer.inbound(self.name, "mo", len(inbound) - reports)
+        self.on_inbound(inbound)
+
+    def _tell(self, results: list[tuple[Any, SubmitResult]]) -> None:
+        for disposition, count in Counter(result.disposition for _, result in results).items():
+            self._observer.submits(self.name, disposition, count)
+        batch = []
+        for context, result in results:
+            if isinstance(context, Deferred):
+                context.callback(result)
+            else:
+                batch.append((context, result))
+        if batch:
+            self.on_results(batch)
+
+    # ---- for people ----------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What the link does and why, JSON-ready."""
+        binds = [
+            {"phase": connector.phase.value, "reason": connector.reason}
+            for connector in self._connectors
+        ]
+        accepted = len(self._listener.connections) if self._listener is not None else 0
+        return {
+            "name": self.name,
+            "protocol": self.carrier.name,
+            "version": self.account.version,
+            "up": self.up,
+            "binds": binds,
+            "accepted_binds": accepted,
+            "window": self.account.window * len(self._connectors),
+            "in_flight": self.in_flight,
+        }
+
+
+def _room(connector: Connector) -> int:
+    bound = connector.phase is Phase.BOUND and connector.protocol is not None
+    return connector.protocol.session.window.free if bound and connector.protocol else -1
+
+
+def _note(warning: str) -> str:
+    return f" ({warning})" if warning else ""

@@ -1,0 +1,91 @@
+"""Accepts logins: the SMG that dials us (SGIP), and the simulated gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.internet.protocol import Factory
+
+from smsgw.protocols.events import Event
+from smsgw.protocols.session import Session
+from smsgw.transport.adapter import SessionProtocol
+
+
+class Listener(Factory):
+    """A listening port whose connections each get a session.
+
+    Args:
+        endpoint: Where to listen.
+        make_session: A fresh session, in the server role, for each connection.
+        clock: For timers.
+        on_events: As :class:`~smsgw.transport.adapter.SessionProtocol`'s.
+        on_closed: Called with each connection that ended.
+        allow: Whether a peer's host may connect; others are closed at once, unanswered.
+        limit: Most connections at a time.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        make_session: Callable[[], Session],
+        clock: IReactorTime,
+        on_events: Callable[[SessionProtocol, list[Event]], None],
+        on_closed: Callable[[SessionProtocol, str], None] = lambda protocol, why: None,
+        allow: Callable[[str], bool] = lambda host: True,
+        limit: int = 64,
+    ) -> None:
+        self._endpoint = endpoint
+        self._make_session = make_session
+        self._clock = clock
+        self._on_events = on_events
+        self._on_closed = on_closed
+        self._allow = allow
+        self._limit = limit
+        self._port: IListeningPort | None = None
+        self._gone: list[Deferred[None]] = []
+        self.connections: set[SessionProtocol] = set()
+
+    async def start(self) -> IListeningPort:
+        """Listen.
+
+        Raises:
+            CannotListenError: The address is taken or not ours.
+        """
+        self._port = await self._endpoint.listen(self)
+        return self._port
+
+    async def stop(self) -> None:
+        """Stop listening and close every connection."""
+        if self._port is not None:
+            port, self._port = self._port, None
+            await maybeDeferred(port.stopListening)
+        for protocol in list(self.connections):
+            gone: Deferred[None] = Deferred()
+            self._gone.append(gone)
+            protocol.close()
+        await DeferredList(self._gone)
+        self._gone = []
+
+    def buildProtocol(self, addr: IAddress | None) -> SessionProtocol | None:
+        """Make the connection's protocol; None closes it."""
+        host = getattr(addr, "host", "")
+        if len(self.connections) >= self._limit or not self._allow(host):
+            return None
+        protocol = SessionProtocol(self._make_session(), self._clock, self._on_events, self._closed)
+        self.connections.add(protocol)
+        return protocol
+
+    def _closed(self, protocol: SessionProtocol, why: str) -> None:
+        self.connections.discard(protocol)
+        self._on_closed(protocol, why)
+        if self._gone:
+            self._gone.pop().callback(None)

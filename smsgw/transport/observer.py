@@ -1,0 +1,45 @@
+"""What a link reports about itself; metrics and logs implement it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from smsgw.errors import Disposition
+
+
+class LinkObserver(Protocol):
+    """Called once per batch or per change of state, never per octet."""
+
+    def bound(self, link: str) -> None:
+        """One more connection of ``link`` is logged in."""
+
+    def unbound(self, link: str, reason: str) -> None:
+        """A logged-in connection of ``link`` ended."""
+
+    def bind_refused(self, link: str, code: int, text: str) -> None:
+        """A login was refused."""
+
+    def submits(self, link: str, disposition: Disposition, count: int) -> None:
+        """So many submits got this outcome."""
+
+    def inbound(self, link: str, kind: str, count: int) -> None:
+        """So many ``mo`` or ``report`` came in."""
+
+    def mistake(self, link: str, problem: str) -> None:
+        """The peer sent something wrong."""
+
+
+class Silent:
+    """The observer of a link nobody watches."""
+
+    def bound(self, link: str) -> None: ...
+
+    def unbound(self, link: str, reason: str) -> None: ...
+
+    def bind_refused(self, link: str, code: int, text: str) -> None: ...
+
+    def submits(self, link: str, disposition: Disposition, count: int) -> None: ...
+
+    def inbound(self, link: str, kind: str, count: int) -> None: ...
+
+    def mistake(self, link: str, problem: str) -> None: ...

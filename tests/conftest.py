@@ -1,0 +1,36 @@
+"""Shared fixtures: a test that leaves something on the reactor fails."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.tcp import Port, Server
+from twisted.python import log
+
+
+@pytest.fixture(autouse=True)
+def clean_reactor() -> Iterator[None]:
+    """Fail a test that leaves a timer, a port, a connection or a logged failure behind."""
+    before = set(reactor.getDelayedCalls())  # type: ignore[attr-defined]
+    failures: list[str] = []
+
+    def observe(event: dict[str, object]) -> None:
+        if event.get("isError") and "failure" in event:
+            failures.append(str(event["failure"]))
+
+    log.addObserver(observe)
+    yield
+    gc.collect()
+    log.removeObserver(observe)
+    timers = [c for c in reactor.getDelayedCalls() if c not in before]  # type: ignore[attr-defined]
+    readers = [r for r in reactor.getReaders() if isinstance(r, Port | Server)]  # type: ignore[attr-defined]
+    for call in timers:
+        call.cancel()
+    for reader in readers:
+        reader.connectionLost(None) if isinstance(reader, Server) else reader.stopListening()
+    assert not timers, f"left on the reactor: {timers}"
+    assert not readers, f"left open: {readers}"
+    assert not failures, f"logged: {failures}"

@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from smsgw.errors import StoreError
+from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
+from smsgw.store import events, messages, outbox
+from smsgw.store.ids import IdSource
+from smsgw.store.messages import MessageRow, SegmentRow
+from smsgw.store.outbox import REPORTS, SETTLE, Reported, ReportFate, ReportRow, Settled, Settlement
+from smsgw.store.schema import parked_report
+from sqlalchemy import Connection, func, select
+from tests.support.store import NOW, PHONE, message_row, segment_row
+
+S = MessageStatus
+STATES = [status for status in S if status is not S.SCHEDULED]
+
+
+class Outbox:
+    """Messages of any number of parts, and what happens to them, in few words."""
+
+    def __init__(self, connection: Connection, ids: IdSource) -> None:
+        self.connection = connection
+        self.ids = ids
+
+    def message(self, *states: S, **fields: Any) -> tuple[MessageRow, list[SegmentRow]]:
+        message = message_row(self.ids, parts=len(states), **fields)
+        segments = [
+            segment_row(self.ids, message, part=part, state=state.value)
+            for part, state in enumerate(states, 1)
+        ]
+        messages.insert(self.connection, [message], segments)
+        return message, segments
+
+    def settle(self, segment: SegmentRow, state: S, **fields: Any) -> Settled:
+        row = Settlement(segment.id, segment.message_id, state, **{"at": NOW + 1, **fields})
+        return SETTLE.execute(self.connection, [row])[0]
+
+    def report(self, carrier_id: str, status: S, **fields: Any) -> Reported:
+        return REPORTS.execute(self.connection, [report(carrier_id, status, **fields)])[0]
+
+    def segment(self, segment: SegmentRow) -> SegmentRow:
+        rows = messages.segments_of(self.connection, segment.message_id)
+        return next(row for row in rows if row.id == segment.id)
+
+    def status(self, message: MessageRow) -> str:
+        found = messages.get(self.connection, message.id)
+        assert found is not None
+        return found.status
+
+    def events(self) -> list[Event]:
+        return events.list_after(self.connection)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events()]
+
+    def parked(self) -> int:
+        count = self.connection.execute(select(func.count()).select_from(parked_report)).scalar()
+        return count or 0
+
+
+def report(carrier_id: str, status: S, **fields: Any) -> ReportRow:
+    row = {"link": "cmcc", "recipient": PHONE, "stat": "DELIVRD", "error": "000", "at": NOW + 9}
+    return ReportRow(carrier_message_id=carrier_id, status=status, **{**row, **fields})
+
+
+@pytest.fixture
+def box(connection: Connection, ids: IdSource) -> Outbox:
+    return Outbox(connection, ids)
+
+
+class TestSettling:
+    def test_sent_records_the_carriers_id_and_tells(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        settled = box.settle(segment, S.SENT, carrier_message_id="0a1b", stat="0", attempts=1)
+
+        assert settled.applied
+        assert [(c.message_id, c.account, c.status, c.at) for c in settled.changes] == [
+            (message.id, "newsroom", S.SENT, NOW + 1)
+        ]
+        found = box.segment(segment)
+        assert (found.state, found.carrier_message_id, found.sent_at) == ("sent", "0a1b", NOW + 1)
+        assert (found.stat, found.attempts, found.final_at) == ("0", 1, None)
+        (event,) = box.events()
+        assert (event.kind, event.subject_id, event.at) == ("message.sent", message.id, NOW + 1)
+        assert event.data == {"to": PHONE, "reference": "order-1"}
+
+    @pytest.mark.parametrize("new", STATES)
+    @pytest.mark.parametrize("old", STATES)
+    def test_a_segment_moves_only_to_a_higher_rank(self, box: Outbox, old: S, new: S) -> None:
+        _, (segment,) = box.message(old, status=old.value)
+        settled = box.settle(segment, new)
+        assert settled.applied == (STATUS_RANK[new] > STATUS_RANK[old])
+        assert box.segment(segment).state == (new if settled.applied else old)
+
+    def test_a_refusal_ends_the_message_with_its_reason(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.SENDING, status="sending")
+        (change,) = box.settle(segment, S.REJECTED, stat="8", error="flow control").changes
+        found = messages.get(box.connection, message.id)
+        assert found is not None
+        assert (found.status, found.reason, found.final_at) == (
+            "rejected",
+            "8 flow control",
+            NOW + 1,
+        )
+        assert change.reason == "8 flow control"
+        assert box.events()[0].data["reason"] == "8 flow control"
+
+    def test_many_messages_of_one_batch_each_change_once(self, box: Outbox) -> None:
+        made = [box.message(S.QUEUED, S.QUEUED) for _ in range(700)]
+        rows = [
+            Settlement(segment.id, message.id, S.SENT, NOW, f"{segment.id:x}")
+            for message, segments in made
+            for segment in segments
+        ]
+        results = SETTLE.execute(box.connection, rows)
+        assert all(result.applied for result in results)
+        changes = [change for result in results for change in result.changes]
+        assert [c.status for c in changes] == [S.SENDING, S.SENT] * 700
+        assert {box.status(message) for message, _ in made} == {"sent"}
+
+    def test_rows_of_one_batch_build_on_each_other(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        rows = [
+            Settlement(segment.id, message.id, state, NOW)
+            for state in (S.SENDING, S.SENT, S.SENDING, S.SENT)
+        ]
+        applied = [result.applied for result in SETTLE.execute(box.connection, rows)]
+        assert applied == [True, True, False, False]
+        assert box.kinds() == ["message.sending", "message.sent"]
+
+    def test_a_segment_nobody_recorded_cannot_be_settled(self, box: Outbox) -> None:
+        with pytest.raises(StoreError, match="segment 5: not recorded"):
+            SETTLE.execute(box.connection, [Settlement(5, 6, S.SENT, NOW)])
+
+    def test_sent_after_we_gave_up_is_kept_as_a_conflict(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.EXPIRED, status="expired")
+        assert not box.settle(segment, S.SENT, carrier_message_id="0a").applied
+        (event,) = box.events()
+        assert event.kind == "message.conflict"
+        assert (event.data["is"], event.data["got"]) == ("expired", "sent")
+        assert box.status(message) == "expired"
+        assert box.segment(segment).carrier_message_id == "0a"
+
+
+class TestRetry:
+    def test_a_sending_segment_goes_back_to_queued(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.SENDING, status="sending")
+        assert box.settle(segment, S.QUEUED, next_attempt_at=NOW + 500, attempts=2).applied
+        found = box.segment(segment)
+        assert (found.state, found.next_attempt_at, found.attempts) == ("queued", NOW + 500, 2)
+        assert box.status(message) == "sending"
+        assert box.kinds() == []
+
+        assert box.settle(segment, S.SENT, carrier_message_id="0a", attempts=1).applied
+        found = box.segment(segment)
+        assert (found.next_attempt_at, found.attempts) == (None, 2)
+
+    def test_a_queued_segment_may_be_put_off(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.QUEUED)
+        assert box.settle(segment, S.QUEUED, next_attempt_at=NOW + 500, attempts=1).applied
+
+    def test_without_a_time_there_is_no_step_back(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.SENDING)
+        assert not box.settle(segment, S.QUEUED).applied
+
+    def test_an_unknown_one_is_sent_again_only_as_a_possible_duplicate(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.UNKNOWN, status="unknown")
+        again = {"next_attempt_at": NOW + 500}
+        assert not box.settle(segment, S.QUEUED, **again).applied
+        assert box.settle(segment, S.QUEUED, possible_duplicate=True, **again).applied
+        assert box.segment(segment).possible_duplicate
+        assert box.settle(segment, S.SENDING).applied
+        assert box.segment(segment).possible_duplicate
+
+    @pytest.mark.parametrize("state", [S.SENT, S.DELIVERED, S.EXPIRED])
+    def test_what_a_carrier_has_never_goes_back(self, box: Outbox, state: S) -> None:
+        _, (segment,) = box.message(state, status=state.value)
+        settled = box.settle(segment, S.QUEUED, next_attempt_at=1, possible_duplicate=True)
+        assert not settled.applied
+        assert box.kinds() == []
+
+    def test_the_first_id_stays_when_a_second_answer_comes(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.SENDING, status="sending")
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        assert not box.settle(segment, S.SENT, carrier_message_id="0b").applied
+        assert box.segment(segment).carrier_message_id == "0a"
+
+
+class TestReports:
+    def test_a_report_finishes_its_segment_and_message(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        reported = box.report("0a", S.DELIVERED)
+        assert reported.fate == ReportFate.MATCHED
+        assert (reported.segment_id, reported.message_id) == (segment.id, message.id)
+        assert [change.status for change in reported.changes] == [S.DELIVERED]
+        found = box.segment(segment)
+        assert (found.stat, found.error, found.final_at) == ("DELIVRD", "000", NOW + 9)
+        assert box.kinds() == ["message.sent", "message.delivered"]
+
+    def test_all_parts_must_be_delivered(self, box: Outbox) -> None:
+        message, (one, two) = box.message(S.QUEUED, S.QUEUED)
+        for segment, carrier_id in ((one, "0a"), (two, "0b")):
+            box.settle(segment, S.SENT, carrier_message_id=carrier_id)
+        assert box.report("0a", S.DELIVERED).changes == []
+        assert box.status(message) == "sent"
+        assert [c.status for c in box.report("0b", S.DELIVERED).changes] == [S.DELIVERED]
+
+    def test_one_undelivered_part_fails_the_message_for_good(self, box: Outbox) -> None:
+        message, (one, two) = box.message(S.QUEUED, S.QUEUED)
+        for segment, carrier_id in ((one, "0a"), (two, "0b")):
+            box.settle(segment, S.SENT, carrier_message_id=carrier_id)
+        box.report("0a", S.UNDELIVERED, stat="UNDELIV", error="MK:0012")
+        assert box.status(message) == "undelivered"
+        assert box.report("0b", S.DELIVERED).fate == ReportFate.MATCHED
+        found = messages.get(box.connection, message.id)
+        assert found is not None
+        assert (found.status, found.reason) == ("undelivered", "UNDELIV MK:0012")
+
+    def test_a_repeated_report_changes_nothing(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.QUEUED)
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        rows = [report("0a", S.DELIVERED)] * 2
+        fates = [r.fate for r in REPORTS.execute(box.connection, rows)]
+        fates.append(box.report("0a", S.DELIVERED).fate)
+        assert fates == [ReportFate.MATCHED, ReportFate.DUPLICATE, ReportFate.DUPLICATE]
+        assert box.kinds() == ["message.sent", "message.delivered"]
+
+    def test_a_contradicting_report_is_kept_as_an_event(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        box.report("0a", S.DELIVERED)
+        reported = box.report("0a", S.EXPIRED, stat="EXPIRED")
+        assert (reported.fate, reported.changes) == (ReportFate.CONFLICT, [])
+        event = box.events()[-1]
+        assert event.kind == "report.conflict"
+        assert event.data == {
+            "is": "delivered",
+            "got": "expired",
+            "stat": "EXPIRED",
+            "segment": str(segment.id),
+        }
+        assert box.status(message) == "delivered"
+
+    def test_an_intermediate_report_does_not_finish(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.UNKNOWN, status="unknown")
+        box.settle(segment, S.UNKNOWN, carrier_message_id="0a")
+        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.MATCHED
+        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.DUPLICATE
+        assert box.status(message) == "sent"
+        assert box.segment(segment).final_at is None
+        assert box.report("0a", S.DELIVERED).fate == ReportFate.MATCHED
+        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.DUPLICATE
+
+    def test_a_late_report_resolves_an_unknown_outcome(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.SENDING, status="sending")
+        box.settle(segment, S.UNKNOWN, carrier_message_id="0a", next_attempt_at=NOW + 60_000)
+        assert box.status(message) == "unknown"
+        box.report("0a", S.DELIVERED)
+        assert box.status(message) == "delivered"
+        assert box.segment(segment).next_attempt_at is None
+
+    def test_of_a_repeated_id_the_newest_open_one_is_meant(self, box: Outbox) -> None:
+        made = [box.message(S.QUEUED) for _ in range(3)]
+        for _, (segment,) in made:
+            box.settle(segment, S.SENT, carrier_message_id="0a")
+        for expected in (2, 1, 0, 2):
+            assert box.report("0a", S.DELIVERED).message_id == made[expected][0].id
+
+    def test_of_a_repeated_id_the_phones_own_is_meant(self, box: Outbox) -> None:
+        mine, (segment,) = box.message(S.QUEUED)
+        _, (other,) = box.message(S.QUEUED, recipient="13800001002")
+        for each in (segment, other):
+            box.settle(each, S.SENT, carrier_message_id="0a")
+        assert box.report("0a", S.DELIVERED).message_id == mine.id
+
+    def test_the_same_id_on_another_link_is_another_segment(self, box: Outbox) -> None:
+        made = {link: box.message(S.QUEUED, link=link) for link in ("cmcc", "telecom")}
+        for _, (segment,) in made.values():
+            box.settle(segment, S.SENT, carrier_message_id="0a")
+        rows = [report("0a", S.DELIVERED, link=link) for link in ("telecom", "cmcc", "unicom")]
+        results = REPORTS.execute(box.connection, rows)
+        assert [r.message_id for r in results] == [made["telecom"][0].id, made["cmcc"][0].id, 0]
+        assert results[2].fate == ReportFate.PARKED
+
+
+class TestParking:
+    def test_an_early_report_waits_for_its_answer(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        reported = box.report("0a", S.DELIVERED)
+        assert (reported.fate, reported.message_id) == (ReportFate.PARKED, 0)
+        assert box.parked() == 1
+
+        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
+
+        assert [change.status for change in settled.changes] == [S.SENT, S.DELIVERED]
+        assert box.status(message) == "delivered"
+        assert box.segment(segment).final_at == NOW + 9
+        assert box.parked() == 0
+        assert box.kinds() == ["message.sent", "message.delivered"]
+
+    def test_parked_reports_apply_in_the_order_they_came(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.QUEUED)
+        fates = [
+            box.report("0a", status, stat=stat).fate
+            for status, stat in ((S.UNDELIVERED, "U"), (S.DELIVERED, "D"), (S.UNDELIVERED, "U"))
+        ]
+        assert fates == [ReportFate.PARKED, ReportFate.PARKED, ReportFate.DUPLICATE]
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        assert box.segment(segment).stat == "U"
+        assert box.kinds() == ["message.sent", "message.undelivered", "report.conflict"]
+
+    def test_a_parked_report_of_another_link_stays(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.QUEUED)
+        box.report("0a", S.DELIVERED, link="telecom")
+        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
+        assert [change.status for change in settled.changes] == [S.SENT]
+        assert box.parked() == 1
+
+    def test_old_parked_reports_are_purged(self, box: Outbox) -> None:
+        box.report("0a", S.DELIVERED, at=NOW)
+        box.report("0b", S.DELIVERED, at=NOW + 1)
+        assert outbox.purge_parked(box.connection, NOW + 1) == 1
+        assert box.parked() == 1
+
+
+class TestRecovery:
+    def test_a_start_finds_what_was_queued_and_what_was_being_sent(self, box: Outbox) -> None:
+        queued, (one, two) = box.message(S.QUEUED, S.SENDING, status="sending")
+        box.message(S.SENT, status="sent")
+        box.message(S.QUEUED, valid_until=NOW)
+        _, (late,) = box.message(S.SENDING, status="sending", valid_until=NOW)
+        box.message(S.QUEUED, S.REJECTED, status="rejected", final_at=NOW)
+        doubtful, (unknown,) = box.message(S.UNKNOWN, status="unknown")
+
+        found = outbox.recover(box.connection, NOW)
+        assert [each.segment for each in found] == [one, two, late]
+        assert (found[0].message_class, found[0].valid_until) == (
+            queued.message_class,
+            queued.valid_until,
+        )
+        assert [each.segment for each in outbox.unresolved(box.connection)] == [unknown]
+        assert doubtful.id == unknown.message_id
+
+    def test_queued_messages_expire_at_their_time(self, box: Outbox) -> None:
+        old, (segment,) = box.message(S.QUEUED, valid_until=NOW)
+        box.message(S.QUEUED, valid_until=NOW + 1)
+        sent, _ = box.message(S.SENT, status="sent", valid_until=NOW)
+
+        (expired,) = outbox.expire(box.connection, NOW)
+
+        assert (expired.segment_id, expired.message_id) == (segment.id, old.id)
+        assert [change.status for change in expired.changes] == [S.EXPIRED]
+        found = messages.get(box.connection, old.id)
+        assert found is not None
+        assert (found.status, found.reason) == ("expired", outbox.EXPIRED_ERROR)
+        assert box.status(sent) == "sent"
+        assert outbox.expire(box.connection, NOW) == []
+        assert box.kinds() == ["message.expired"]
+
+    def test_expiry_takes_no_more_than_asked(self, box: Outbox) -> None:
+        for _ in range(5):
+            box.message(S.QUEUED, S.QUEUED, valid_until=NOW)
+        counts = [len(outbox.expire(box.connection, NOW, limit=4)) for _ in range(4)]
+        assert counts == [4, 4, 2, 0]
+
+
+def test_final_states_share_one_rank() -> None:
+    assert {s for s in S if STATUS_RANK[s] == FINAL_RANK} == {
+        S.DELIVERED,
+        S.UNDELIVERED,
+        S.EXPIRED,
+        S.REJECTED,
+        S.CANCELED,
+    }
