@@ -12,20 +12,28 @@ import dataclasses
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from smsgw.daemon.accounts import codings, read_account
-from smsgw.daemon.sections import Address, ConfigErrors, Network, Problems, Section
+from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
+from smsgw.daemon.settings import (
+    Config,
+    Conversations,
+    GatewaySettings,
+    HttpSettings,
+    LinkSettings,
+    ListenerSettings,
+    TokenSettings,
+)
 from smsgw.errors import ConfigError, EncodeError
-from smsgw.model import Coding, MessageClass, Operator, Segment
+from smsgw.model import MessageClass, Operator, Segment
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
-from smsgw.protocols.session import Account, Role, Side
+from smsgw.protocols.session import Role, Side
 from smsgw.routing.rules import Rule
-from smsgw.services.conversations import SlotPlan, check_plan
+from smsgw.services.conversations import check_plan
 
 __all__ = [
     "Address",
@@ -51,126 +59,6 @@ DEFAULT_OPERATORS = {
     "sgip": Operator.UNICOM,
 }
 """Whose network a protocol usually leads to; another protocol's link must say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """``[gateway]``.
-
-    Attributes:
-        node: This process's number in ids, 0 to 1023; different in each process of an operator.
-        database: The SQLite file.
-    """
-
-    node: int
-    database: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSettings:
-    """``[http]``: where the API listens, and who besides this machine may connect."""
-
-    listen: Address
-    allow: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenSettings:
-    """``[tokens.NAME]``: a bearer token and the account it stands for."""
-
-    name: str
-    account: str
-    token: str = dataclasses.field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSettings:
-    """``[links.NAME.listener]``: where the peer dials us, and the login it uses."""
-
-    listen: Address
-    login: str
-    secret: str = dataclasses.field(repr=False)
-    allow: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkSettings:
-    """``[links.NAME]``: one carrier account.
-
-    Attributes:
-        name: As in the file.
-        carrier: Its protocol.
-        account: The login, in the protocol's own dataclass.
-        operator: Whose subscribers it reaches with the extension intact.
-        host: The peer's address.
-        port: The peer's port.
-        access_number: The sender number without extension.
-        number_digits_max: Most digits of a sender number, extension included.
-        binds: Connections at a time.
-        rate: PDUs per second over all binds; 0 is no limit.
-        codings: Data codings it may use, best first.
-        reference_width: Bits of the long message reference.
-        listener: Where the peer dials us; None where it does not.
-    """
-
-    name: str
-    carrier: Carrier
-    account: Account = dataclasses.field(repr=False)
-    operator: Operator
-    host: str
-    port: int
-    access_number: str
-    number_digits_max: int
-    binds: int
-    rate: float
-    codings: tuple[Coding, ...]
-    reference_width: Literal[8, 16]
-    listener: ListenerSettings | None
-
-    def slot_plan(self, conversations: Conversations) -> SlotPlan:
-        """Return how extensions under this link's access number are made."""
-        return SlotPlan(
-            prefix=conversations.prefix,
-            digits=conversations.digits,
-            number_digits_max=self.number_digits_max,
-            life_seconds=int(conversations.live_for),
-            cool_down_seconds=int(conversations.cool_down),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversations:
-    """``[conversations]``: extensions that carry replies; times in seconds."""
-
-    prefix: str
-    digits: int
-    live_for: float
-    cool_down: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """A whole file, checked.
-
-    Attributes:
-        path: The file.
-        gateway: The process.
-        http: The API.
-        tokens: Who may use it.
-        links: The carriers, by name, in the order of the file.
-        conversations: How replies find back.
-        rules: Routing rules in order; None for each operator's subscribers by its own links.
-        warnings: What works and should be changed, one line each.
-    """
-
-    path: Path
-    gateway: GatewaySettings
-    http: HttpSettings
-    tokens: tuple[TokenSettings, ...]
-    links: dict[str, LinkSettings]
-    conversations: Conversations
-    rules: tuple[Rule, ...] | None
-    warnings: tuple[str, ...]
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
@@ -320,7 +208,7 @@ def _link(name: str, section: Section, carrier: Carrier) -> LinkSettings:
         binds=section.integer("binds", 1, 1, 100),
         rate=section.number("rate", 0.0, 0.0),
         codings=codings(section),
-        reference_width=section.choice("reference_width", (8, 16), 8),  # type: ignore[arg-type]
+        reference_width=section.choice("reference_width", (8, 16), 8),
         listener=_listener(section, carrier),
     )
 
@@ -374,9 +262,7 @@ def _check_link(section: Section, link: LinkSettings, conversations: Conversatio
         section.problems.add(section.path, f"a submit cannot be encoded: {error}")
 
 
-def _check_listeners(
-    http: HttpSettings, links: Iterable[LinkSettings], problems: Problems
-) -> None:
+def _check_listeners(http: HttpSettings, links: Iterable[LinkSettings], problems: Problems) -> None:
     taken = {str(http.listen): "http.listen"}
     for link in links:
         if link.listener is None or link.listener.listen.port == 0:

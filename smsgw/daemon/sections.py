@@ -137,7 +137,7 @@ class Section:
         self, key: str, default: str | None = None, *, digits: bool = False, blank: bool = True
     ) -> str:
         """Return a text; ``digits``: of digits only; without a default it is required."""
-        value = self._take(key, default, str, "a text in quotes")
+        value: str = self._take(key, default, str, "a text in quotes")
         if key in self.values and isinstance(self.values[key], str):
             if digits and value and not (value.isascii() and value.isdigit()):
                 self.add(key, f"{value!r} has other characters than digits")
@@ -150,16 +150,16 @@ class Section:
     ) -> int:
         """Return a whole number from ``low`` to ``high``."""
         value = self._take(key, default, int, "a whole number")
-        return self._within(key, value, low, high)
+        return int(self._within(key, value, low, high))
 
     def number(self, key: str, default: float | None = None, low: float = 0.0) -> float:
         """Return a number that is at least ``low``."""
         value = self._take(key, default, (int, float), "a number")
-        return self._within(key, float(value), low, None)
+        return float(self._within(key, float(value), low, None))
 
     def flag(self, key: str, default: bool = False) -> bool:
         """Return true or false."""
-        return self._take(key, default, bool, "true or false")
+        return bool(self._take(key, default, bool, "true or false"))
 
     def duration(self, key: str, default: float | None = None, low: float = 0.0) -> float:
         """Return seconds, written as a number or as "30s", "5m", "72h"."""
@@ -170,19 +170,22 @@ class Section:
                 self.add(key, f'{value!r} is no duration; write seconds or "30s", "5m", "72h"')
                 return default or low
             value = float(match[1]) * _UNITS[match[2]]
-        return self._within(key, float(value), low, None)
+        return float(self._within(key, float(value), low, None))
 
     def choice(self, key: str, allowed: Sequence[T], default: T | None = None) -> T:
         """Return one of the allowed values; without a default it is required."""
-        if key not in self.values or default is None:
-            value = self._take(key, default, type(allowed[0]), _listed(allowed))
-        else:
-            value = self.values[key]
-            self._known.add(key)
-        if key in self.values and (isinstance(value, bool) or value not in allowed):
-            self.add(key, f"{value!r} is none of {_listed(allowed)}")
+        self._known.add(key)
+        if key not in self.values:
+            if default is not None:
+                return default
+            self.add(key, f"is missing; write one of {_listed(allowed)}")
             return allowed[0]
-        return value if value in allowed else allowed[0]
+        value = self.values[key]
+        for one in allowed:
+            if one == value and not isinstance(value, bool):
+                return one
+        self.add(key, f"{value!r} is none of {_listed(allowed)}")
+        return allowed[0]
 
     def choices(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
         """Return a list of some of the allowed values; empty when the file has none."""

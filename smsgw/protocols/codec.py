@@ -126,6 +126,7 @@ class Codec:
 
         Raises:
             ValidationError: Names the key that is missing, unknown or of the wrong kind.
+            EncodeError: A value does not fit its field.
         """
         fields = dict(fields)
         if self._restore is not None:

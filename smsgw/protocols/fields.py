@@ -55,13 +55,16 @@ def pdu_from_fields(classes: Mapping[str, type[Pdu]], fields: Mapping[str, Any])
 
     Raises:
         ValidationError: A key is missing, unknown, of the wrong kind, or contradicts the rest.
+        EncodeError: A value does not fit its field.
     """
     command = fields.get("command")
-    if command not in classes:
+    if not isinstance(command, str) or command not in classes:
         raise ValidationError("command", f"{command!r} is none of {', '.join(sorted(classes))}")
-    cls = classes[str(command)]
+    cls = classes[command]
     left = {key: value for key, value in fields.items() if key != "command"}
-    derived = {key: left.pop(key) for key in ("total_length", "command_id") if key in left}
+    derived: dict[str, Any] = {
+        key: left.pop(key) for key in ("total_length", "command_id") if key in left
+    }
     values: dict[str, Any] = {}
     for name, subcon in cls.layout.fields:
         if isinstance(subcon, Rest):

@@ -6,6 +6,8 @@ still handed over. The buffer never holds more than one unfinished PDU beyond wh
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from smsgw.errors import FrameError
 
 
@@ -17,7 +19,7 @@ class Framer:
         largest: Largest total length believed.
 
     Attributes:
-        error: Set once the stream cannot be resynchronised; feed nothing more then.
+        error: Set once the stream cannot be resynchronised; what is fed then is ignored.
     """
 
     __slots__ = ("_rest", "error", "largest", "smallest")
@@ -40,6 +42,8 @@ class Framer:
             A buffer and the PDUs' boundaries in it: PDU ``i`` is
             ``buffer[bounds[i]:bounds[i + 1]]``. The list always starts with 0.
         """
+        if self.error is not None:
+            return b"", [0]
         buffer = self._rest + data if self._rest else data
         bounds = [0]
         at, have = 0, len(buffer)
@@ -65,7 +69,7 @@ class Framer:
             FrameError: The length field after them cannot be.
         """
         buffer, bounds = self.feed(data)
-        frames = [buffer[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        frames = [buffer[a:b] for a, b in pairwise(bounds)]
         if self.error is not None and not frames:
             raise self.error
         return frames

@@ -51,6 +51,7 @@ class Text(construct.Adapter):  # type: ignore[misc]
     """
 
     masked = False
+    remembered = True  # decoding keeps octets -> text of a bounded number of values
 
     def __init__(self, octets: int) -> None:
         super().__init__(construct.Bytes(octets))
@@ -66,14 +67,23 @@ class Text(construct.Adapter):  # type: ignore[misc]
         return raw.ljust(self.octets, b"\0")
 
 
+class Number(Text):
+    """A phone's number: text that seldom repeats, so that remembering it would only cost."""
+
+    remembered = False
+
+
 class Secret(Text):
-    """Text that no log and no ``str()`` may show."""
+    """Text that no log and no ``str()`` may show, and that nothing keeps."""
 
     masked = True
+    remembered = False
 
 
 class Reserved(Text):
     """Reserved octets: only trailing 0x00 are dropped, so any value survives a round trip."""
+
+    remembered = False
 
     def _decode(self, obj: bytes, context: object, path: str) -> str:
         return obj.rstrip(b"\0").decode(LATIN1)
@@ -223,6 +233,7 @@ def pdu(command_id: int, command: str) -> Callable[[P], P]:
         cls.command_id = command_id
         cls.command = command
         cls.layout = Layout(cls)
+        cls.encode = cls.layout.encode  # type: ignore[assignment,method-assign]
         return cls
 
     return derive
@@ -271,6 +282,23 @@ class _Misfit(Exception):
     """The fast form met something that the reference must explain."""
 
 
+TEXTS_KEPT = 4096
+"""How many decoded texts are remembered before all are forgotten: about 1 MB."""
+
+
+class _Texts(dict[bytes, str]):
+    """Octets of a text field -> its text. Service codes, times and fees repeat from PDU to PDU."""
+
+    def __missing__(self, raw: bytes) -> str:
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
+        text = self[raw] = raw.partition(b"\0")[0].decode(LATIN1)
+        return text
+
+
+TEXTS = _Texts()
+
+
 class Layout:
     """What :func:`pdu` derives from one class.
 
@@ -278,6 +306,10 @@ class Layout:
         fields: (name, construct object) in wire order, after total length and command id.
         reference: The construct declaration of the whole PDU, header included.
         source: The generated Python, for the curious.
+        encode: (PDU) -> its octets. Raises EncodeError, which names the field, what it may hold
+            and what it got.
+        decode: (buffer, start, end) -> the PDU that occupies ``buffer[start:end]``, header
+            included. Raises PduError, which names the field and the offset from ``start``.
     """
 
     def __init__(self, cls: type[Pdu]) -> None:
@@ -290,31 +322,11 @@ class Layout:
             construct.Terminated,
         )
         self.source, scope = _Compiler(cls, self.fields).compile()
+        scope["explain_encode"] = self._explain_encode
+        scope["explain_decode"] = self._explain_decode
         exec(self.source, scope)
-        self._encode: Callable[[Pdu], bytes] = scope["encode"]
-        self._decode: Callable[[bytes, int, int], Pdu] = scope["decode"]
-
-    def encode(self, pdu: Pdu) -> bytes:
-        """Return the PDU's octets.
-
-        Raises:
-            EncodeError: Names the field, what it may hold and what it got.
-        """
-        try:
-            return self._encode(pdu)
-        except (_Misfit, struct.error, UnicodeEncodeError, AttributeError, TypeError, ValueError):
-            raise self._explain_encode(pdu) from None
-
-    def decode(self, buffer: bytes, start: int, end: int) -> Pdu:
-        """Read the PDU that occupies ``buffer[start:end]``, header included.
-
-        Raises:
-            PduError: Names the field and the offset from ``start``.
-        """
-        try:
-            return self._decode(buffer, start, end)
-        except (_Misfit, struct.error, IndexError):
-            raise self._explain_decode(buffer[start:end]) from None
+        self.encode: Callable[[Any], bytes] = scope["encode"]
+        self.decode: Callable[[bytes, int, int], Pdu] = scope["decode"]
 
     def reference_encode(self, pdu: Pdu) -> bytes:
         """Encode through construct: slow, and what the fast form must equal."""
@@ -349,28 +361,40 @@ class Layout:
     def _explain_encode(self, pdu: Pdu) -> EncodeError:
         for name, subcon in self.fields:
             value = getattr(pdu, name)
+            wanted = next(kind for cls, kind in KINDS if isinstance(subcon, cls))
+            if not isinstance(value, wanted):
+                return EncodeError(name, wanted.__name__, type(value).__name__)
             try:
                 subcon.build(value)
             except Exception as error:  # construct raises many kinds; each becomes one EncodeError
                 return _encode_error(name, subcon, value, error)
-        return EncodeError(self.cls.command, "0xffffffff octets in all", "more")
+        return EncodeError(self.cls.command, "what its fields may hold", "more")
+
+
+KINDS: tuple[tuple[Any, type], ...] = (
+    (construct.FormatField, int),
+    (Text, str),
+    (Octets | Sized | Rest, bytes),
+    (Listed | Tlvs, list),
+)
+"""What a field's attribute must be."""
 
 
 def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> EncodeError:
-    if isinstance(value, str) and isinstance(subcon, Text):
+    if isinstance(subcon, Text):
         return _text_error(name, subcon, value)
-    if isinstance(subcon, Listed) and isinstance(subcon.item, Text) and isinstance(value, list):
+    if isinstance(subcon, Listed) and isinstance(subcon.item, Text):
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 return EncodeError(f"{name}[{index}]", "text", type(item).__name__)
             if len(item) > subcon.item.octets or not _is_latin1(item):
                 return _text_error(f"{name}[{index}]", subcon.item, item)
         return EncodeError(name, f"{_largest(subcon.count)} items", f"{len(value)} items")
-    if isinstance(subcon, Sized) and isinstance(value, bytes):
+    if isinstance(subcon, Sized):
         return EncodeError(name, f"{_largest(subcon.length)} octets", f"{len(value)} octets")
-    if isinstance(subcon, Octets) and isinstance(value, bytes):
+    if isinstance(subcon, Octets):
         return EncodeError(name, f"exactly {subcon.octets} octets", f"{len(value)} octets")
-    if isinstance(subcon, construct.FormatField) and isinstance(value, int):
+    if isinstance(subcon, construct.FormatField):
         return EncodeError(name, f"0 to {_largest(subcon)}", str(value))
     problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return EncodeError(name, type(subcon).__name__, f"{type(value).__name__} ({problem})")
@@ -392,183 +416,213 @@ def _largest(integer: Any) -> int:
 
 
 class _Compiler:
-    """Writes the two functions of one PDU class as Python source."""
+    """Writes the two functions of one PDU class as Python source.
+
+    A local variable that holds a field is the field's name behind ``f_``, so that no name of a
+    specification can meet one of ours.
+    """
 
     def __init__(self, cls: type[Pdu], fields: list[tuple[str, Any]]) -> None:
         self.cls = cls
         self.fields = fields
-        self.scope: dict[str, Any] = {"cls": cls, "Misfit": _Misfit, "Z": b"\0", "Tlv": Tlv}
+        self.scope: dict[str, Any] = {
+            "cls": cls,
+            "Misfit": _Misfit,
+            "StructError": struct.error,
+            "TEXTS": TEXTS,
+            "Z": b"\0",
+            "Tlv": Tlv,
+        }
         self.runs = 0
 
     def compile(self) -> tuple[str, dict[str, Any]]:
-        decode = self._decode_source()
-        encode = self._encode_source()
+        """Return the source of ``decode`` and ``encode``, and the names it needs."""
+        decode = _function(
+            "decode(buffer, start, end)",
+            self._decode_lines(),
+            "(Misfit, StructError, IndexError)",
+            "explain_decode(buffer[start:end])",
+        )
+        encode = _function(
+            "encode(self)",
+            self._encode_lines(),
+            "(Misfit, StructError, AttributeError, OverflowError, TypeError, ValueError)",
+            "explain_encode(self)",
+        )
         return decode + encode, self.scope
 
-    # A run is a list of (struct code, target when decoding, expression when encoding).
-
     def _run(self, codes: str) -> tuple[str, int]:
+        """Precompile consecutive fixed-size fields; return the run's name and octets."""
         compiled = struct.Struct(">" + codes)
         name = f"run{self.runs}"
         self.runs += 1
-        self.scope[name] = compiled
         self.scope[f"{name}_unpack"] = compiled.unpack_from
         self.scope[f"{name}_pack"] = compiled.pack
         return name, compiled.size
 
-    def _decode_source(self) -> str:
-        lines: list[str] = ["    at = start"]
-        codes, targets = "8x", []
+    def _decode_lines(self) -> list[str]:
+        lines = ["at = start"]
+        codes = ["8x"]
+        targets: list[str] = []
         values: list[str] = []
 
         def flush() -> None:
-            nonlocal codes, targets
-            if codes:
-                name, size = self._run(codes)
+            if len(codes) == 1 and codes[0].endswith("s"):
+                octets = int(codes[0][:-1])
+                lines.append(f"{targets[0]} = buffer[at:at + {octets}]")
+                lines.append(f"at += {octets}")
+            elif codes:
+                name, size = self._run("".join(codes))
                 if targets:
-                    lines.append(f"    {', '.join(targets)}, = {name}_unpack(buffer, at)")
-                lines.append(f"    at += {size}")
-            codes, targets = "", []
+                    lines.append(f"{', '.join(targets)}, = {name}_unpack(buffer, at)")
+                lines.append(f"at += {size}")
+            codes.clear()
+            targets.clear()
 
         for name, subcon in self.fields:
+            local = f"f_{name}"
             if isinstance(subcon, construct.FormatField | Text | Octets):
-                codes += _code(subcon)
-                targets.append(name)
-                values.append(_read(subcon, name))
+                codes.append(_code(subcon))
+                targets.append(local)
+                values.append(_read(subcon, local))
                 continue
             if isinstance(subcon, Sized):
-                codes += _code(subcon.length)
+                codes.append(_code(subcon.length))
                 targets.append("n")
                 flush()
-                lines.append(f"    {name} = buffer[at:at + n]")
-                lines.append("    at += n")
+                lines += [f"{local} = buffer[at:at + n]", "at += n"]
             elif isinstance(subcon, Listed):
-                codes += _code(subcon.count)
+                codes.append(_code(subcon.count))
                 targets.append("n")
                 flush()
-                lines += self._decode_items(name, subcon.item)
+                lines += self._decode_items(local, subcon.item)
             elif isinstance(subcon, Tlvs):
                 flush()
-                lines += [
-                    f"    {name} = []",
-                    "    while at < end:",
-                    "        if end - at < 4: raise Misfit",
-                    "        body = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])",
-                    "        if body > end: raise Misfit",
-                    f"        {name}.append(Tlv(buffer[at] << 8 | buffer[at + 1],"
-                    " buffer[at + 4:body]))",
-                    "        at = body",
-                ]
+                lines += _decode_tlvs(local)
             elif isinstance(subcon, Rest):
                 flush()
-                lines += [
-                    "    if at > end: raise Misfit",
-                    f"    {name} = buffer[at:end]",
-                    "    at = end",
-                ]
+                lines += ["if at > end: raise Misfit", f"{local} = buffer[at:end]", "at = end"]
             else:
                 raise TypeError(f"{self.cls.__name__}.{name}: layout does not know {subcon!r}")
-            values.append(name)
+            values.append(local)
         flush()
-        lines.append("    if at != end: raise Misfit")
-        lines.append(f"    return cls({', '.join(values)})")
-        return "def decode(buffer, start, end):\n" + "\n".join(lines) + "\n"
+        return [*lines, "if at != end: raise Misfit", f"return cls({', '.join(values)})"]
 
-    def _decode_items(self, name: str, item: Text | Record) -> list[str]:
+    def _decode_items(self, local: str, item: Text | Record) -> list[str]:
         if isinstance(item, Text):
             size = item.octets
-            read = _read(item, f"buffer[i:i + {size}]")
             return [
+                "if n == 1:",
+                f"    {local} = [{_cut(item, f'buffer[at:at + {size}]')}]",
+                f"    at += {size}",
+                "else:",
                 f"    stop = at + n * {size}",
                 "    if stop > end: raise Misfit",
-                f"    {name} = [{read} for i in range(at, stop, {size})]",
+                f"    {local} = [{_cut(item, f'buffer[i:i + {size}]')}"
+                f" for i in range(at, stop, {size})]",
                 "    at = stop",
             ]
         run, size = self._run("".join(_code(subcon) for _, subcon in item.fields))
-        names = [field for field, _ in item.fields]
-        reads = [_read(subcon, field) for field, subcon in item.fields]
-        self.scope[f"{name}_record"] = item.cls
+        names = [f"i_{field}" for field, _ in item.fields]
+        reads = [_read(subcon, f"i_{field}") for field, subcon in item.fields]
+        self.scope[f"{local}_record"] = item.cls
         return [
-            f"    stop = at + n * {size}",
-            "    if stop > end: raise Misfit",
-            f"    {name} = []",
-            f"    for i in range(at, stop, {size}):",
-            f"        {', '.join(names)}, = {run}_unpack(buffer, i)",
-            f"        {name}.append({name}_record({', '.join(reads)}))",
-            "    at = stop",
+            f"stop = at + n * {size}",
+            "if stop > end: raise Misfit",
+            f"{local} = []",
+            f"for i in range(at, stop, {size}):",
+            f"    {', '.join(names)}, = {run}_unpack(buffer, i)",
+            f"    {local}.append({local}_record({', '.join(reads)}))",
+            "at = stop",
         ]
 
-    def _encode_source(self) -> str:
+    def _encode_lines(self) -> list[str]:
         lines: list[str] = []
         checks: list[str] = []
-        codes, arguments = "II", ["total", str(self.cls.command_id)]
+        codes = ["II"]
+        arguments = ["total", str(self.cls.command_id)]
         pieces: list[str] = []
-        fixed = 0
-        variable: list[str] = []
+        lengths: list[str] = []
 
         def flush() -> None:
-            nonlocal codes, arguments, fixed
             if codes:
-                name, size = self._run(codes)
+                name, size = self._run("".join(codes))
                 pieces.append(f"{name}_pack({', '.join(arguments)})")
-                fixed += size
-            codes, arguments = "", []
+                lengths.append(str(size))
+            codes.clear()
+            arguments.clear()
 
         for name, subcon in self.fields:
+            local, value = f"f_{name}", f"self.{name}"
             if isinstance(subcon, construct.FormatField | Text | Octets):
-                codes += _code(subcon)
-                arguments.append(_write(subcon, f"self.{name}"))
-                checks += _check(subcon, f"self.{name}")
+                codes.append(_code(subcon))
+                arguments.append(_write(subcon, value))
+                checks += _check(subcon, value)
                 continue
-            if isinstance(subcon, Sized | Rest):
-                lines += [f"    {name} = self.{name}", f"    {name}_n = len({name})"]
-                if isinstance(subcon, Sized):
-                    codes += _code(subcon.length)
-                    arguments.append(f"{name}_n")
-                pieces_value, count = name, f"{name}_n"
+            if isinstance(subcon, Sized):
+                codes.append(_code(subcon.length))
+                arguments.append(f"len({local})")
+                lines.append(f"{local} = {value}")
             elif isinstance(subcon, Listed):
-                codes += _code(subcon.count)
-                arguments.append(f"len(self.{name})")
-                lines += self._encode_items(name, subcon.item)
-                pieces_value, count = name, f"len({name})"
-            else:
+                codes.append(_code(subcon.count))
+                arguments.append(f"len({value})")
+                lines += self._encode_items(local, value, subcon.item)
+            elif isinstance(subcon, Tlvs):
                 lines.append(
-                    f"    {name} = b''.join([t.tag.to_bytes(2, 'big') + len(t.value).to_bytes(2, 'big')"
-                    f" + t.value for t in self.{name}])"
+                    f"{local} = b''.join([t.tag.to_bytes(2, 'big')"
+                    f" + len(t.value).to_bytes(2, 'big') + t.value for t in {value}])"
                 )
-                pieces_value, count = name, f"len({name})"
+            else:
+                lines.append(f"{local} = {value}")
             flush()
-            pieces.append(pieces_value)
-            variable.append(count)
+            pieces.append(local)
+            lengths.append(f"len({local})")
         flush()
         if checks:
-            lines.append(f"    if {' or '.join(checks)}: raise Misfit")
-        lines.append(f"    total = {' + '.join([str(fixed), *variable])}")
-        lines.append(f"    return {' + '.join(pieces)}")
-        return "def encode(self):\n" + "\n".join(lines) + "\n"
+            lines.append(f"if {' or '.join(checks)}: raise Misfit")
+        return [*lines, f"total = {' + '.join(lengths)}", f"return {' + '.join(pieces)}"]
 
-    def _encode_items(self, name: str, item: Text | Record) -> list[str]:
+    def _encode_items(self, local: str, value: str, item: Text | Record) -> list[str]:
         if isinstance(item, Text):
             run, _ = self._run(f"{item.octets}s")
             return [
-                f"    items = self.{name}",
-                "    if len(items) == 1:",
-                "        item = items[0]",
+                f"items = {value}",
+                "if len(items) == 1:",
+                "    item = items[0]",
+                f"    if len(item) > {item.octets}: raise Misfit",
+                f"    {local} = {run}_pack(item.encode('latin-1'))",
+                "else:",
+                "    for item in items:",
                 f"        if len(item) > {item.octets}: raise Misfit",
-                f"        {name} = {run}_pack(item.encode('latin-1'))",
-                "    else:",
-                "        for item in items:",
-                f"            if len(item) > {item.octets}: raise Misfit",
-                f"        {name} = b''.join([{run}_pack(item.encode('latin-1')) for item in items])",
+                f"    {local} = b''.join([{run}_pack(item.encode('latin-1')) for item in items])",
             ]
         run, _ = self._run("".join(_code(subcon) for _, subcon in item.fields))
         checks = [check for field, sub in item.fields for check in _check(sub, f"i.{field}")]
         writes = ", ".join(_write(subcon, f"i.{field}") for field, subcon in item.fields)
-        return [
-            f"    for i in self.{name}:",
-            f"        if {' or '.join(checks)}: raise Misfit",
-            f"    {name} = b''.join([{run}_pack({writes}) for i in self.{name}])",
-        ]
+        lines = [f"{local} = b''.join([{run}_pack({writes}) for i in {value}])"]
+        if checks:
+            lines[:0] = [f"for i in {value}:", f"    if {' or '.join(checks)}: raise Misfit"]
+        return lines
+
+
+def _function(signature: str, lines: list[str], errors: str, explain: str) -> str:
+    body = "\n".join(f"        {line}" for line in lines)
+    return (
+        f"def {signature}:\n    try:\n{body}\n"
+        f"    except {errors}:\n        raise {explain} from None\n"
+    )
+
+
+def _decode_tlvs(local: str) -> list[str]:
+    return [
+        f"{local} = []",
+        "while at < end:",
+        "    if end - at < 4: raise Misfit",
+        "    body = at + 4",
+        "    at = body + (buffer[body - 2] << 8 | buffer[body - 1])",
+        "    if at > end: raise Misfit",
+        f"    {local}.append(Tlv(buffer[body - 4] << 8 | buffer[body - 3], buffer[body:at]))",
+    ]
 
 
 def _code(subcon: Any) -> str:
@@ -578,11 +632,15 @@ def _code(subcon: Any) -> str:
 
 
 def _read(subcon: Any, value: str) -> str:
+    if isinstance(subcon, Text):
+        return f"TEXTS[{value}]" if subcon.remembered else _cut(subcon, value)
+    return value
+
+
+def _cut(subcon: Text, value: str) -> str:
     if isinstance(subcon, Reserved):
         return f"{value}.rstrip(Z).decode('latin-1')"
-    if isinstance(subcon, Text):
-        return f"{value}.partition(Z)[0].decode('latin-1')"
-    return value
+    return f"{value}.partition(Z)[0].decode('latin-1')"
 
 
 def _write(subcon: Any, value: str) -> str:

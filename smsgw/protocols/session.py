@@ -1,9 +1,9 @@
 """One logged-in connection as a table of states, without a socket and without a clock.
 
-Bytes and ``now`` go in; bytes and events come out. After every call the transport does the same four
-things: write ``data_to_send()``, re-arm one timer from ``next_deadline()``, hand out ``events()``,
-close when ``closed``. A carrier's ``session.py`` says what is its own: the login PDUs, the sequence,
-what each command means.
+Bytes and ``now`` go in; bytes and events come out. After every call the transport does the same
+four things: write ``data_to_send()``, re-arm one timer from ``next_deadline()``, hand out
+``events()``, close when ``closed``. A carrier's ``session.py`` says what is its own: the login
+PDUs, the sequence, what each command means.
 
 Legality is ``TRANSITIONS``: what is not in it is an error, ours (LocalProtocolError) or the peer's
 (the session fails and the connection is closed). The peer can never make these methods raise.
@@ -362,9 +362,9 @@ class Session:
         pending = self.window.close(key)
         if pending is not None:
             return True, pending.context, False
-        context = self.window.close_late(key)
-        if context is not None:
-            return True, context, True
+        given_up = self.window.close_late(key)
+        if given_up is not None:
+            return True, given_up.context, True
         self._mistake(f"{pdu.command} answers nothing we asked")
         return False, None, False
 

@@ -41,7 +41,7 @@ class Window:
         self.timeout = timeout
         self.sends = sends
         self._open: dict[Hashable, Pending] = {}
-        self._late: dict[Hashable, Any] = {}
+        self._late: dict[Hashable, Pending] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -67,8 +67,8 @@ class Window:
         """Give the slot back because the answer is here; None when nothing waits for it."""
         return self._open.pop(key, None)
 
-    def close_late(self, key: Hashable) -> Any:
-        """The context of a request that was given up before this answer came, else None."""
+    def close_late(self, key: Hashable) -> Pending | None:
+        """The request that was given up before this answer came; None when there is none."""
         return self._late.pop(key, None)
 
     def __contains__(self, key: Hashable) -> bool:
@@ -91,7 +91,7 @@ class Window:
                 resend.append(pending.octets)
             else:
                 lost.append((key, pending.context))
-                self._remember(key, pending.context)
+                self._remember(key, pending)
         return resend, lost
 
     def drain(self) -> list[tuple[Hashable, Any]]:
@@ -101,7 +101,8 @@ class Window:
         self._late.clear()
         return lost
 
-    def _remember(self, key: Hashable, context: Any) -> None:
+    def _remember(self, key: Hashable, pending: Pending) -> None:
         if len(self._late) >= LATE_KEPT:
             del self._late[next(iter(self._late))]
-        self._late[key] = context
+        pending.octets = b""
+        self._late[key] = pending

@@ -33,7 +33,7 @@ SQLITE_NEEDED = (3, 35, 0)
 """``UPDATE … FROM`` needs 3.33, ``RETURNING`` 3.35."""
 
 READERS = 3
-BUSY_SECONDS = 5
+BUSY_SECONDS = 5.0
 """How long a statement waits for another program's lock on the file."""
 
 CACHE_KIB = 32 * 1024
@@ -228,7 +228,7 @@ def _read_settings(connection: sqlite3.Connection, _record: object) -> None:
 
 def _settings(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, for DDL and savepoints too
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 

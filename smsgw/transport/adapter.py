@@ -44,6 +44,7 @@ class SessionProtocol(Protocol):
         self._timer_at = 0.0
         self._soon: IDelayedCall | None = None
         self._closing: IDelayedCall | None = None
+        self._gone = False
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
@@ -63,6 +64,7 @@ class SessionProtocol(Protocol):
             if call is not None and call.active():
                 call.cancel()
         self._timer = self._soon = self._closing = None
+        self._gone = True
         self.session.connection_lost(self._clock.seconds())
         self.session.data_to_send()
         self._hand_out()
@@ -78,7 +80,7 @@ class SessionProtocol(Protocol):
 
     def close(self) -> None:
         """Close once everything is written; a peer that takes nothing is cut off soon after."""
-        if self._closing is None and self.transport is not None:
+        if self._closing is None and not self._gone and self.transport is not None:
             self.transport.loseConnection()
             self._closing = self._clock.callLater(CLOSE_WITHIN, self._abort)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from smsgw.errors import PduError
 from smsgw.protocols.cmpp import pdus
 from smsgw.protocols.cmpp.constants import HEADER_OCTETS, LARGEST_OCTETS
 from smsgw.protocols.cmpp.report import parse_report
@@ -64,7 +65,13 @@ LENIENT: list[type[Pdu]] = [
 
 def _add_report(pdu: Pdu, fields: dict[str, Any]) -> None:
     if isinstance(pdu, pdus.Deliver20 | pdus.Deliver30) and pdu.registered_delivery == 1:
-        fields["report"] = msgspec.structs.asdict(parse_report(pdu.msg_content))
+        try:
+            report = parse_report(pdu.msg_content)
+        except PduError as error:
+            tail = 8 if isinstance(pdu, pdus.Deliver20) else 20  # Reserved, LinkID
+            offset = fields["total_length"] - tail - len(pdu.msg_content)
+            raise PduError(error.command, error.field, offset, error.problem) from None
+        fields["report"] = msgspec.structs.asdict(report)
 
 
 def _drop_report(fields: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from smsgw.protocols.layout import (
     U32,
     U64,
     Listed,
+    Number,
     Octets,
     Pdu,
     Reserved,
@@ -158,7 +159,7 @@ class Deliver20(CmppPdu):
     tp_pid: Int8 = 0
     tp_udhi: Int8 = 0
     msg_fmt: Int8 = 0
-    src_terminal_id: Number21 = ""
+    src_terminal_id: Annotated[str, Number(21)] = ""
     registered_delivery: Int8 = 0
     msg_content: Content = b""
     reserved: Annotated[str, Reserved(8)] = ""
@@ -174,7 +175,7 @@ class Deliver30(CmppPdu):
     tp_pid: Int8 = 0
     tp_udhi: Int8 = 0
     msg_fmt: Int8 = 0
-    src_terminal_id: Number32 = ""
+    src_terminal_id: Annotated[str, Number(32)] = ""
     src_terminal_type: Int8 = 0
     registered_delivery: Int8 = 0
     msg_content: Content = b""

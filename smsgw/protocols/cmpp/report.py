@@ -77,23 +77,29 @@ def build_report(report: Report, version: str) -> bytes:
         EncodeError: A field does not fit.
     """
     octets = NUMBER_OCTETS[version]
+    raw = {}
     for name, limit in (
         ("stat", 7),
         ("submit_time", 10),
         ("done_time", 10),
         ("dest_terminal_id", octets),
     ):
-        value = getattr(report, name)
+        value: str = getattr(report, name)
         if len(value) > limit:
             raise EncodeError(f"report.{name}", f"{limit} octets", f"{len(value)} octets")
-    head = HEAD.pack(
-        report.msg_id,
-        report.stat.encode("latin-1"),
-        report.submit_time.encode("latin-1"),
-        report.done_time.encode("latin-1"),
+        try:
+            raw[name] = value.encode("latin-1")
+        except UnicodeEncodeError as error:
+            odd = value[error.start]
+            raise EncodeError(
+                f"report.{name}", "one octet a character", f"character {odd!r}"
+            ) from None
+    head = HEAD.pack(report.msg_id, raw["stat"], raw["submit_time"], raw["done_time"])
+    return (
+        head
+        + raw["dest_terminal_id"].ljust(octets, b"\0")
+        + struct.pack(">I", report.smsc_sequence)
     )
-    number = report.dest_terminal_id.encode("latin-1").ljust(octets, b"\0")
-    return head + number + report.smsc_sequence.to_bytes(4, "big")
 
 
 def status_of(stat: str) -> MessageStatus:

@@ -2,5 +2,6 @@
 
 ``model`` folds answers and says what follows (pure); ``presets`` holds the words; ``engine`` is the
 front door; ``reply`` reads one inbound message in one transaction, with ``matching`` to find what
-it answers; ``changes`` applies what follows; ``view`` shows a request.
+it answers; ``changes`` applies what follows; ``drafts`` checks a
+new request, ``view`` shows one.
 """

@@ -6,7 +6,17 @@ import pytest
 from smsgw.store.ids import IdSource
 from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Every table in memory, foreign keys on."""
+    engine = create_engine("sqlite://")
+    event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON").close())
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -15,12 +25,9 @@ def ids() -> IdSource:
 
 
 @pytest.fixture
-def connection(ids: IdSource) -> Iterator[Connection]:
-    """Every table in memory, foreign keys on, inside a transaction."""
-    engine = create_engine("sqlite://")
-    event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON") and None)
-    with engine.connect() as connection:
-        metadata.create_all(connection)
+def connection(engine: Engine, ids: IdSource) -> Iterator[Connection]:
+    """A transaction that is rolled back when the test ends."""
+    with engine.connect() as connection, connection.begin() as transaction:
         give_ids(connection, ids)
         yield connection
-    engine.dispose()
+        transaction.rollback()

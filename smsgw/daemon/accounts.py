@@ -1,0 +1,73 @@
+"""The keys of one carrier login, derived from the protocol's account dataclass.
+
+No protocol and no field of one is named here, except what all logins share: a new carrier's
+settings become keys of ``[links.NAME]`` by being declared in its account.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, Literal
+
+from smsgw.daemon.sections import Section
+from smsgw.model import Coding
+from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.session import Account
+
+_LEAST = {
+    "window": 1,
+    "heartbeat_tries": 1,
+    "submit_sends": 1,
+    "response_timeout": 0.1,
+}
+"""Below these a session cannot work; every other number may be 0."""
+
+_CODINGS = {
+    "ascii": Coding.ASCII,
+    "ucs2": Coding.UCS2,
+    "gbk": Coding.GBK,
+}
+
+
+def read_account(section: Section, carrier: Carrier) -> Account:
+    """Return the login in a link's table; every field of its dataclass is a key.
+
+    ``name`` is written ``login``; numbers with a fraction are durations.
+    """
+    hints = typing.get_type_hints(carrier.account)
+    values: dict[str, Any] = {
+        "name": section.text("login"),
+        "secret": section.secret("secret"),
+        "version": section.choice(
+            "version", list(carrier.codec.tables), carrier.codec.default_version
+        ),
+    }
+    for field in dataclasses.fields(carrier.account):
+        if field.name not in values:
+            values[field.name] = _read(section, field, hints[field.name])
+    return carrier.account(**values)
+
+
+def codings(section: Section) -> tuple[Coding, ...]:
+    """Return the data codings a link may use, in the order of the file."""
+    names = section.choices("codings", list(_CODINGS))
+    if section.values.get("codings") == []:
+        section.add("codings", f"is empty; name at least one of {', '.join(_CODINGS)}")
+    return tuple(_CODINGS[name] for name in names or ("ascii", "ucs2"))
+
+
+def _read(section: Section, field: dataclasses.Field[Any], hint: Any) -> Any:
+    default = None if field.default is dataclasses.MISSING else field.default
+    least = _LEAST.get(field.name, 0)
+    if hint is bool:
+        return section.flag(field.name, bool(default))
+    if hint is str:
+        return section.text(field.name, default)
+    if hint is int:
+        return section.integer(field.name, default, int(least))
+    if hint is float:
+        return section.duration(field.name, default, least)
+    if typing.get_origin(hint) is Literal:
+        return section.choice(field.name, typing.get_args(hint), default)
+    raise TypeError(f"{field.name}: no TOML value is known for {hint!r}")

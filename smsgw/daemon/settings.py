@@ -1,0 +1,135 @@
+"""The configuration in force, as frozen dataclasses; :mod:`smsgw.daemon.config` makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from smsgw.daemon.sections import Address, Network
+from smsgw.model import Coding, Operator
+from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.session import Account
+from smsgw.routing.rules import Rule
+from smsgw.services.conversations import SlotPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """``[gateway]``.
+
+    Attributes:
+        node: This process's number in ids, 0 to 1023; different in each process of an operator.
+        database: The SQLite file.
+    """
+
+    node: int
+    database: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """``[http]``: where the API listens, and who besides this machine may connect."""
+
+    listen: Address
+    allow: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """``[tokens.NAME]``: a bearer token and the account it stands for."""
+
+    name: str
+    account: str
+    token: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """``[links.NAME.listener]``: where the peer dials us, and the login it uses."""
+
+    listen: Address
+    login: str
+    secret: str = dataclasses.field(repr=False)
+    allow: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """``[links.NAME]``: one carrier account.
+
+    Attributes:
+        name: As in the file.
+        carrier: Its protocol.
+        account: The login, in the protocol's own dataclass.
+        operator: Whose subscribers it reaches with the extension intact.
+        host: The peer's address.
+        port: The peer's port.
+        access_number: The sender number without extension.
+        number_digits_max: Most digits of a sender number, extension included.
+        binds: Connections at a time.
+        rate: PDUs per second over all binds; 0 is no limit.
+        codings: Data codings it may use, best first.
+        reference_width: Bits of the long message reference.
+        listener: Where the peer dials us; None where it does not.
+    """
+
+    name: str
+    carrier: Carrier
+    account: Account = dataclasses.field(repr=False)
+    operator: Operator
+    host: str
+    port: int
+    access_number: str
+    number_digits_max: int
+    binds: int
+    rate: float
+    codings: tuple[Coding, ...]
+    reference_width: Literal[8, 16]
+    listener: ListenerSettings | None
+
+    def slot_plan(self, conversations: Conversations) -> SlotPlan:
+        """Return how extensions under this link's access number are made."""
+        return SlotPlan(
+            prefix=conversations.prefix,
+            digits=conversations.digits,
+            number_digits_max=self.number_digits_max,
+            life_seconds=int(conversations.live_for),
+            cool_down_seconds=int(conversations.cool_down),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversations:
+    """``[conversations]``: extensions that carry replies; times in seconds."""
+
+    prefix: str
+    digits: int
+    live_for: float
+    cool_down: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole file, checked.
+
+    Attributes:
+        path: The file.
+        gateway: The process.
+        http: The API.
+        tokens: Who may use it.
+        links: The carriers, by name, in the order of the file.
+        conversations: How replies find back.
+        rules: Routing rules in order; None for each operator's subscribers by its own links.
+        warnings: What works and should be changed, one line each.
+    """
+
+    path: Path
+    gateway: GatewaySettings
+    http: HttpSettings
+    tokens: tuple[TokenSettings, ...]
+    links: dict[str, LinkSettings]
+    conversations: Conversations
+    rules: tuple[Rule, ...] | None
+    warnings: tuple[str, ...]

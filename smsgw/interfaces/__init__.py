@@ -1,0 +1,1 @@
+"""The outside: the HTTP API, the command line, the metrics."""

@@ -1,0 +1,1 @@
+"""The ``smsgw`` command. Start at :mod:`smsgw.interfaces.cli.main`."""

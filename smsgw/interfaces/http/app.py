@@ -1,0 +1,200 @@
+"""The tree of the API and the site that serves it.
+
+An endpoint knows neither klein nor twisted.web: here a request becomes a :class:`Call`, and a
+:class:`Reply` or an error becomes a response. No traceback ever leaves; every error is
+``application/problem+json``. A client that hangs up does not undo what it asked for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from smsgw.interfaces.http import events, health, inbound, links, messages, requests
+from smsgw.interfaces.http.auth import Tokens
+from smsgw.interfaces.http.calls import Call, Reply, Route
+from smsgw.interfaces.http.front import Exposition, Front, NewMessage, RequestFront
+from smsgw.interfaces.http.problems import CONTENT_TYPE, Problem, invalid, problem_of
+
+__all__ = ["Exposition", "Front", "NewMessage", "RequestFront", "make_app", "make_site"]
+
+BODY_OCTETS_MAX = 1024 * 1024
+BODY_OCTETS_DRAINED = 16 * BODY_OCTETS_MAX
+"""How much of a body that is too large is still read, so that the client gets to see why."""
+
+IDLE_SECONDS = 60
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def make_app(
+    front: Front,
+    tokens: Mapping[str, str],
+    metrics: Exposition,
+    log: Logger | None = None,
+) -> Klein:
+    """Return the whole API.
+
+    Args:
+        front: The gateway.
+        tokens: Bearer token to account.
+        metrics: What ``/metrics`` shows.
+        log: Where failures inside go.
+    """
+    app = Klein()
+    app.url_map.merge_slashes = False
+    api = _Api(Tokens(tokens), log or Logger())
+    for route in [
+        *messages.routes(front),
+        *requests.routes(front),
+        *inbound.routes(front),
+        *events.routes(front),
+        *links.routes(front),
+        *health.routes(front, metrics),
+    ]:
+        api.add(app, route)
+    app.handle_errors(Exception)(api.failed)
+    return app
+
+
+def make_site(app: Klein, reactor: IReactorTime, allow: Sequence[Network] = ()) -> Site:
+    """Return the site to listen with.
+
+    Args:
+        app: From :func:`make_app`.
+        reactor: For time-outs.
+        allow: The networks that may connect besides this machine.
+    """
+    return _ApiSite(app.resource(), reactor, allow)
+
+
+class _Api:
+    """Between klein and the endpoints."""
+
+    def __init__(self, tokens: Tokens, log: Logger) -> None:
+        self._tokens = tokens
+        self._log = log
+
+    def add(self, app: Klein, route: Route) -> None:
+        """Put an endpoint into the tree."""
+
+        def answer(request: Any, **path: str) -> Deferred[bytes]:
+            done: Deferred[bytes] = Deferred()  # cancelling it, as klein does, leaves the work
+            work = Deferred.fromCoroutine(self._answer(route, request, path))
+            work.addCallbacks(done.callback, done.errback)
+            return done
+
+        endpoint = f"{route.method} {route.path}"
+        app.route(route.path, methods=[route.method], endpoint=endpoint)(answer)
+
+    async def _answer(self, route: Route, request: Any, path: Mapping[str, str]) -> bytes:
+        account = "" if route.open else self._tokens.account_of(request.getHeader("authorization"))
+        call = Call(account, path, _query(request), request.content.read())
+        return _write(request, await route.endpoint(call))
+
+    def failed(self, request: Any, failure: Failure) -> bytes:
+        """Answer with the problem that a failure is."""
+        return _refuse(request, problem_of(failure, self._log))
+
+
+def _query(request: Any) -> dict[str, list[str]]:
+    try:
+        return {
+            name.decode("utf-8"): [value.decode("utf-8") for value in values]
+            for name, values in request.args.items()
+        }
+    except UnicodeDecodeError:
+        raise invalid("", "the query is not UTF-8", HTTPStatus.BAD_REQUEST) from None
+
+
+def _write(request: Any, reply: Reply) -> bytes:
+    body = reply.body()
+    request.setResponseCode(int(reply.status))
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        request.setHeader(name, value)
+    return body
+
+
+def _refuse(request: Any, problem: Problem) -> bytes:
+    headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
+    return _write(request, Reply(problem.body(), problem.status, headers))
+
+
+class _ApiRequest(Request):
+    """A request whose body has a limit, kept in memory."""
+
+    _octets = 0
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._octets += len(data)
+        if self._octets <= BODY_OCTETS_MAX:
+            self.content.write(data)
+        elif self._octets > BODY_OCTETS_DRAINED:
+            self.channel.loseConnection()
+
+    def render(self, resrc: IResource) -> None:
+        problem = self._problem()
+        if problem is None:
+            super().render(resrc)
+            return
+        self.write(_refuse(self, problem))
+        self.finish()
+
+    def _problem(self) -> Problem | None:
+        if self._octets > BODY_OCTETS_MAX:
+            limit = f"the body has {self._octets} octets, limit {BODY_OCTETS_MAX}"
+            return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", limit)
+        try:
+            unquote_to_bytes(self.path).decode("utf-8")
+        except UnicodeDecodeError:
+            return invalid("", "the path is not UTF-8", HTTPStatus.BAD_REQUEST)
+        return None
+
+
+class _ApiSite(Site):
+    """Closes connections from networks that are not allowed; writes no access log (phones)."""
+
+    noisy = False
+
+    def __init__(
+        self, resource: IResource, reactor: IReactorTime, allow: Sequence[Network]
+    ) -> None:
+        super().__init__(
+            resource,
+            requestFactory=_ApiRequest,
+            parsePOSTFormSubmission=False,
+            timeout=IDLE_SECONDS,
+            reactor=reactor,
+        )
+        self._allow = tuple(allow)
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:
+        if not self._allowed(addr):
+            return None
+        protocol: IProtocol | None = super().buildProtocol(addr)
+        return protocol
+
+    def _allowed(self, addr: IAddress | None) -> bool:
+        host = getattr(addr, "host", None)
+        if host is None:
+            return True  # a Unix socket: its file permissions decide
+        peer = ipaddress.ip_address(host.partition("%")[0])
+        mapped = getattr(peer, "ipv4_mapped", None)
+        peer = mapped or peer
+        return peer.is_loopback or any(peer in network for network in self._allow)

@@ -1,0 +1,152 @@
+"""One call of the API: what came in, checked and typed, and what goes back.
+
+Endpoints are ``async def endpoint(call) -> Reply``; nothing of klein or twisted.web reaches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+
+from smsgw.errors import NotFound
+from smsgw.interfaces.http.problems import Problem, invalid
+
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 500
+ID_MAX = 2**63 - 1
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Call:
+    """What one request asks.
+
+    Attributes:
+        account: Who asks; "" where the endpoint is open to all.
+        path: The variables of the path.
+        query: Parameter to its values.
+        body: The octets of the body.
+    """
+
+    account: str
+    path: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    body: bytes
+
+    def json(self, type_: type[T]) -> T:
+        """Return the body as ``type_``.
+
+        Raises:
+            Problem: 400 when it is no JSON, 422 when a field is wrong.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=type_)
+        except msgspec.ValidationError as error:
+            raise _wrong_field(error) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problem = f"the body is not JSON: {error}" if self.body else "the body is empty"
+            raise invalid("", problem, HTTPStatus.BAD_REQUEST) from None
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """Return the parameters of the query, each at most once and none but ``known``."""
+        for name, values in self.query.items():
+            if name not in known:
+                expected = ", ".join(known) or "none"
+                raise _bad_parameter(name, f"unknown parameter; known: {expected}")
+            if len(values) > 1:
+                raise _bad_parameter(name, "is given more than once")
+        return {name: values[0] for name, values in self.query.items()}
+
+    def id(self, noun: str) -> int:
+        """Return the ``id`` of the path; what cannot be one is not found."""
+        written = self.path["id"]
+        if not _is_id(written):
+            raise NotFound(f"no {noun} {written[:40]!r}")
+        return int(written)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back: ``content`` is made JSON, unless it is octets already."""
+
+    content: Any
+    status: int = HTTPStatus.OK
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """Return the octets."""
+        content = self.content
+        return content if isinstance(content, bytes) else msgspec.json.encode(content)
+
+
+Endpoint = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an endpoint is found.
+
+    Attributes:
+        method: GET or POST.
+        path: ``<id>`` stands for one variable segment.
+        endpoint: What answers.
+        open: Whether it needs no token.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    open: bool = False
+
+
+def limit_of(parameters: Mapping[str, str]) -> int:
+    """Return the page size that the parameter ``limit`` asks for."""
+    written = parameters.get("limit", str(LIMIT_DEFAULT))
+    if not _is_id(written) or not 1 <= int(written) <= LIMIT_MAX:
+        raise _bad_parameter("limit", f"{written[:20]!r} is no number from 1 to {LIMIT_MAX}")
+    return int(written)
+
+
+def cursor_of(parameters: Mapping[str, str], name: str = "cursor") -> int | None:
+    """Return the id that a cursor stands for, or None at the beginning."""
+    written = parameters.get(name)
+    if written is None:
+        return None
+    if not _is_id(written):
+        raise _bad_parameter(name, "use the value of `next` from the page before")
+    return int(written)
+
+
+def one_of(parameters: Mapping[str, str], name: str, allowed: Sequence[str]) -> str | None:
+    """Return a parameter that must be one of ``allowed``, or None."""
+    written = parameters.get(name)
+    if written is not None and written not in allowed:
+        raise _bad_parameter(name, f"{written[:40]!r} is none of {', '.join(allowed)}")
+    return written
+
+
+def page(name: str, found: Sequence[Mapping[str, Any]], limit: int) -> Reply:
+    """Return one page of a list of which ``limit + 1`` were asked for."""
+    shown = found[:limit]
+    more = len(found) > limit
+    return Reply({name: shown, "next": shown[-1]["id"] if more else None})
+
+
+def _bad_parameter(name: str, problem: str) -> Problem:
+    return invalid(name, problem, HTTPStatus.BAD_REQUEST)
+
+
+def _is_id(written: str) -> bool:
+    return written.isascii() and written.isdigit() and len(written) <= 19 and int(written) <= ID_MAX
+
+
+def _wrong_field(error: msgspec.ValidationError) -> Problem:
+    """msgspec says ``… - at `$.messages[0].to```; a field is written ``messages[0].to``."""
+    text, _, path = str(error).partition(" - at `$")
+    name = path.removesuffix("`").removeprefix(".")
+    return invalid(name, text.replace("`", "'"))

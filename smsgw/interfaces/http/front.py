@@ -1,0 +1,161 @@
+"""What the HTTP API needs of the gateway behind it, and nothing more.
+
+Everything returned is ready for JSON: ids are decimal strings, times ISO 8601 in UTC. What cannot be
+done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of :mod:`smsgw.errors`. ``account``
+is always who asks; what belongs to another account is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from smsgw.model import MessageClass
+
+Json = dict[str, Any]
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as a customer asks for it.
+
+    Attributes:
+        to: The recipient as it was written.
+        text: What to send, whole.
+        message_class: How urgent it is.
+        reference: The customer's own, or "".
+        valid_for: Seconds after which it need not be sent any more; None for the default.
+        expects_reply: Its reply must find back, so it never leaves the subscriber's own operator.
+    """
+
+    to: str
+    text: str
+    message_class: MessageClass = MessageClass.NOTICE
+    reference: str = ""
+    valid_for: float | None = None
+    expects_reply: bool = False
+
+
+class NewAssignee(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to ask."""
+
+    phone: str
+    name: str = ""
+
+
+class NewStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is asked at the same time, and whether ``all`` or ``any`` of them must approve."""
+
+    assignees: list[NewAssignee]
+    rule: str = "all"
+
+
+class RequestFront(Protocol):
+    """Requests and their answers."""
+
+    def create(
+        self,
+        account: str,
+        *,
+        preset: str,
+        subject: str,
+        body: str,
+        steps: Sequence[NewStep],
+        reference: str,
+    ) -> Awaitable[int]:
+        """Record a request, ask its first step, and return its id once all that is durable."""
+        ...
+
+    def show(self, account: str, request_id: int) -> Awaitable[Json]:
+        """Return a request with its steps, assignments and answers."""
+        ...
+
+    def list(
+        self,
+        account: str,
+        *,
+        before: int | None,
+        limit: int,
+        state: str | None,
+        reference: str | None,
+    ) -> Awaitable[Sequence[Json]]:
+        """Return requests, newest first, older than the id ``before``."""
+        ...
+
+    def decide(
+        self,
+        account: str,
+        request_id: int,
+        *,
+        assignment_id: int,
+        decision: str,
+        reason: str,
+        version: int | None,
+    ) -> Awaitable[Json]:
+        """Record an answer given over the API and return the request; see ``show``.
+
+        Raises:
+            Conflict: It is closed or answered already, or its version is another by now.
+        """
+        ...
+
+
+class Front(Protocol):
+    """The gateway as the HTTP API sees it."""
+
+    @property
+    def requests(self) -> RequestFront:
+        """Requests and their answers."""
+        ...
+
+    def send(self, account: str, outgoing: Sequence[NewMessage]) -> Awaitable[Sequence[int]]:
+        """Accept messages, all or none; return their ids once they are durable.
+
+        Raises:
+            ValidationError: Its field is that of one message (``to``), after ``[index].`` when
+                several were given.
+        """
+        ...
+
+    def message(self, account: str, message_id: int) -> Awaitable[Json]:
+        """Return a message with its ``segments``."""
+        ...
+
+    def messages(
+        self,
+        account: str,
+        *,
+        before: int | None,
+        limit: int,
+        status: str | None,
+        to: str | None,
+    ) -> Awaitable[Sequence[Json]]:
+        """Return messages, newest first, older than the id ``before``; ``to`` is normalised."""
+        ...
+
+    def inbound(self, account: str, *, before: int | None, limit: int) -> Awaitable[Sequence[Json]]:
+        """Return what phones sent, newest first, older than the id ``before``."""
+        ...
+
+    def events(self, account: str, *, after: int, limit: int) -> Awaitable[Sequence[Json]]:
+        """Return events, oldest first, newer than the id ``after``."""
+        ...
+
+    def links(self) -> Sequence[Json]:
+        """Return the state of every link."""
+        ...
+
+    def readiness(self) -> Sequence[str]:
+        """Return why the gateway should get no work now; nothing when it should."""
+        ...
+
+
+class Exposition(Protocol):
+    """The metrics in the text form that Prometheus reads."""
+
+    content_type: str
+
+    def exposition(self) -> bytes:
+        """Return every metric."""
+        ...

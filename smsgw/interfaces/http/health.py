@@ -1,0 +1,31 @@
+"""``/healthz`` (the process answers), ``/readyz`` (give it work), ``/metrics``: open to who may connect."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from smsgw.interfaces.http.calls import Call, Reply, Route
+from smsgw.interfaces.http.front import Exposition, Front
+
+
+def routes(front: Front, metrics: Exposition) -> list[Route]:
+    """Return the endpoints."""
+
+    async def healthy(call: Call) -> Reply:
+        return Reply({"status": "ok"})
+
+    async def ready(call: Call) -> Reply:
+        reasons = front.readiness()
+        if reasons:
+            content = {"status": "not ready", "reasons": reasons}
+            return Reply(content, HTTPStatus.SERVICE_UNAVAILABLE)
+        return Reply({"status": "ready"})
+
+    async def scraped(call: Call) -> Reply:
+        return Reply(metrics.exposition(), headers={"Content-Type": metrics.content_type})
+
+    return [
+        Route("GET", "/healthz", healthy, open=True),
+        Route("GET", "/readyz", ready, open=True),
+        Route("GET", "/metrics", scraped, open=True),
+    ]

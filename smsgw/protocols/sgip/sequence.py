@@ -1,0 +1,91 @@
+"""SGIP sequence numbers: node, time word, counter; the only message id this protocol has.
+
+A Report names a submit by the submit's own sequence, maybe days later and on another connection, so
+no sequence may ever be used twice (sgip.md section 7). Rules that follow from it:
+
+- The counter steps by 1 and is never set back, so one source repeats nothing for 2**32 requests,
+  whatever the clock does.
+- A source starts at a random counter and never uses the second in which it was first asked (it
+  writes the next one), so a process that restarts within one second does not meet what the process
+  before it used. What is left to chance, about one in four thousand million for each pair of
+  requests in the same second, is two starts within one second, and a clock that was set back over
+  a restart.
+- All binds of one account share one source: :class:`~smsgw.protocols.sgip.session.SgipAccount`
+  holds it. Two sources for one node (two processes, two account objects) are kept apart only by
+  their random starts; give each process its own node number where the carrier allows it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from datetime import datetime, timedelta
+
+from smsgw.errors import EncodeError
+
+Sequence = tuple[int, int, int]
+"""Node, time word, counter: each an unsigned 32-bit integer."""
+
+WORDS = struct.Struct(">III")
+SEQUENCE_OCTETS = WORDS.size
+COUNTER_MASK = 0xFFFFFFFF
+ONE_SECOND = timedelta(seconds=1)
+
+
+class SequenceSource:
+    """Where the sequences of one account come from.
+
+    Args:
+        start: The first counter; None = random. Only tests have a reason to set it.
+    """
+
+    __slots__ = ("_counter", "_earliest")
+
+    def __init__(self, start: int | None = None) -> None:
+        self._counter = secrets.randbits(32) if start is None else start
+        self._earliest: datetime | None = None
+
+    def next(self, node: int, wall: datetime) -> Sequence:
+        """Return a sequence that was never returned before.
+
+        Args:
+            node: Our node number.
+            wall: The present China Standard Time.
+        """
+        if self._earliest is None:
+            self._earliest = wall.replace(microsecond=0) + ONE_SECOND
+        counter = self._counter
+        self._counter = counter + 1 & COUNTER_MASK
+        return node, time_word(max(wall, self._earliest)), counter
+
+
+def time_word(when: datetime) -> int:
+    """Return mmddhhmmss as a decimal number (section 3)."""
+    return (
+        when.month * 100_000_000
+        + when.day * 1_000_000
+        + when.hour * 10_000
+        + when.minute * 100
+        + when.second
+    )
+
+
+def sequence_text(sequence: Sequence) -> str:
+    """Return the 24 hexadecimal digits that a sequence has as a carrier_message_id."""
+    return "{:08x}{:08x}{:08x}".format(*sequence)
+
+
+def parse_sequence(text: str) -> Sequence:
+    """Return the sequence behind a carrier_message_id.
+
+    Raises:
+        EncodeError: It is not 24 hexadecimal digits.
+    """
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != SEQUENCE_OCTETS:
+        raise EncodeError("carrier_message_id", "exactly 24 hexadecimal digits", repr(text))
+    node, time, counter = WORDS.unpack(raw)
+    return node, time, counter

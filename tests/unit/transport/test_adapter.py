@@ -1,0 +1,122 @@
+"""SessionProtocol with a Clock and a StringTransport."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from twisted.internet.task import Clock
+
+from smsgw.protocols import cmpp
+from smsgw.protocols import events as ev
+from smsgw.protocols.session import Role, Side
+from smsgw.transport.adapter import CLOSE_WITHIN, SessionProtocol
+from tests.support.connections import Wire, shuttle
+
+ACCOUNT = cmpp.CmppAccount(name="901234", secret="s3cret", heartbeat_interval=30.0)
+
+
+def wall() -> datetime:
+    return datetime(2026, 3, 1, 9, 30, 15)
+
+
+class End:
+    """One end of a connection and what it was told."""
+
+    def __init__(self, clock: Clock, role: Role) -> None:
+        side = Side.SP if role is Role.CLIENT else Side.GATEWAY
+        secrets = {ACCOUNT.name: ACCOUNT.secret}.get
+        self.session = cmpp.CmppSession(ACCOUNT, role, side, wall, secrets)
+        self.events: list[ev.Event] = []
+        self.closed: list[str] = []
+        self.protocol = SessionProtocol(
+            self.session,
+            clock,
+            lambda protocol, events: self.events.extend(events),
+            lambda protocol, why: self.closed.append(why),
+        )
+        self.wire = Wire()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ends(clock):
+    client, server = End(clock, Role.CLIENT), End(clock, Role.SERVER)
+    server.wire.attach(server.protocol)
+    client.wire.attach(client.protocol)
+    shuttle(client.wire, server.wire)
+    yield client, server
+    for end in (client, server):
+        end.wire.drop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_connection_binds_as_soon_as_it_is_made(ends):
+    client, server = ends
+    assert [type(event) for event in client.events] == [ev.Bound]
+    assert [type(event) for event in server.events] == [ev.PeerBound]
+
+
+def test_an_idle_connection_is_tested_when_the_timer_says_so(ends, clock):
+    client, server = ends
+    clock.advance(29.9)
+    assert client.wire.value() == b""
+    clock.advance(0.2)
+    assert cmpp.decode(client.wire.value()).command == "CMPP_ACTIVE_TEST"
+    shuttle(client.wire, server.wire)
+    clock.advance(29.0)
+    assert client.wire.value() == b""
+
+
+def test_a_peer_that_answers_nothing_is_given_up_and_cut_off(ends, clock):
+    client, _ = ends
+    clock.advance(31)
+    for _ in range(4):
+        clock.advance(60)
+    assert isinstance(client.events[-1], ev.SessionFailed)
+    assert client.wire.disconnecting
+    clock.advance(CLOSE_WITHIN)
+    assert client.wire.aborted
+    assert len(client.closed) == 1
+
+
+def test_unbinding_ends_both_sides(ends):
+    client, server = ends
+    client.protocol.unbind()
+    shuttle(client.wire, server.wire)
+    assert client.events[-1] == ev.Unbound(by_peer=False)
+    assert server.events[-1] == ev.Unbound(by_peer=True)
+    assert client.wire.disconnecting
+    assert server.wire.disconnecting
+
+
+def test_a_server_that_is_told_to_unbind_just_closes(ends):
+    _, server = ends
+    server.protocol.unbind()
+    assert server.wire.disconnecting
+    server.protocol.close()
+
+
+def test_several_answers_in_one_turn_are_one_write(ends, clock):
+    client, _ = ends
+    for _ in range(3):
+        client.session.submit(cmpp.Submit30(dest_terminal_id=["13800001001"]), clock.seconds(), "c")
+        client.protocol.flush_soon()
+    assert client.wire.value() == b""
+    clock.advance(0)
+    assert len(cmpp.Framer().split(client.wire.value())) == 3
+
+
+def test_a_lost_connection_resolves_what_was_unanswered(ends, clock):
+    client, _ = ends
+    client.session.submit(cmpp.Submit30(dest_terminal_id=["13800001001"]), clock.seconds(), "c")
+    client.protocol.flush_soon()
+    client.wire.drop()
+    assert isinstance(client.events[-1], ev.ResponseLost)
+    assert client.closed == ["Connection was closed cleanly: gone."]
+    client.protocol.flush_soon()
+    client.protocol.unbind()
