@@ -44,9 +44,16 @@ def read_account(section: Section, carrier: Carrier) -> Account:
         ),
     }
     for field in dataclasses.fields(carrier.account):
-        if field.name not in values:
+        if field.init and field.name not in values:
             values[field.name] = _read(section, field, hints[field.name])
     return carrier.account(**values)
+
+
+def shown_account(account: Account, mask: str) -> dict[str, Any]:
+    """Return the keys of a login and their values, JSON-ready, the secret masked."""
+    names = [one.name for one in dataclasses.fields(account) if one.init]
+    rest = {name: getattr(account, name) for name in names if name not in ("name", "secret")}
+    return {"login": account.name, "secret": mask, **rest}
 
 
 def codings(section: Section) -> tuple[Coding, ...]:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from smsgw.daemon.accounts import codings, read_account
+from smsgw.daemon.accounts import codings, read_account, shown_account
 from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
 from smsgw.daemon.settings import (
     Config,
@@ -317,10 +317,7 @@ def _shown_link(link: LinkSettings) -> dict[str, Any]:
         "codings": [coding.name.lower() for coding in link.codings],
         "reference_width": link.reference_width,
     }
-    account = dataclasses.asdict(link.account)
-    shown |= {"login": account.pop("name"), "secret": MASK}
-    account.pop("secret")
-    shown |= account
+    shown |= shown_account(link.account, MASK)
     if link.listener is not None:
         listener = {"login": link.listener.login, "secret": MASK}
         shown["listener"] = _shown_listener(link.listener) | listener

@@ -1,17 +1,16 @@
-"""Rows committed together, and each alone when that fails: one bad row never holds up the others."""
+"""Rows committed together, and each alone when that fails: a bad row never holds up the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import CancelledError, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.errors import StoreError
 from smsgw.store.writer import Operation, Writer
 
 R = TypeVar("R")
@@ -21,6 +20,12 @@ PAUSE_SECONDS = 1.0
 """Between two tries while the database is in trouble."""
 
 _log = Logger()
+
+
+def log_failure(log: Logger, outcome: object) -> None:
+    """End a Deferred nobody waits for: log what it failed with, unless it was canceled."""
+    if isinstance(outcome, Failure) and not isinstance(outcome.value, CancelledError):
+        log.failure("delivery: {problem}", outcome, problem=outcome.getErrorMessage())
 
 
 async def commit_rows(
@@ -40,9 +45,18 @@ async def commit_rows(
         tries: How often a row is then offered alone.
     """
     try:
-        return list(await writer.batch(operation, rows))
-    except StoreError as error:
-        _log.warn("store: {name}: {error}", name=operation.name, error=str(error))
+        together: list[S] = await writer.batch(operation, rows)
+        return [*together]
+    except CancelledError:
+        raise
+    except Exception as error:
+        problem = f"{error}"
+    _log.warn(
+        "store: {name}: {count} rows refused together: {problem}",
+        name=operation.name,
+        count=len(rows),
+        problem=problem,
+    )
     results: list[S | None] = [None] * len(rows)
     left = list(range(len(rows)))
     for attempt in range(tries):
@@ -50,24 +64,16 @@ async def commit_rows(
             await deferLater(reactor, PAUSE_SECONDS, lambda: None)
         calls = [writer.batch(operation, [rows[index]]) for index in left]
         outcomes = await DeferredList(calls, consumeErrors=True)
-        refused: list[int] = []
         for index, (done, outcome) in zip(left, outcomes, strict=True):
             if done:
                 results[index] = outcome[0]
-            else:
-                refused.append(index)
-                problem = outcome
-        left = refused
+        left = [index for index, (done, _) in zip(left, outcomes, strict=True) if not done]
         if not left:
             return results
-    _give_up(operation.name, len(left), problem)
-    return results
-
-
-def _give_up(name: str, count: int, problem: Failure) -> None:
     _log.critical(
-        "store: {name}: {count} rows given up: {error}",
-        name=name,
-        count=count,
-        error=problem.getErrorMessage(),
+        "store: {name}: {count} rows given up: {problem}",
+        name=operation.name,
+        count=len(left),
+        problem=problem,
     )
+    return results

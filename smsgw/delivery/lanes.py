@@ -162,7 +162,7 @@ class Lanes:
             self._lanes[item.message_class].ready.appendleft(item)
 
     def put_later(self, item: QueuedSegment, due: int) -> None:
-        """Keep a held segment until it is due (ms), or leave it to the store when there is no room."""
+        """Keep a held segment until it is due (ms); without room, leave it to the store."""
         lane = self._lanes[item.message_class]
         if len(lane) >= self.limit:
             lane.more = True
@@ -198,9 +198,7 @@ class Lanes:
     def hungry(self) -> list[Lane]:
         """Return lanes that are half empty while the store has more for them."""
         return [
-            lane
-            for lane in self
-            if lane.more and not lane.loading and len(lane) <= self.limit // 2
+            lane for lane in self if lane.more and not lane.loading and len(lane) <= self.limit // 2
         ]
 
     def _wake(self, now: int) -> None:

@@ -51,7 +51,7 @@ class Codec:
         self.default_version = default_version
         self.header_octets = header_octets
         self.largest_octets = largest_octets
-        self._lenient = list(lenient)
+        self.lenient = list(lenient)
         self._refine = refine
         self._restore = restore
 
@@ -91,7 +91,7 @@ class Codec:
         try:
             return cls.layout.decode(buffer, start, end)
         except PduError:
-            for other in self._lenient:
+            for other in self.lenient:
                 if other.command_id == command_id and other is not cls:
                     try:
                         return other.layout.decode(buffer, start, end)

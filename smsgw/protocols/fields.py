@@ -15,6 +15,9 @@ import msgspec
 from smsgw.errors import ValidationError
 from smsgw.protocols.layout import Listed, Octets, Pdu, Record, Rest, Sized, Text, Tlv, Tlvs
 
+TLV_KEYS = {"tag", "length", "value_hex", "name", "value"}
+"""``name`` and ``value`` are a carrier's own additions, which it has checked itself."""
+
 
 def pdu_to_fields(pdu: Pdu, total_octets: int | None = None) -> dict[str, Any]:
     """Return the PDU's fields in wire order, derived ones included.
@@ -38,7 +41,8 @@ def pdu_to_fields(pdu: Pdu, total_octets: int | None = None) -> dict[str, Any]:
         elif isinstance(subcon, Listed):
             fields[subcon.count_name] = len(value)
             fields[name] = [
-                item if isinstance(item, str) else msgspec.structs.asdict(item) for item in value
+                _item_fields(subcon.item, item) if isinstance(subcon.item, Record) else item
+                for item in value
             ]
         elif isinstance(subcon, Tlvs):
             fields[name] = [
@@ -48,6 +52,18 @@ def pdu_to_fields(pdu: Pdu, total_octets: int | None = None) -> dict[str, Any]:
         elif not isinstance(subcon, Rest):
             fields[name] = value
     return fields
+
+
+def _item_fields(record: Record, item: msgspec.Struct) -> dict[str, Any]:
+    return {
+        _key(name, subcon): value.hex() if isinstance(subcon, Octets) else value
+        for name, subcon in record.fields
+        for value in (getattr(item, name),)
+    }
+
+
+def _key(name: str, subcon: Any) -> str:
+    return f"{name}_hex" if isinstance(subcon, Sized | Octets) else name
 
 
 def pdu_from_fields(classes: Mapping[str, type[Pdu]], fields: Mapping[str, Any]) -> Pdu:
@@ -73,7 +89,7 @@ def pdu_from_fields(classes: Mapping[str, type[Pdu]], fields: Mapping[str, Any])
             derived[subcon.length_name] = left.pop(subcon.length_name)
         if isinstance(subcon, Listed) and subcon.count_name in left:
             derived[subcon.count_name] = left.pop(subcon.count_name)
-        key = f"{name}_hex" if isinstance(subcon, Sized | Octets) else name
+        key = _key(name, subcon)
         if key in left:
             values[name] = _value(key, subcon, left.pop(key))
     if left:
@@ -101,6 +117,8 @@ def _value(key: str, subcon: Any, value: Any) -> Any:
 
 def _tlv(key: str, item: Any) -> Tlv:
     item = _typed(key, item, dict, "an object")
+    if odd := [name for name in item if name not in TLV_KEYS]:
+        raise ValidationError(f"{key}.{odd[0]}", "no such field")
     tag = _typed(f"{key}.tag", item.get("tag"), int, "an integer")
     if not 0 <= tag <= 0xFFFF:
         raise ValidationError(f"{key}.tag", f"{tag}, limit 0 to 65535")
@@ -114,16 +132,14 @@ def _tlv(key: str, item: Any) -> Tlv:
 
 def _record(key: str, record: Record, item: Any) -> msgspec.Struct:
     item = _typed(key, item, dict, "an object")
-    names = [name for name, _ in record.fields]
-    if odd := [name for name in item if name not in names]:
-        raise ValidationError(f"{key}.{odd[0]}", "no such field")
-    return record.cls(
-        **{
-            name: _value(f"{key}.{name}", sub, item[name])
-            for name, sub in record.fields
-            if name in item
-        }
-    )
+    fields = {_key(name, subcon): (name, subcon) for name, subcon in record.fields}
+    values = {}
+    for given, value in item.items():
+        if given not in fields:
+            raise ValidationError(f"{key}.{given}", "no such field")
+        name, subcon = fields[given]
+        values[name] = _value(f"{key}.{given}", subcon, value)
+    return record.cls(**values)
 
 
 def _octets(key: str, value: Any) -> bytes:

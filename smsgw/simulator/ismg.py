@@ -62,9 +62,9 @@ class Ismg:
         account: The login it accepts: name, secret, version, timers.
         endpoint: Where it listens.
         clock: For delays and timers.
-        dial: Where the customer listens, for carriers that dial (SGIP), with the login to use there.
         behaviour: Delays and results.
         activity: Told everything that happens.
+        script: What a phone answers that :meth:`phone` did not set up.
     """
 
     def __init__(
@@ -74,15 +74,15 @@ class Ismg:
         endpoint: IStreamServerEndpoint,
         clock: IReactorTime,
         *,
-        dial: tuple[IStreamClientEndpoint, Account] | None = None,
         behaviour: Behaviour | None = None,
         activity: Activity = lambda what, pdu, details: None,
+        script: Script = silent,
         wall: Callable[[], datetime] = china_now,
     ) -> None:
         self.carrier = carrier
         self.account = account
         self.behaviour = behaviour or Behaviour()
-        self.phones = Phones()
+        self.phones = Phones(script)
         self.submits: list[Segment] = []
         self._clock = clock
         self._wall = wall
@@ -92,25 +92,26 @@ class Ismg:
         self._calls: set[IDelayedCall] = set()
         self._bound: list[SessionProtocol] = []
         self._to_deliver: deque[tuple[Pdu, str, dict[str, Any]]] = deque()
-        sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
+        self._sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
         self._listener = Listener(
             endpoint,
-            lambda: sessions(account, Role.SERVER),
+            lambda: self._sessions(account, Role.SERVER),
             clock,
             self._events,
             self._closed,
         )
         self._connector: Connector | None = None
-        if dial is not None:
-            there, login = dial
-            self._connector = Connector(
-                there,
-                lambda: sessions(login, Role.CLIENT),
-                clock,
-                self._dialled_events,
-                self._dialled_change,
-                rests=True,
-            )
+
+    def dials(self, endpoint: IStreamClientEndpoint, login: Account) -> None:
+        """Say where the customer listens and how we log in there: SGIP's second connection."""
+        self._connector = Connector(
+            endpoint,
+            lambda: self._sessions(login, Role.CLIENT),
+            self._clock,
+            self._dialled_events,
+            self._dialled_change,
+            rests=True,
+        )
 
     async def start(self) -> int:
         """Listen; returns the port."""

@@ -77,9 +77,14 @@ class Phone:
 
 
 class Phones:
-    """All handsets of one simulated carrier; an unknown number is a phone that never answers."""
+    """All handsets of one simulated carrier; a number is switched on when it is first met.
 
-    def __init__(self) -> None:
+    Args:
+        script: What such a phone answers.
+    """
+
+    def __init__(self, script: Script = silent) -> None:
+        self._script = script
         self._phones: dict[str, Phone] = {}
 
     def add(self, number: str, script: Script = silent) -> Phone:
@@ -91,7 +96,7 @@ class Phones:
     def get(self, number: str) -> Phone:
         """The phone with this number."""
         if number not in self._phones:
-            self._phones[number] = Phone(number)
+            self._phones[number] = Phone(number, self._script)
         return self._phones[number]
 
 

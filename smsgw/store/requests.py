@@ -230,8 +230,6 @@ def message_states(
     connection: Connection, message_ids: Sequence[int]
 ) -> dict[int, tuple[str, str, str]]:
     """Return ``(status, access number, extension)`` of messages by id."""
-    if not message_ids:
-        return {}
     rows = connection.execute(
         select(message.c.id, message.c.status, message.c.access_number, message.c.extension).where(
             message.c.id.in_(message_ids)

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from klein import Klein
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
@@ -139,22 +139,24 @@ class _ApiRequest(Request):
     _octets = 0
 
     def gotLength(self, length: int | None) -> None:
-        self.content = BytesIO()
+        self.content: Any = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._octets += len(data)
         if self._octets <= BODY_OCTETS_MAX:
             self.content.write(data)
         elif self._octets > BODY_OCTETS_DRAINED:
-            self.channel.loseConnection()
+            channel: Any = self.channel
+            channel.loseConnection()
 
     def render(self, resrc: IResource) -> None:
+        request: Any = super()
         problem = self._problem()
         if problem is None:
-            super().render(resrc)
+            request.render(resrc)
             return
-        self.write(_refuse(self, problem))
-        self.finish()
+        request.write(_refuse(self, problem))
+        request.finish()
 
     def _problem(self) -> Problem | None:
         if self._octets > BODY_OCTETS_MAX:
@@ -175,7 +177,8 @@ class _ApiSite(Site):
     def __init__(
         self, resource: IResource, reactor: IReactorTime, allow: Sequence[Network]
     ) -> None:
-        super().__init__(
+        site: Any = super()
+        site.__init__(
             resource,
             requestFactory=_ApiRequest,
             parsePOSTFormSubmission=False,
@@ -184,11 +187,9 @@ class _ApiSite(Site):
         )
         self._allow = tuple(allow)
 
-    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:
-        if not self._allowed(addr):
-            return None
-        protocol: IProtocol | None = super().buildProtocol(addr)
-        return protocol
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        site: Any = super()
+        return site.buildProtocol(addr) if self._allowed(addr) else None
 
     def _allowed(self, addr: IAddress | None) -> bool:
         host = getattr(addr, "host", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from smsgw.interfaces.http.problems import Problem, invalid
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 ID_MAX = 2**63 - 1
+
+_encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
 
@@ -81,7 +84,7 @@ class Reply:
     def body(self) -> bytes:
         """Return the octets."""
         content = self.content
-        return content if isinstance(content, bytes) else msgspec.json.encode(content)
+        return content if isinstance(content, bytes) else _encode(_with_times(content))
 
 
 Endpoint = Callable[[Call], Awaitable[Reply]]
@@ -137,6 +140,17 @@ def page(name: str, found: Sequence[Mapping[str, Any]], limit: int) -> Reply:
     return Reply({name: shown, "next": shown[-1]["id"] if more else None})
 
 
+def number_of(name: str, written: str) -> int:
+    """Return the id written in a field of the body.
+
+    Raises:
+        Problem: 422 when it is none.
+    """
+    if not _is_id(written):
+        raise invalid(name, f"{written[:40]!r} is no id; write it as the API gave it")
+    return int(written)
+
+
 def _bad_parameter(name: str, problem: str) -> Problem:
     return invalid(name, problem, HTTPStatus.BAD_REQUEST)
 
@@ -150,3 +164,19 @@ def _wrong_field(error: msgspec.ValidationError) -> Problem:
     text, _, path = str(error).partition(" - at `$")
     name = path.removesuffix("`").removeprefix(".")
     return invalid(name, text.replace("`", "'"))
+
+
+def _with_times(content: Any) -> Any:
+    """Return JSON-ready content with milliseconds as ISO 8601 in UTC; see ``front``."""
+    if isinstance(content, Mapping):
+        return {key: _shown(key, value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_times(one) for one in content]
+    return content
+
+
+def _shown(key: str, value: Any) -> Any:
+    if type(value) is int and (key == "at" or key.endswith(("_at", "_until"))):
+        seconds, milliseconds = divmod(value, 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+    return _with_times(value)

@@ -1,8 +1,9 @@
 """What the HTTP API needs of the gateway behind it, and nothing more.
 
-Everything returned is ready for JSON: ids are decimal strings, times ISO 8601 in UTC. What cannot be
-done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of :mod:`smsgw.errors`. ``account``
-is always who asks; what belongs to another account is not found.
+Everything returned is JSON-ready: ids are decimal strings; times are integer milliseconds since the
+Unix epoch under keys that are ``at`` or end in ``_at`` or ``_until``, which the API shows as ISO
+8601. What cannot be done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of
+:mod:`smsgw.errors`. ``account`` is who asks; what belongs to another account is not found.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from smsgw.model import MessageClass
+from smsgw.services.requests.model import StepDraft
 
 Json = dict[str, Any]
 
@@ -37,63 +39,47 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     expects_reply: bool = False
 
 
-class NewAssignee(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to ask."""
-
-    phone: str
-    name: str = ""
-
-
-class NewStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is asked at the same time, and whether ``all`` or ``any`` of them must approve."""
-
-    assignees: list[NewAssignee]
-    rule: str = "all"
-
-
 class RequestFront(Protocol):
-    """Requests and their answers."""
+    """Requests and their answers (:class:`smsgw.services.requests.engine.RequestEngine`)."""
 
     def create(
         self,
         account: str,
-        *,
         preset: str,
         subject: str,
         body: str,
-        steps: Sequence[NewStep],
-        reference: str,
+        steps: Sequence[StepDraft],
+        reference: str = "",
     ) -> Awaitable[int]:
         """Record a request, ask its first step, and return its id once all that is durable."""
         ...
 
-    def show(self, account: str, request_id: int) -> Awaitable[Json]:
-        """Return a request with its steps, assignments and answers."""
+    def show(self, request_id: int, account: str | None = None) -> Awaitable[Json]:
+        """Return a request with its steps, assignees and answers."""
         ...
 
     def list(
         self,
-        account: str,
         *,
-        before: int | None,
-        limit: int,
-        state: str | None,
-        reference: str | None,
+        account: str | None = None,
+        state: str | None = None,
+        reference: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> Awaitable[Sequence[Json]]:
         """Return requests, newest first, older than the id ``before``."""
         ...
 
     def decide(
         self,
-        account: str,
         request_id: int,
-        *,
         assignment_id: int,
         decision: str,
-        reason: str,
-        version: int | None,
-    ) -> Awaitable[Json]:
-        """Record an answer given over the API and return the request; see ``show``.
+        reason: str = "",
+        version: int | None = None,
+        account: str | None = None,
+    ) -> Awaitable[int]:
+        """Record an answer given over the API; return the request's new version.
 
         Raises:
             Conflict: It is closed or answered already, or its version is another by now.

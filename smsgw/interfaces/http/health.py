@@ -1,4 +1,4 @@
-"""``/healthz`` (the process answers), ``/readyz`` (give it work), ``/metrics``: open to who may connect."""
+"""``/healthz`` (the process answers), ``/readyz`` (give it work), ``/metrics``: without token."""
 
 from __future__ import annotations
 

@@ -1,63 +1,67 @@
-"""``/v1/requests``: questions to people, and their answers."""
+"""``/v1/requests``: questions to people, and their answers.
+
+What a request may hold is checked by the engine, which names the same fields as the JSON.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from smsgw.interfaces.http.calls import (
-    ID_MAX,
     Call,
     Reply,
     Route,
     cursor_of,
     limit_of,
+    number_of,
     one_of,
     page,
 )
-from smsgw.interfaces.http.front import Front, NewAssignee, NewStep
-from smsgw.interfaces.http.problems import invalid
+from smsgw.interfaces.http.front import Front
+from smsgw.services.requests.model import AssigneeDraft, StepDraft
 
 STATES = ("open", "closed", "withdrawn", "expired")
-STEPS_MAX = 20
-ASSIGNEES_MAX = 100
-
-Phone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Line = Annotated[str, msgspec.Meta(max_length=64)]
+PRESET = "approval"
 
 
 class AssigneeBody(msgspec.Struct, forbid_unknown_fields=True):
     """Whom to ask."""
 
-    phone: Phone
-    name: Line = ""
+    phone: Annotated[str, msgspec.Meta(max_length=64)]
+    name: str = ""
 
 
 class StepBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is asked at the same time."""
+    """Who is asked at the same time, and whether ``all`` or ``any`` of them must approve."""
 
-    assignees: Annotated[list[AssigneeBody], msgspec.Meta(min_length=1, max_length=ASSIGNEES_MAX)]
-    rule: Literal["all", "any"] = "all"
+    assignees: list[AssigneeBody]
+    rule: str = "all"
+
+    def draft(self) -> StepDraft:
+        """Return it as the engine takes it."""
+        people = [AssigneeDraft(one.phone, one.name) for one in self.assignees]
+        return StepDraft(people, self.rule)
 
 
 class RequestBody(msgspec.Struct, forbid_unknown_fields=True):
     """A request as it is written in JSON."""
 
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    steps: Annotated[list[StepBody], msgspec.Meta(min_length=1, max_length=STEPS_MAX)]
-    body: Annotated[str, msgspec.Meta(max_length=4000)] = ""
-    preset: Literal["approval"] = "approval"
-    reference: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    subject: str
+    steps: list[StepBody]
+    body: str = ""
+    preset: str = PRESET
+    reference: str = ""
 
 
 class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
     """An answer given over the API instead of a phone."""
 
-    assignment_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
-    decision: Literal["yes", "no"]
-    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    assignment_id: str
+    decision: str
+    reason: str = ""
     version: int | None = None
 
 
@@ -66,16 +70,9 @@ def routes(front: Front) -> list[Route]:
 
     async def post(call: Call) -> Reply:
         body = call.json(RequestBody)
+        steps = [step.draft() for step in body.steps]
         request_id = await front.requests.create(
-            call.account,
-            preset=body.preset,
-            subject=body.subject,
-            body=body.body,
-            steps=[
-                NewStep([NewAssignee(one.phone, one.name) for one in step.assignees], step.rule)
-                for step in body.steps
-            ],
-            reference=body.reference,
+            call.account, body.preset, body.subject, body.body, steps, body.reference
         )
         headers = {"Location": f"/v1/requests/{request_id}"}
         return Reply({"id": str(request_id)}, HTTPStatus.CREATED, headers)
@@ -84,7 +81,7 @@ def routes(front: Front) -> list[Route]:
         parameters = call.parameters("cursor", "limit", "state", "reference")
         limit = limit_of(parameters)
         found = await front.requests.list(
-            call.account,
+            account=call.account,
             before=cursor_of(parameters),
             limit=limit + 1,
             state=one_of(parameters, "state", STATES),
@@ -94,23 +91,16 @@ def routes(front: Front) -> list[Route]:
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.requests.show(call.account, call.id("request")))
+        return Reply(await front.requests.show(call.id("request"), call.account))
 
     async def decide(call: Call) -> Reply:
         body = call.json(DecisionBody)
-        assignment_id = int(body.assignment_id)
-        if assignment_id > ID_MAX:
-            raise invalid("assignment_id", f"at most {ID_MAX}")
-        return Reply(
-            await front.requests.decide(
-                call.account,
-                call.id("request"),
-                assignment_id=assignment_id,
-                decision=body.decision,
-                reason=body.reason,
-                version=body.version,
-            )
+        request_id = call.id("request")
+        assignment_id = number_of("assignment_id", body.assignment_id)
+        await front.requests.decide(
+            request_id, assignment_id, body.decision, body.reason, body.version, call.account
         )
+        return Reply(await front.requests.show(request_id, call.account))
 
     return [
         Route("POST", "/v1/requests", post),

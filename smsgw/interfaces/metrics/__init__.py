@@ -1,1 +1,1 @@
-"""What the gateway tells Prometheus. Start at :class:`smsgw.interfaces.metrics.registry.Metrics`."""
+"""What the gateway tells Prometheus. Start at :mod:`smsgw.interfaces.metrics.registry`."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
+
 from smsgw.protocols.layout import (
     U8,
     U16,
@@ -100,7 +102,9 @@ class Submit20(CmppPdu):
     valid_time: Annotated[str, Text(17)] = ""
     at_time: Annotated[str, Text(17)] = ""
     src_id: Number21 = ""
-    dest_terminal_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = []
+    dest_terminal_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = msgspec.field(
+        default_factory=list
+    )
     msg_content: Content = b""
     reserve: Annotated[str, Reserved(8)] = ""
 
@@ -127,7 +131,9 @@ class Submit30(CmppPdu):
     valid_time: Annotated[str, Text(17)] = ""
     at_time: Annotated[str, Text(17)] = ""
     src_id: Number21 = ""
-    dest_terminal_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(32))] = []
+    dest_terminal_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(32))] = msgspec.field(
+        default_factory=list
+    )
     dest_terminal_type: Int8 = 0
     msg_content: Content = b""
     link_id: Annotated[str, Text(20)] = ""
@@ -288,7 +294,9 @@ class Fwd20(CmppPdu):
     valid_time: Annotated[str, Text(17)] = ""
     at_time: Annotated[str, Text(17)] = ""
     src_id: Number21 = ""
-    dest_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = []
+    dest_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = msgspec.field(
+        default_factory=list
+    )
     msg_content: Content = b""
     reserve: Annotated[str, Reserved(8)] = ""
 
@@ -323,7 +331,9 @@ class Fwd30(CmppPdu):
     src_pseudo: Number32 = ""
     src_user_type: Int8 = 0
     src_type: Int8 = 0
-    dest_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = []
+    dest_id: Annotated[list[str], Listed("dest_usr_tl", U8, Text(21))] = msgspec.field(
+        default_factory=list
+    )
     dest_pseudo: Number32 = ""
     dest_user_type: Int8 = 0
     msg_content: Content = b""

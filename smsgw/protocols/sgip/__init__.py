@@ -72,6 +72,7 @@ CARRIER = Carrier(
     to_report=mapping.to_report,
     classify=classify,
     message_id=None,
+    submit_id=mapping.submit_id,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""SGIP PDUs <-> the neutral model. The only file of this folder that imports the model's messages."""
+"""SGIP PDUs <-> the neutral model. Only this file of the folder imports the model's messages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """SGIP 1.2 PDUs, declared once: the field tables of sgip.md as classes. 1.3 has the same layouts.
 
-Names are the specification's in snake_case. Lengths and counts are derived, never attributes.
-Responses end in ``tail``: peers add octets to them, which are tolerated (sgip.md section 11).
+Names are the specification's; lengths and counts are derived, never attributes. Responses end in
+``tail``: peers add octets to them, which are tolerated (sgip.md section 11).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from smsgw.protocols.layout import (
     U8,
     U32,
     Listed,
+    Number,
     Pdu,
     Record,
     Reserved,
@@ -26,7 +27,9 @@ from smsgw.protocols.layout import (
 
 Int8 = Annotated[int, U8]
 Int32 = Annotated[int, U32]
-Number = Annotated[str, Text(21)]
+Number21 = Annotated[str, Text(21)]
+Phone21 = Annotated[str, Number(21)]
+Users = Annotated[list[str], Listed("user_count", U8, Number(21))]
 SmgId = Annotated[str, Text(6)]
 CorpId = Annotated[str, Text(5)]
 ServiceTag = Annotated[str, Text(10)]
@@ -86,9 +89,9 @@ class UnbindResp(SgipPdu):
 class Submit(SgipPdu):
     """MT (section 5)."""
 
-    sp_number: Number = ""
-    charge_number: Number = ""
-    user_number: Annotated[list[str], Listed("user_count", U8, Text(21))] = []
+    sp_number: Number21 = ""
+    charge_number: Number21 = ""
+    user_number: Users = msgspec.field(default_factory=list)
     corp_id: CorpId = ""
     service_type: ServiceTag = ""
     fee_type: Int8 = 0
@@ -117,8 +120,8 @@ class SubmitResp(CommonResp):
 class Deliver(SgipPdu):
     """MO (section 6)."""
 
-    user_number: Number = ""
-    sp_number: Number = ""
+    user_number: Phone21 = ""
+    sp_number: Number21 = ""
     tp_pid: Int8 = 0
     tp_udhi: Int8 = 0
     message_coding: Int8 = 0
@@ -139,7 +142,7 @@ class Report(SgipPdu):
     submit_sequence_time: Int32 = 0
     submit_sequence_counter: Int32 = 0
     report_type: Int8 = 0
-    user_number: Number = ""
+    user_number: Phone21 = ""
     state: Int8 = 0
     error_code: Int8 = 0
     reserve: Reserve = ""
@@ -155,7 +158,7 @@ class AddSp(SgipPdu):
     """Routing: an SP is added (section 10)."""
 
     smg_id: SmgId = ""
-    sp_number: Number = ""
+    sp_number: Number21 = ""
     service_tag: ServiceTag = ""
     corp_id: CorpId = ""
     reserve: Reserve = ""
@@ -171,9 +174,9 @@ class ModifySp(SgipPdu):
     """Routing: an SP is changed (section 10)."""
 
     smg_id: SmgId = ""
-    old_sp_number: Number = ""
+    old_sp_number: Number21 = ""
     old_service_tag: ServiceTag = ""
-    new_sp_number: Number = ""
+    new_sp_number: Number21 = ""
     new_service_tag: ServiceTag = ""
     corp_id: CorpId = ""
     reserve: Reserve = ""
@@ -189,7 +192,7 @@ class DeleteSp(SgipPdu):
     """Routing: an SP is removed (section 10)."""
 
     smg_id: SmgId = ""
-    sp_number: Number = ""
+    sp_number: Number21 = ""
     service_tag: ServiceTag = ""
     reserve: Reserve = ""
 
@@ -204,7 +207,7 @@ class QueryRoute(SgipPdu):
     """Routing: routes asked for (section 10)."""
 
     query_type: Int8 = 0
-    number: Number = ""
+    number: Number21 = ""
     service_tag: ServiceTag = ""
     reserve: Reserve = ""
 
@@ -213,7 +216,7 @@ class Route(msgspec.Struct, gc=False):
     """One route of a QueryRoute_Resp: 87 octets (section 10)."""
 
     type: Int8 = 0
-    number: Number = ""
+    number: Number21 = ""
     mark: ServiceTag = ""
     code: CorpId = ""
     smg_id: SmgId = ""
@@ -228,7 +231,9 @@ class QueryRouteResp(SgipPdu):
     """Routing: at most 20 routes in one PDU (section 10)."""
 
     result: Int8 = 0
-    routes: Annotated[list[Route], Listed("count", U32, Record(Route))] = []
+    routes: Annotated[list[Route], Listed("count", U32, Record(Route))] = msgspec.field(
+        default_factory=list
+    )
     tail: Tail = b""
 
 
@@ -336,7 +341,7 @@ class CheckUser(SgipPdu):
 
     user_name: Name = ""
     passwd: Password = ""
-    user_number: Number = ""
+    user_number: Phone21 = ""
     reserve: Reserve = ""
 
 
@@ -354,8 +359,8 @@ class CheckUserResp(SgipPdu):
 class UserRpt(SgipPdu):
     """A user was cancelled, suspended or restored (section 9)."""
 
-    sp_number: Number = ""
-    user_number: Number = ""
+    sp_number: Number21 = ""
+    user_number: Phone21 = ""
     user_condition: Int8 = 0
     reserve: Reserve = ""
 
@@ -372,7 +377,7 @@ class Trace(SgipPdu):
     submit_sequence_node: Int32 = 0
     submit_sequence_time: Int32 = 0
     submit_sequence_counter: Int32 = 0
-    user_number: Number = ""
+    user_number: Phone21 = ""
     reserve: Reserve = ""
 
 
@@ -390,5 +395,7 @@ class TraceNode(msgspec.Struct, gc=False):
 class TraceResp(SgipPdu):
     """Test port: the nodes a submit passed (section 9)."""
 
-    nodes: Annotated[list[TraceNode], Listed("count", U8, Record(TraceNode))] = []
+    nodes: Annotated[list[TraceNode], Listed("count", U8, Record(TraceNode))] = msgspec.field(
+        default_factory=list
+    )
     tail: Tail = b""

@@ -5,14 +5,13 @@ no sequence may ever be used twice (sgip.md section 7). Rules that follow from i
 
 - The counter steps by 1 and is never set back, so one source repeats nothing for 2**32 requests,
   whatever the clock does.
-- A source starts at a random counter and never uses the second in which it was first asked (it
-  writes the next one), so a process that restarts within one second does not meet what the process
-  before it used. What is left to chance, about one in four thousand million for each pair of
-  requests in the same second, is two starts within one second, and a clock that was set back over
-  a restart.
-- All binds of one account share one source: :class:`~smsgw.protocols.sgip.session.SgipAccount`
-  holds it. Two sources for one node (two processes, two account objects) are kept apart only by
-  their random starts; give each process its own node number where the carrier allows it.
+- All sessions of one account object count on the same source: SgipAccount holds it.
+- A source starts at a random counter, so two of them for one node (two processes, two account
+  objects) do not meet but by chance: about one in four thousand million for each pair of requests
+  in the same second. Give each process its own node number where the carrier allows it.
+- A session never writes the second in which it began, but the next one, so a process that restarts
+  within a second does not write the second in which the process before it stopped. Left to chance
+  as above are two starts within one second, and a clock that was set back over a restart.
 """
 
 from __future__ import annotations
@@ -33,30 +32,32 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class SequenceSource:
-    """Where the sequences of one account come from.
+    """Counts the requests of one account.
 
     Args:
         start: The first counter; None = random. Only tests have a reason to set it.
     """
 
-    __slots__ = ("_counter", "_earliest")
+    __slots__ = ("_counter",)
 
     def __init__(self, start: int | None = None) -> None:
         self._counter = secrets.randbits(32) if start is None else start
-        self._earliest: datetime | None = None
 
-    def next(self, node: int, wall: datetime) -> Sequence:
+    def next(self, node: int, when: datetime) -> Sequence:
         """Return a sequence that was never returned before.
 
         Args:
             node: Our node number.
-            wall: The present China Standard Time.
+            when: China Standard Time.
         """
-        if self._earliest is None:
-            self._earliest = wall.replace(microsecond=0) + ONE_SECOND
         counter = self._counter
-        self._counter = counter + 1 & COUNTER_MASK
-        return node, time_word(max(wall, self._earliest)), counter
+        self._counter = (counter + 1) & COUNTER_MASK
+        return node, time_word(when), counter
+
+
+def next_second(when: datetime) -> datetime:
+    """Return the start of the second after ``when``."""
+    return when.replace(microsecond=0) + ONE_SECOND
 
 
 def time_word(when: datetime) -> int:

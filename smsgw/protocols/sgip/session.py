@@ -14,7 +14,7 @@ closes a connection that was silent for longer; neither is a failure.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +25,16 @@ from smsgw.protocols.session import TRANSITIONS, Account, Input, Role, Session, 
 from smsgw.protocols.sgip import auth, constants, pdus
 from smsgw.protocols.sgip.codec import CODEC, REQUESTS, answer_to
 from smsgw.protocols.sgip.results import classify
-from smsgw.protocols.sgip.sequence import WORDS, Sequence, SequenceSource, sequence_text
+from smsgw.protocols.sgip.sequence import (
+    WORDS,
+    Sequence,
+    SequenceSource,
+    next_second,
+    sequence_text,
+)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class SgipAccount(Account):
     """One SGIP login, and what its contract fixes.
 
@@ -50,8 +56,8 @@ class SgipAccount(Account):
         number_prefix: Written before each phone number.
         idle_timeout: Client: seconds without work after which it unbinds; 0 = hold the connection.
         server_idle_timeout: Server: seconds of silence after which it closes; 0 = never.
-        sequences: Shared by all sessions of this account object, so that no two of its binds use
-            one sequence; see :mod:`smsgw.protocols.sgip.sequence`. Not a setting.
+        sequences: Not a setting: counts the requests of all sessions of this account object, so
+            that no two of its binds use one sequence (:mod:`smsgw.protocols.sgip.sequence`).
     """
 
     version: str = "1.2"
@@ -72,9 +78,9 @@ class SgipAccount(Account):
     number_prefix: str = "86"
     idle_timeout: float = 30.0
     server_idle_timeout: float = 60.0
-    sequences: SequenceSource = field(
-        default_factory=SequenceSource, init=False, repr=False, compare=False
-    )
+
+    def __post_init__(self) -> None:
+        self.sequences = SequenceSource()
 
 
 class SgipSession(Session):
@@ -97,6 +103,7 @@ class SgipSession(Session):
     ) -> None:
         super().__init__(account, role, side, wall, secrets)
         self._sent: dict[int, Sequence] = {}  # by counter; holds at least all open requests
+        self._earliest: datetime | None = None
 
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         known: dict[int, Callable[[Any, float], None]] = {
@@ -125,7 +132,10 @@ class SgipSession(Session):
     # ---- sequences -----------------------------------------------------------------------
 
     def next_sequence(self, pdu: Pdu) -> Sequence:
-        sequence = self.account.sequences.next(self.account.node, self.wall())
+        when = self.wall()
+        if self._earliest is None:
+            self._earliest = next_second(when)
+        sequence = self.account.sequences.next(self.account.node, max(when, self._earliest))
         (
             pdu.sequence_node,  # type: ignore[attr-defined]
             pdu.sequence_time,  # type: ignore[attr-defined]

@@ -24,12 +24,11 @@ def login_digest(client_id: str, secret: str, timestamp: int) -> bytes:
 
     Args:
         client_id: ClientID, hashed without padding.
-        secret: The shared secret, Latin-1, at most 15 octets.
+        secret: The shared secret, at most 15 octets of ASCII in the specification.
         timestamp: MMDDHHMMSS as a decimal number; hashed as ten digits, zero padded.
     """
-    return md5(
-        client_id.encode("latin-1") + SEVEN_ZEROS + secret.encode("latin-1") + b"%010d" % timestamp
-    ).digest()
+    name = client_id.encode("latin-1", "replace")  # a name that does not fit fails in its field
+    return md5(name + SEVEN_ZEROS + secret.encode() + b"%010d" % timestamp).digest()
 
 
 def login_matches(digest: bytes, client_id: str, secret: str, timestamp: int) -> bool:
@@ -39,8 +38,7 @@ def login_matches(digest: bytes, client_id: str, secret: str, timestamp: int) ->
 
 def server_digest(status: int, login: bytes, secret: str) -> bytes:
     """Return AuthenticatorServer, the gateway's proof (smgp.md section 4)."""
-    status_raw = status.to_bytes(STATUS_OCTETS, "big")
-    return md5(status_raw + login + secret.encode("latin-1")).digest()
+    return md5(status.to_bytes(STATUS_OCTETS, "big") + login + secret.encode()).digest()
 
 
 def server_matches(digest: bytes, status: int, login: bytes, secret: str) -> bool:

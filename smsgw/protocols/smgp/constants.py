@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 HEADER_OCTETS = 12  # section 3
 LARGEST_OCTETS = 8192  # section 12, bad input: 100 receivers, their pseudo codes, 255 octets
 RESPONSE_BIT = 0x80000000  # section 3
@@ -11,9 +13,9 @@ PORT = 8890  # section 1: SP to SMGW
 VERSION_OCTETS = {"1.3": 0x13, "2.0": 0x20, "3.0": 0x30}  # section 4
 VERSION_BY_MAJOR = {1: "1.3", 2: "2.0", 3: "3.0"}
 
-LOGIN_SEND = 0  # section 4, LoginMode: what the client does on this connection
-LOGIN_RECEIVE = 1
-LOGIN_TRANSMIT = 2
+LOGIN_SEND: Final = 0  # section 4, LoginMode: what the client does on this connection
+LOGIN_RECEIVE: Final = 1
+LOGIN_TRANSMIT: Final = 2
 
 STATUS_OK = 0  # section 11
 STATUS_STRUCTURE = 10

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Session
+from smsgw.protocols.session import TRANSITIONS, Account, Input, Role, Session
 from smsgw.protocols.smgp import auth, constants, pdus
 from smsgw.protocols.smgp.codec import SESSION_CODEC
 from smsgw.protocols.smgp.results import classify
@@ -43,11 +43,11 @@ class SmgpAccount(Account):
     """
 
     version: str = "3.0"
-    login_mode: int = constants.LOGIN_TRANSMIT
+    login_mode: Literal[0, 1, 2] = constants.LOGIN_TRANSMIT
     strict_authenticator: bool = False
-    priority: int = 1
+    priority: Literal[0, 1, 2, 3] = 1
     service_id: str = ""
-    fee_type: str = "00"
+    fee_type: Literal["00", "01", "02", "03"] = "00"
     fee_code: str = "000000"
     fixed_fee: str = "000000"
     charge_term_id: str = ""
@@ -135,7 +135,7 @@ class SmgpSession(Session):
                 return
         version = self.account.version
         highest = constants.VERSION_BY_MAJOR.get(pdu.server_version >> 4, version)
-        if highest < version and highest[0] != version[0]:
+        if highest < version:
             lower = f"the gateway speaks {speaks} at most, so {highest} is spoken"
             warning = f"{warning}; {lower}" if warning else lower
             version = highest
@@ -175,17 +175,19 @@ class SmgpSession(Session):
             status = constants.STATUS_AUTHENTICATION
         elif pdu.login_mode > constants.LOGIN_TRANSMIT:
             status = constants.STATUS_STRUCTURE
-        digest = pdus.NO_DIGEST
-        if status == constants.STATUS_OK:
-            digest = auth.server_digest(status, pdu.authenticator_client, secret or "")
-            self._peer_mode = pdu.login_mode
-            if pdu.login_mode == constants.LOGIN_SEND:
-                self.window.limit = 0
-        self._answer_login(pdu.sequence_id, status, digest)
-        if status == constants.STATUS_OK:
-            self.peer_bound(pdu.client_id, version or self.account.version)
-        else:
+        if version is None or secret is None or status != constants.STATUS_OK:
+            self._answer_login(pdu.sequence_id, status, pdus.NO_DIGEST)
             self.bind_refused(status, classify(status).text)
+            return
+        self.peer_bound(pdu.client_id, version)
+        if not self.bound:  # it had logged in before
+            self._answer(pdu.command_id, pdu.sequence_id, constants.STATUS_WRONG_COMMAND)
+            return
+        self._peer_mode = pdu.login_mode
+        if pdu.login_mode == constants.LOGIN_SEND:
+            self.window.limit = 0
+        digest = auth.server_digest(status, pdu.authenticator_client, secret)
+        self._answer_login(pdu.sequence_id, status, digest)
 
     def _spoken(self, octet: int) -> str | None:
         """The version for a client's octet: the lower major; None when it is above ours or 0."""
@@ -281,13 +283,17 @@ class SmgpSession(Session):
             return
         if error.field == "command_id":
             self._answer(command_id, sequence_id, constants.STATUS_WRONG_COMMAND)
-        elif command_id in (pdus.Login.command_id, pdus.Submit30.command_id, pdus.Deliver.command_id):
+        elif command_id in (
+            pdus.Login.command_id,
+            pdus.Submit30.command_id,
+            pdus.Deliver.command_id,
+        ):
             self._answer(command_id, sequence_id, constants.STATUS_STRUCTURE)
         if command_id == pdus.Login.command_id and self.role is Role.SERVER:
             status = constants.STATUS_STRUCTURE
             self.bind_refused(status, classify(status).text)
-        else:
-            self.peer_request_allowed(pdus.SmgpPdu(sequence_id))
+        elif (self.state, Input.PEER_REQUEST) not in TRANSITIONS:
+            self._fail(f"{error.command} while {self.state.value}")
 
     def _answer(self, command_id: int, sequence_id: int, status: int) -> None:
         """Refuse a request in its own answer, or in one of a Status alone when it is not ours."""

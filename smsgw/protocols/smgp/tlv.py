@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from smsgw.errors import EncodeError, ValidationError
 from smsgw.protocols.layout import Tlv
 
+
 class Tag(NamedTuple):
     """One row of the table.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smsgw.errors import Conflict, NotFound, SmsgwError, ValidationError
 from smsgw.model import Event
@@ -276,7 +277,8 @@ class RequestEngine:
             try:
                 self._on_event(event)
             except Exception:
-                _log.failure("observer failed on {kind}", kind=event.kind)
+                trace = Failure().getTraceback()  # type: ignore[no-untyped-call]
+                _log.error("observer failed on {kind}: {trace}", kind=event.kind, trace=trace)
         return result
 
 

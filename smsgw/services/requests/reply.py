@@ -13,7 +13,7 @@ from collections.abc import Callable
 from smsgw.errors import ConfigError, LinkError, NotFound, ValidationError
 from smsgw.services.replies import Kind, Reading, make_short_id
 from smsgw.services.requests.changes import Changes, Outgoing
-from smsgw.services.requests.matching import CERTAIN, LISTED, Match, match
+from smsgw.services.requests.matching import CERTAIN, LIST_LIFE_MS, LISTED, Match, match
 from smsgw.services.requests.model import Decision, Outcome
 from smsgw.store import inbox
 from smsgw.store import requests as rows_of
@@ -223,7 +223,8 @@ class _Reply:
 def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
     """Ask which of several items is meant; once, then it is a person's to read."""
     before = inbox.page(changes.connection, before=inbound.id, sender=inbound.sender, limit=1)
-    asked = before and before[0].outcome == "listed"
+    day_ago = inbound.received_at - LIST_LIFE_MS
+    asked = before and before[0].outcome == "listed" and before[0].received_at > day_ago
     echoed = (
         before
         and before[0].outcome in ("listed", "repeated")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 
 from smsgw.errors import Disposition
 from smsgw.model import MessageStatus, Segment
 from smsgw.protocols import cmpp
 from smsgw.simulator.ismg import Ismg
 from smsgw.simulator.script import Reply
+from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Inbound, Link
 from tests.support.reactor import reactor_test
 
@@ -19,13 +19,9 @@ ACCOUNT = cmpp.CmppAccount(name="901234", secret="s3cret")
 
 @reactor_test
 async def test_a_submit_is_answered_reported_and_replied_to():
-    ismg = Ismg(
-        cmpp.CARRIER, ACCOUNT, TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"), reactor
-    )
+    ismg = Ismg(cmpp.CARRIER, ACCOUNT, listen_endpoint(reactor, "127.0.0.1", 0), reactor)
     port = await ismg.start()
-    link = Link(
-        "cmcc", cmpp.CARRIER, ACCOUNT, TCP4ClientEndpoint(reactor, "127.0.0.1", port), reactor
-    )
+    link = Link("cmcc", cmpp.CARRIER, ACCOUNT, dial_endpoint(reactor, "127.0.0.1", port), reactor)
     got: list[Inbound] = []
     both: Deferred[None] = Deferred()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from smsgw.services.replies import (
     Kind,
     Reading,
@@ -15,11 +16,14 @@ from smsgw.services.vocabulary import Vocabulary
 from tests.unit.services.replies_corpus import CORPUS
 
 
-@pytest.mark.parametrize(("text", "kind", "reason", "rule"), CORPUS)
-def test_every_text_of_the_corpus_is_read_as_its_row_says(
-    text: str, kind: str, reason: str, rule: str
-) -> None:
-    assert read(text) == Reading(Kind(kind), reason, rule)
+def test_every_text_of_the_corpus_is_read_as_its_row_says() -> None:
+    read_so = [(row[0], *read_row(row[0])) for row in CORPUS]
+    assert [pair for pair in zip(read_so, CORPUS, strict=True) if pair[0] != pair[1]] == []
+
+
+def read_row(text: str) -> tuple[str, str, str]:
+    reading = read(text)
+    return reading.kind.value, reading.reason, reading.rule
 
 
 def test_the_corpus_is_large_and_names_no_text_twice() -> None:

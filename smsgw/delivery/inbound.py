@@ -1,0 +1,139 @@
+"""What phones send: stored, and only then answered; repeats are answered and dropped.
+
+A message that came in one piece is stored with its part in one commit. Long ones go to
+:mod:`smsgw.delivery.reassembly`. What the store could not keep is not answered, so that the carrier
+brings it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smsgw.delivery.commits import commit_rows, log_failure
+from smsgw.delivery.reassembly import Reassembly
+from smsgw.delivery.reports import Reports
+from smsgw.model import MoMessage
+from smsgw.routing.numbers import strip_country
+from smsgw.store.database import Database
+from smsgw.store.inbox import RECEIVE, PartRow
+from smsgw.text.udh import split_header
+from smsgw.transport.link import Inbound, Link
+
+REPEAT_SECONDS = 600
+"""Without an id from the carrier, the same content counts as a repeat inside such a stretch."""
+
+ID_SHOWN = 40
+"""Characters of the carrier's id kept readable in a dedupe key; the digest covers all of it."""
+
+
+def connect(link: Link, messages: InboundMessages, reports: Reports) -> None:
+    """Set a link's ``on_inbound``: messages to the one, status reports to the other."""
+
+    ended = partial(log_failure, InboundMessages.log)
+
+    def take(items: list[Inbound]) -> None:
+        brought = [item for item in items if item.report is not None]
+        if brought:
+            reports.take(link.name, brought).addErrback(ended)
+        if len(brought) < len(items):
+            sent = [item for item in items if item.message is not None]
+            messages.take(link.name, sent).addErrback(ended)
+
+    link.on_inbound = take
+
+
+class InboundMessages:
+    """Takes the messages of all links.
+
+    Args:
+        database: Open.
+        reactor: Its clock.
+        reassembly: Gets what is new.
+
+    Attributes:
+        counts: How many parts each link brought, by (link, "new" or "duplicate"). They only grow.
+    """
+
+    log = Logger()
+
+    def __init__(self, database: Database, reactor: IReactorTime, reassembly: Reassembly) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._database = database
+        self._reactor = reactor
+        self._reassembly = reassembly
+
+    def take(self, link: str, items: Sequence[Inbound]) -> Deferred[None]:
+        """Store one link's messages and answer them; fires when that is done."""
+        return Deferred.fromCoroutine(self._take(link, items))
+
+    async def _take(self, link: str, items: Sequence[Inbound]) -> None:
+        now = self._reactor.seconds()
+        taken: list[Inbound] = []
+        rows: list[PartRow] = []
+        for item in items:
+            if item.message is not None:
+                taken.append(item)
+                rows.append(self._row(link, item.message, item.octets, now))
+        writer = self._database.writer
+        received = Deferred.fromCoroutine(commit_rows(writer, RECEIVE, rows, self._reactor))
+        # Asked for in the same turn, so in the same commit, after the parts themselves.
+        whole = [self._reassembly.whole(row) if row.total == 1 else None for row in rows]
+        outcomes = await received
+        for item, outcome in zip(taken, outcomes, strict=True):
+            if outcome is not None:
+                item.acknowledge(0)
+                self.counts[link, "duplicate" if outcome.duplicate else "new"] += 1
+        for row, outcome, joined in zip(rows, outcomes, whole, strict=True):
+            stored = joined is not None and await joined
+            if outcome is not None and not outcome.duplicate and not stored:
+                self._reassembly.add(row)
+
+    def _row(self, link: str, message: MoMessage, octets: bytes, now: float) -> PartRow:
+        reference, total, sequence, body = "", 1, 1, message.content
+        if message.udhi:
+            header, body, problem = split_header(message.content)
+            if problem:
+                self.log.warn(
+                    "link {link}: user data header: {problem}", link=link, problem=problem
+                )
+            if header is not None and header.concatenation is not None:
+                found = header.concatenation
+                reference = f"{found.width}:{found.reference}"
+                total, sequence = found.total, found.sequence
+        return PartRow(
+            id=self._database.ids.next(),
+            link=link,
+            dedupe_key=dedupe_key(message, now),
+            sender=strip_country(message.sender),
+            destination=message.destination,
+            reference=reference,
+            total=total,
+            sequence=sequence,
+            coding=message.coding,
+            content=body,
+            pdu=octets,
+            received_at=int(now * 1000),
+        )
+
+
+def dedupe_key(message: MoMessage, now: float) -> str:
+    """Return what a repeat of the same delivery has in common with it, and nothing else has.
+
+    The carrier's id alone is not enough: the parts of a long message may share one, and a gateway
+    that starts its count anew gives an old one to a new message. So the content, header included,
+    is part of the key.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    since = "" if message.carrier_message_id else message.received or str(now // REPEAT_SECONDS)
+    about = (message.carrier_message_id, since, message.sender, message.destination)
+    digest.update("\0".join(about).encode())
+    digest.update(bytes((0, message.coding & 0xFF)))
+    digest.update(message.content)
+    return f"{message.carrier_message_id[:ID_SHOWN]}:{digest.hexdigest()}"

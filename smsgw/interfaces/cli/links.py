@@ -1,0 +1,40 @@
+"""``smsgw links``: the carriers and whether they are up."""
+
+from __future__ import annotations
+
+import click
+
+from smsgw.interfaces.cli.client import Api, Json, api_options
+from smsgw.interfaces.cli.main import EPILOG
+from smsgw.interfaces.cli.show import show_json, show_table
+
+
+@click.command(epilog=EPILOG)
+@api_options
+def links(api: Api, as_json: bool) -> None:
+    """Show the carriers and whether they are up."""
+    answer = api.get("/v1/links")
+    if as_json:
+        show_json(answer)
+        return
+    show_table(
+        ["link", "protocol", "up", "binds", "in flight", "window", "reason"],
+        [
+            [
+                one["name"],
+                one.get("protocol"),
+                "yes" if one.get("up") else "no",
+                _bound(one),
+                one.get("in_flight"),
+                one.get("window"),
+                "; ".join(bind["reason"] for bind in one.get("binds", []) if bind.get("reason")),
+            ]
+            for one in answer["links"]
+        ],
+    )
+
+
+def _bound(link: Json) -> str:
+    binds = link.get("binds", [])
+    bound = sum(bind.get("phase") == "bound" for bind in binds)
+    return f"{bound} of {len(binds)}"

@@ -1,0 +1,81 @@
+"""The ``smsgw`` command: names every subcommand and loads one only when it is asked for.
+
+So ``smsgw pdu`` starts without twisted, sqlalchemy or rich. The subcommands that need the daemon's
+own modules are named by their path as well, since nothing here may import the daemon.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import NamedTuple
+
+import click
+
+import smsgw
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  it failed, or the carrier refused it
+  2  wrong usage, a configuration error, or a request the gateway cannot accept as written
+  3  the gateway cannot be reached
+  4  timed out waiting
+"""
+
+
+class Place(NamedTuple):
+    """Where a subcommand is defined, and what the overview says about it."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+_CLI = "smsgw.interfaces.cli"
+_DAEMON = "smsgw.daemon.commands"
+
+PLACES: dict[str, Place] = {
+    "demo": Place(f"{_CLI}.demo", "demo", "Three simulated carriers, one approval, three replies."),
+    "check": Place(_DAEMON, "check", "Check a configuration and print its effective values."),
+    "run": Place(_DAEMON, "run", "Run the gateway."),
+    "send": Place(f"{_CLI}.messages", "send", "Send one message."),
+    "outbox": Place(f"{_CLI}.messages", "outbox", "List sent messages, newest first."),
+    "msg": Place(f"{_CLI}.messages", "msg", "Show one message and its segments."),
+    "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
+    "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
+    "links": Place(f"{_CLI}.links", "links", "Show the carriers and whether they are up."),
+    "pdu": Place(f"{_CLI}.pdu", "pdu", "Decode and encode PDUs."),
+    "text": Place(f"{_CLI}.text", "text", "See how a text is coded and split."),
+    "simulate": Place(f"{_CLI}.simulate", "simulate", "Run one simulated carrier."),
+    "db": Place(_DAEMON, "db", "Look after the database."),
+}
+"""Every subcommand, in the order of the overview."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = PLACES.get(cmd_name)
+        if place is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(place.module), place.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in PLACES.items()])
+
+
+@click.group(
+    "smsgw",
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(smsgw.__version__, prog_name="smsgw")
+def main() -> None:
+    """SMS gateway for CMPP, SMGP and SGIP: replies find the request they answer."""

@@ -1,0 +1,173 @@
+"""``smsgw send``, ``outbox``, ``msg``, ``inbox``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from smsgw.interfaces.cli.client import Api, Failed, Json, TimedOut, api_options
+from smsgw.interfaces.cli.main import EPILOG
+from smsgw.interfaces.cli.show import show_json, show_next, show_table
+from smsgw.model import FINAL_RANK, STATUS_RANK, MessageClass, MessageStatus
+
+GOALS: dict[str, frozenset[str]] = {
+    "sent": frozenset({MessageStatus.SENT, MessageStatus.DELIVERED}),
+    "delivered": frozenset({MessageStatus.DELIVERED}),
+}
+"""What ``--wait`` waits for; any other final status is a failure."""
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+
+
+@click.command(epilog=EPILOG)
+@click.argument("to")
+@click.argument("text")
+@click.option(
+    "--wait",
+    type=click.Choice(["accepted", "sent", "delivered"]),
+    default="accepted",
+    show_default=True,
+    help="How far the message must get before the command ends.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for that.",
+)
+@click.option(
+    "--class",
+    "message_class",
+    type=click.Choice([str(one) for one in MessageClass]),
+    default=str(MessageClass.NOTICE),
+    show_default=True,
+    help="How urgent it is.",
+)
+@click.option("--ref", default="", help="Your own reference.")
+@click.option(
+    "--expect-reply", is_flag=True, help="Send only through the recipient's own operator."
+)
+@api_options
+def send(
+    api: Api,
+    to: str,
+    text: str,
+    wait: str,
+    timeout: float,
+    message_class: str,
+    ref: str,
+    expect_reply: bool,
+    as_json: bool,
+) -> None:
+    """Send TEXT to the phone TO; prints the message's id and status."""
+    body: Json = {
+        "to": to,
+        "text": text,
+        "class": message_class,
+        "ref": ref,
+        "expect_reply": expect_reply,
+    }
+    message: Json = {"id": api.post("/v1/messages", body)["id"], "status": "accepted"}
+    if wait in GOALS:
+        message = wait_for(api, message["id"], GOALS[wait], timeout)
+    if as_json:
+        show_json(message)
+    else:
+        click.echo(f"{message['id']} {message['status']}")
+    if wait in GOALS and message["status"] not in GOALS[wait]:
+        if STATUS_RANK[MessageStatus(message["status"])] < FINAL_RANK:
+            status = f"still {message['status']} after {timeout:g} s"
+            raise TimedOut(f"message {message['id']}: {status}")
+        reason = f" ({message['reason']})" if message.get("reason") else ""
+        raise Failed(f"message {message['id']}: {message['status']}{reason}")
+
+
+def wait_for(
+    api: Api,
+    message_id: str,
+    goal: frozenset[str],
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Json:
+    """Return the message once its status is in ``goal`` or final, or when time is up."""
+    deadline = clock() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        message = api.get(f"/v1/messages/{message_id}")
+        status = message["status"]
+        if status in goal or STATUS_RANK[MessageStatus(status)] == FINAL_RANK:
+            return message
+        left = deadline - clock()
+        if left <= 0:
+            return message
+        sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a list command with ``--limit`` and ``--cursor``."""
+    limit = click.option(
+        "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="How many."
+    )
+    cursor = click.option("--cursor", help="Where the page before ended.")
+    return limit(cursor(command))
+
+
+@click.command(epilog=EPILOG)
+@click.option("--status", type=click.Choice([str(one) for one in MessageStatus]))
+@click.option("--to", help="Only to this phone.")
+@page_options
+@api_options
+def outbox(
+    api: Api, status: str | None, to: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List sent messages, newest first."""
+    asked = {"status": status, "to": to, "limit": limit, "cursor": cursor}
+    page = api.get("/v1/messages", asked)
+    if as_json:
+        show_json(page)
+        return
+    show_table(
+        ["id", "to", "status", "link", "created", "text"],
+        [
+            [one.get(key) for key in ("id", "to", "status", "link", "created_at", "text")]
+            for one in page["messages"]
+        ],
+    )
+    show_next(page)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("message_id", metavar="ID")
+@api_options
+def msg(api: Api, message_id: str, as_json: bool) -> None:
+    """Show one message and its segments."""
+    message = api.get(f"/v1/messages/{message_id}")
+    if as_json:
+        show_json(message)
+        return
+    segments = message.pop("segments", [])
+    show_table(["field", "value"], message.items())
+    keys = ("part", "total", "state", "link", "carrier_message_id", "stat", "error")
+    show_table(keys, [[one.get(key) for key in keys] for one in segments], "segments")
+
+
+@click.command(epilog=EPILOG)
+@page_options
+@api_options
+def inbox(api: Api, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List what phones sent, newest first."""
+    page = api.get("/v1/inbound", {"limit": limit, "cursor": cursor})
+    if as_json:
+        show_json(page)
+        return
+    keys = ("id", "sender", "destination", "received_at", "outcome", "request_id", "text")
+    show_table(keys, [[one.get(key) for key in keys] for one in page["inbound"]])
+    show_next(page)

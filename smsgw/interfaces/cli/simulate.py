@@ -1,0 +1,103 @@
+"""``smsgw simulate``: one carrier's gateway with fake phones, alone, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import react
+
+from smsgw.protocols.registry import CARRIERS
+from smsgw.simulator.ismg import Behaviour, Ismg
+from smsgw.simulator.script import always, silent
+from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
+
+
+@click.command()
+@click.option("--protocol", type=click.Choice(sorted(CARRIERS)), default="cmpp", show_default=True)
+@click.option("--version", "version", default=None, help="Highest protocol version it speaks.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="Default: the protocol's."
+)
+@click.option("--login", default="901234", show_default=True, help="The login it accepts.")
+@click.option("--secret", default="s3cret", show_default=True, help="Its shared secret.")
+@click.option("--reply", "replies", multiple=True, help="What every phone answers; repeatable.")
+@click.option("--answer-after", type=float, default=0.0, show_default=True, help="Seconds.")
+@click.option("--report-after", type=float, default=0.1, show_default=True, help="Seconds.")
+@click.option("--result", type=int, default=0, show_default=True, help="Result of every submit.")
+@click.option("--dial", default=None, help="HOST:PORT of the customer's listener (SGIP).")
+@click.option("--dial-login", default="smg", show_default=True)
+@click.option("--dial-secret", default="s3cret", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def simulate(**options: Any) -> None:
+    """Run a simulated gateway of one carrier until Ctrl-C.
+
+    It takes binds, answers every submit, sends a status report for it, and lets each phone answer
+    with --reply. Point a link of smsgw.toml at it.
+    """
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(_run(reactor, **options)))
+    except KeyboardInterrupt:
+        pass
+
+
+async def _run(reactor: Any, **o: Any) -> None:
+    carrier = CARRIERS[o["protocol"]]
+    kinds: dict[str, Any] = {"name": o["login"], "secret": o["secret"]}
+    version = o["version"] or carrier.codec.default_version
+    if version not in carrier.codec.tables:
+        spoken = ", ".join(sorted(carrier.codec.tables))
+        click.echo(f"--version: {version!r} is none of {spoken}", err=True)
+        sys.exit(2)
+    account = carrier.account(**kinds, version=version)
+    port = carrier.port if o["port"] is None else o["port"]
+    ismg = Ismg(
+        carrier,
+        account,
+        listen_endpoint(reactor, o["host"], port),
+        reactor,
+        behaviour=Behaviour(o["answer_after"], o["report_after"], o["result"]),
+        activity=_tell_json if o["as_json"] else _tell,
+        script=always(*o["replies"]) if o["replies"] else silent,
+    )
+    if o["dial"] is not None:
+        host, _, number = o["dial"].rpartition(":")
+        if not host or not number.isdigit():
+            click.echo(f"--dial: {o['dial']!r} is no HOST:PORT", err=True)
+            sys.exit(2)
+        login = carrier.account(name=o["dial_login"], secret=o["dial_secret"], version=version)
+        ismg.dials(dial_endpoint(reactor, host, int(number)), login)
+    try:
+        port = await ismg.start()
+    except CannotListenError as error:
+        click.echo(f"cannot listen on {o['host']}:{port}: {error.socketError}", err=True)
+        sys.exit(1)
+    click.echo(f"{carrier.title} {version} on {o['host']}:{port}; Ctrl-C ends it", err=True)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(ismg.stop()))
+    await Deferred()
+
+
+def _tell(what: str, pdu: str, details: dict[str, Any]) -> None:
+    click.echo(" ".join(filter(None, (what, pdu, _words(details)))))
+
+
+def _tell_json(what: str, pdu: str, details: dict[str, Any]) -> None:
+    plain = {key: value for key, value in details.items() if isinstance(value, str | int)}
+    click.echo(json.dumps({"what": what, "pdu": pdu, **plain}, ensure_ascii=False))
+
+
+def _words(details: dict[str, Any]) -> str:
+    shown = []
+    for key, value in details.items():
+        if isinstance(value, str | int):
+            shown.append(f"{key}={value}")
+        elif key == "segment":
+            shown.append(f"to={value.to} from={value.source} part={value.part}/{value.total}")
+        elif key == "event":
+            shown.append(str(value))
+    return " ".join(shown)

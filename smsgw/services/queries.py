@@ -1,0 +1,140 @@
+"""Read models for the API and the command line: rows as JSON-ready objects.
+
+Ids are decimal text (63 bits do not fit a JavaScript number), times ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from smsgw.errors import NotFound
+from smsgw.model import Coding, Event
+from smsgw.store import events as event_rows
+from smsgw.store import inbox, messages
+from smsgw.store.inbox import InboundRow
+from smsgw.store.messages import MessageRow, SegmentRow
+
+Json = dict[str, Any]
+
+
+def iso(ms: int | None) -> str | None:
+    """Milliseconds since the Unix epoch as ISO 8601 in UTC; None stays None."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def message(connection: Connection, account: str, message_id: int) -> Json:
+    """Return one message with its segments.
+
+    Raises:
+        NotFound: No such message, or it is another account's.
+    """
+    row = messages.get(connection, message_id)
+    if row is None or row.account != account:
+        raise NotFound(f"message {message_id}: not recorded")
+    shown = message_json(row)
+    shown["segments"] = [segment_json(one) for one in messages.segments_of(connection, row.id)]
+    return shown
+
+
+def message_page(connection: Connection, account: str, **filters: Any) -> Sequence[Json]:
+    """Return messages, newest first; filters as :func:`smsgw.store.messages.page`."""
+    return [message_json(row) for row in messages.page(connection, account=account, **filters)]
+
+
+def inbound_page(
+    connection: Connection, account: str, before: int | None, limit: int
+) -> Sequence[Json]:
+    """Return what phones sent to ``account`` or to nobody in particular, newest first."""
+    rows = inbox.page(connection, before=before, accounts=(account, ""), limit=limit)
+    return [inbound_json(row) for row in rows]
+
+
+def events_after(connection: Connection, account: str, after: int, limit: int) -> Sequence[Json]:
+    """Return events newer than the id ``after``, oldest first."""
+    return [event_json(e) for e in event_rows.list_after(connection, after, limit, account)]
+
+
+def message_json(row: MessageRow) -> Json:
+    """One message, without its segments."""
+    return {
+        "id": str(row.id),
+        "to": row.recipient,
+        "text": row.text,
+        "class": row.message_class,
+        "ref": row.reference,
+        "status": row.status,
+        "reason": row.reason,
+        "expect_reply": row.expects_reply,
+        "operator": row.operator,
+        "link": row.link,
+        "sender_number": row.access_number + row.extension,
+        "access_number": row.access_number,
+        "extension": row.extension,
+        "coding": _coding(row.coding),
+        "parts": row.parts,
+        "created_at": iso(row.created_at),
+        "valid_until": iso(row.valid_until),
+        "final_at": iso(row.final_at),
+    }
+
+
+def segment_json(row: SegmentRow) -> Json:
+    """One submit's worth of a message."""
+    return {
+        "id": str(row.id),
+        "part": row.part,
+        "total": row.total,
+        "link": row.link,
+        "state": row.state,
+        "carrier_message_id": row.carrier_message_id,
+        "octets": len(row.content),
+        "attempts": row.attempts,
+        "sent_at": iso(row.sent_at),
+        "final_at": iso(row.final_at),
+        "stat": row.stat,
+        "error": row.error,
+        "possible_duplicate": row.possible_duplicate,
+    }
+
+
+def inbound_json(row: InboundRow) -> Json:
+    """One message a phone sent."""
+    return {
+        "id": str(row.id),
+        "from": row.sender,
+        "to": row.destination,
+        "access_number": row.access_number,
+        "extension": row.extension,
+        "text": row.text,
+        "parts": row.parts,
+        "missing_parts": row.missing,
+        "link": row.link,
+        "received_at": iso(row.received_at),
+        "request_id": str(row.request_id) if row.request_id is not None else None,
+        "outcome": row.outcome,
+        "handled_at": iso(row.handled_at),
+    }
+
+
+def event_json(event: Event) -> Json:
+    """One event of the outbox."""
+    return {
+        "id": str(event.id),
+        "at": iso(event.at),
+        "kind": event.kind,
+        "subject_id": str(event.subject_id),
+        "data": event.data,
+    }
+
+
+def _coding(code: int) -> str:
+    try:
+        return Coding(code).name.lower()
+    except ValueError:
+        return str(code)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from smsgw.store import slots
+from smsgw.store.slots import SlotRow
+from tests.support.requests import ACCESS, ANN, BOB, EVE, MemoryStore
+from tests.support.store import NOW
+
+
+def row(slot_id: int, extension: str, phone: str = ANN, **fields: int) -> SlotRow:
+    given = {"generation": 1, "assignment_id": 7, "allocated_at": NOW, "expires_at": NOW + 100}
+    return SlotRow(slot_id, phone, ACCESS, extension, **{**given, **fields})
+
+
+def test_a_slot_is_found_by_id_and_by_sender_number() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        slots.insert(connection, row(1, "001"))
+        assert (
+            slots.get(connection, 1) == row(1, "001") == slots.find(connection, ANN, ACCESS, "001")
+        )
+        assert slots.get(connection, 2) is None
+        assert slots.find(connection, BOB, ACCESS, "001") is None
+        assert slots.used(connection, ANN, ACCESS) == {"001"}
+    store.close()
+
+
+def test_only_extensions_of_the_asked_shape_are_given_out_again() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        slots.insert(connection, row(1, "7001"))
+        slots.insert(connection, row(2, "801"))
+        slots.insert(connection, row(3, "701"))
+        found = slots.least_recent(connection, ANN, ACCESS, "7", 3, NOW + 200)
+        assert found is not None
+        assert found.id == 3
+        assert slots.least_recent(connection, ANN, ACCESS, "7", 3, NOW) is None
+    store.close()
+
+
+def test_a_slot_is_taken_only_from_the_generation_that_was_seen() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        slots.insert(connection, row(1, "001"))
+        assert slots.reuse(connection, row(1, "001", generation=2, assignment_id=8))
+        assert not slots.reuse(connection, row(1, "001", generation=2, assignment_id=9))
+        found = slots.get(connection, 1)
+        assert found is not None
+        assert found.assignment_id == 8
+    store.close()
+
+
+def test_live_slots_behind_one_sender_number_are_at_most_two() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        for slot_id, phone in enumerate((ANN, BOB, EVE), 1):
+            slots.insert(connection, row(slot_id, "001", phone))
+        slots.release(connection, 1, 7, NOW, NOW + 50)
+        assert [one.phone for one in slots.live_at(connection, ACCESS, "001", NOW)] == [BOB, EVE]
+        assert slots.live_at(connection, ACCESS, "001", NOW + 100) == []
+    store.close()
