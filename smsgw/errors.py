@@ -1,7 +1,7 @@
 """Every exception the package raises on purpose, and the four outcomes of a submit.
 
-A message says what, which, and the limit (``dest_terminal_id: 22 octets, limit 21``), so that it can
-be shown to a person as it is. Secrets and texts never appear in one.
+A message says what, which, and the limit (``dest_terminal_id: 22 octets, limit 21``), so that it
+can be shown to a person as it is. Secrets and texts never appear in one.
 """
 
 from __future__ import annotations

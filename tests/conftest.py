@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.tcp import Port, Server
 from twisted.python import log
+from twisted.python.failure import Failure
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def clean_reactor() -> Iterator[None]:
     for call in timers:
         call.cancel()
     for reader in readers:
-        reader.connectionLost(None) if isinstance(reader, Server) else reader.stopListening()
+        reader.connectionLost(Failure(ConnectionDone()))
     assert not timers, f"left on the reactor: {timers}"
     assert not readers, f"left open: {readers}"
     assert not failures, f"logged: {failures}"

@@ -7,25 +7,13 @@ from typing import Any
 
 
 class Program:
-    """The daemon, as :mod:`smsgw.interfaces.cli` sees it."""
+    """The daemon, as :mod:`smsgw.interfaces.cli.program` describes it."""
 
     def load(self, path: Path) -> Any:
         """Read a configuration."""
         from smsgw.daemon.config import load
 
         return load(path)
-
-    def effective(self, config: Any) -> dict[str, Any]:
-        """Its values with the defaults filled in and the secrets masked."""
-        from smsgw.daemon.config import effective
-
-        return effective(config)
-
-    def run(self, path: Path) -> int:
-        """Run the gateway until a signal."""
-        from smsgw.daemon.main import run
-
-        return run(path)
 
     def make_gateway(self, config: Any, reactor: Any) -> Any:
         """Wire a gateway without starting it."""
@@ -36,6 +24,6 @@ class Program:
 
 def main() -> None:
     """The console script."""
-    from smsgw.interfaces.cli.main import cli
+    from smsgw.interfaces.cli.main import main as command_line
 
-    cli(obj=Program())
+    command_line(obj=Program())

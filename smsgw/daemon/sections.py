@@ -215,7 +215,7 @@ class Section:
 
     def address(self, key: str, default: str | None = None) -> Address:
         """Return where to listen: ``127.0.0.1:8080``, ``[::1]:8080``; port 0 is any free one."""
-        value = self.text(key, default)
+        value = self.text(key, default, blank=False)
         match = _ADDRESS.fullmatch(value)
         host = (match[1] or match[2]).replace("localhost", "127.0.0.1") if match else ""
         try:

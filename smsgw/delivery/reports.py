@@ -26,10 +26,7 @@ class Reports:
         writer: Where to.
         reactor: Its clock.
         on_changes: Told which messages got a new status, after the commit.
-
-    Attributes:
-        counts: How many reports met which fate, by (link, fate): matched, parked, duplicate or
-            conflict. They only grow.
+        on_fates: Told how many reports of a link were matched, parked, duplicate or conflict.
     """
 
     def __init__(
@@ -37,8 +34,9 @@ class Reports:
         writer: Writer,
         reactor: IReactorTime,
         on_changes: Callable[[list[StatusChange]], None] = lambda changes: None,
+        on_fates: Callable[[str, ReportFate, int], None] = lambda link, fate, count: None,
     ) -> None:
-        self.counts: Counter[tuple[str, ReportFate]] = Counter()
+        self._on_fates = on_fates
         self._writer = writer
         self._reactor = reactor
         self._on_changes = on_changes
@@ -68,10 +66,13 @@ class Reports:
                 )
         outcomes = await commit_rows(self._writer, REPORTS, rows, self._reactor)
         changes: list[StatusChange] = []
+        fates: Counter[ReportFate] = Counter()
         for item, outcome in zip(taken, outcomes, strict=True):
             if outcome is not None:
                 item.acknowledge(0)
-                self.counts[link, outcome.fate] += 1
+                fates[outcome.fate] += 1
                 changes += outcome.changes
+        for fate, count in fates.items():
+            self._on_fates(link, fate, count)
         if changes:
             self._on_changes(changes)

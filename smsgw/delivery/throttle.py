@@ -44,7 +44,7 @@ class Limits:
     """What was agreed about a link's speed.
 
     Attributes:
-        rate: PDUs a second over all binds; None when nothing was agreed.
+        rate: PDUs a second over all binds; None or 0 when nothing was agreed.
         throttle_codes: The results that mean "too fast" on this link; None for the protocol's own,
             :data:`THROTTLE_CODES`.
     """
@@ -57,7 +57,7 @@ class TokenBucket:
     """Counts PDUs against a rate.
 
     Args:
-        rate: PDUs a second; None for no limit until the carrier complains.
+        rate: PDUs a second; None or 0 for no limit until the carrier complains.
         now: The present time.
 
     Attributes:
@@ -66,10 +66,10 @@ class TokenBucket:
     """
 
     def __init__(self, rate: float | None, now: float) -> None:
-        self.rate = rate
+        self.rate = rate or None
         self.paused_until = now
-        self._agreed = rate
-        self._step = 0.0 if rate is None else rate / RECOVERY_SECONDS
+        self._agreed = self.rate
+        self._step = (self.rate or 0.0) / RECOVERY_SECONDS
         self._tokens = self._capacity()
         self._at = now
         self._second = now  # start of the second in which ``_recent`` are counted
@@ -116,7 +116,10 @@ class TokenBucket:
         return 0.0 if self.rate is None else max(1.0, self.rate * BURST_SECONDS)
 
     def _refill(self, now: float) -> None:
-        passed, self._at = max(0.0, now - self._at), now
+        passed, self._at = now - self._at, now
+        if passed < 0.0:  # the clock was set back: a pause must not grow by that
+            self.paused_until += passed
+            passed = 0.0
         if self.rate is None:
             return
         self._tokens = min(self._capacity(), self._tokens + passed * self.rate)

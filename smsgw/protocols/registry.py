@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from smsgw.errors import ConfigError
-from smsgw.protocols import cmpp
+from smsgw.protocols import cmpp, sgip, smgp
 from smsgw.protocols.carrier import Carrier
 
-CARRIERS: dict[str, Carrier] = {carrier.name: carrier for carrier in (cmpp.CARRIER,)}
+CARRIERS: dict[str, Carrier] = {
+    carrier.name: carrier for carrier in (cmpp.CARRIER, smgp.CARRIER, sgip.CARRIER)
+}
 
 
 def carrier(name: str, path: str = "protocol") -> Carrier:

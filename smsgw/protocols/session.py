@@ -211,12 +211,13 @@ class Session:
 
     def bind(self, now: float) -> None:
         """Send the login (client role)."""
+        request = self.bind_request(now)
+        self.next_sequence(request)
+        octets = request.encode()
         self._move(Input.BIND)
         self._silent_since = now
         self._control_deadline = now + self.account.response_timeout
-        request = self.bind_request(now)
-        self.next_sequence(request)
-        self._out.append(request.encode())
+        self._out.append(octets)
 
     def unbind(self, now: float) -> None:
         """Ask to end the session; outstanding answers are still taken."""
@@ -277,8 +278,10 @@ class Session:
                 if take is None:
                     self._mistake(f"{pdu.command} is not for the {self.side.value} side")
                 else:
-                    self._mistakes = 0
+                    before = self._mistakes
                     take(pdu, now)
+                    if self._mistakes == before:
+                        self._mistakes = 0
             if self.state is State.CLOSED:
                 return
             start = end

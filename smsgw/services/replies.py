@@ -310,9 +310,11 @@ def _doubt_about_no(rest: str, weak: bool, v: Vocabulary) -> str:
         return "several answers"
     if any(p in patterns["negated"].sub("", rest) for p in v.strong_positives):
         return "contradictory"
+    if _another_number(rest, v.no_number):
+        return "contradictory"
     if any(word in rest for word in v.reversals) or _takes_back(rest, v):
         return "taken back"
-    if re.search("(?:但|不过|可是|but).*(?:可以|行|好|准|ok|fine)", rest):
+    if re.search(r"(?:但|不过|可是|but)(?:是?\W*$|.*(?:可以|行|好|准|ok|fine))", rest):
         return "conditional"
     return ""
 
@@ -336,6 +338,8 @@ def _doubt_about_yes(rest: str, _weak: bool, v: Vocabulary) -> str:
         return "longer word"  # agree with him
     if patterns["another"].search(rest):
         return "several answers"
+    if _another_number(remark, v.yes_number):
+        return "contradictory"
     for phrase in v.harmless:
         remark = remark.replace(phrase, "")
     return "conditional" if patterns["doubt"].search(remark) else ""
@@ -347,5 +351,11 @@ def _asks(rest: str, v: Vocabulary) -> bool:
 
 
 def _takes_back(rest: str, v: Vocabulary) -> bool:
-    clauses = (clause.strip() for clause in _CLAUSES.split(rest.replace(" ", ",")))
-    return any(clause.lstrip("我刚才") in v.slips for clause in clauses)
+    clauses = (clause for clause in _CLAUSES.split(rest.replace(" ", ",")))
+    return any(clause.strip(SEPARATORS).lstrip("我刚才") in v.slips for clause in clauses)
+
+
+def _another_number(rest: str, own: str) -> bool:
+    """Whether all that follows is a number, and not the choice that says the same."""
+    number = rest.strip(_TRAILING)
+    return number.isdigit() and number != own

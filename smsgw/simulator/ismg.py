@@ -115,8 +115,8 @@ class Ismg:
 
     async def start(self) -> int:
         """Listen; returns the port."""
-        port = await self._listener.start()
-        return int(port.getHost().port)  # type: ignore[attr-defined]
+        await self._listener.start()
+        return self._listener.port or 0
 
     async def stop(self) -> None:
         """Close everything; what was still due does not happen."""
@@ -127,6 +127,11 @@ class Ismg:
         if self._connector is not None:
             await self._connector.stop()
         await self._listener.stop()
+
+    def hang_up(self) -> None:
+        """Drop every connection without a word, as a gateway that crashes does."""
+        for protocol in [*self._listener.connections, *self._bound]:
+            protocol.abort()
 
     def phone(self, number: str, script: Script = silent) -> Phone:
         """Switch on a phone of this carrier."""

@@ -6,7 +6,7 @@ again. A part belongs to at most one inbound message, and an inbound message is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -200,7 +200,7 @@ def page(
     connection: Connection,
     *,
     before: int | None = None,
-    account: str | None = None,
+    accounts: Collection[str] | None = None,
     sender: str | None = None,
     request_id: int | None = None,
     outcome: str | None = None,
@@ -211,8 +211,8 @@ def page(
     query = select(inbound).order_by(table.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.id < before)
-    if account is not None:
-        query = query.where(table.account == account)
+    if accounts is not None:
+        query = query.where(table.account.in_(accounts))
     if sender is not None:
         query = query.where(table.sender == sender)
     if request_id is not None:

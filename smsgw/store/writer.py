@@ -259,7 +259,7 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
             transaction.rollback()
             raise
     except BaseException as error:
-        failure = Failure(translated("commit", error))  # type: ignore[no-untyped-call]
+        failure = Failure(translated("commit", error))
         for call in group:
             call.outcome = failure
         return False
@@ -305,7 +305,7 @@ def _in_savepoint(connection: Connection, name: str, fn: Callable[..., T], *args
         savepoint.commit()
     except Exception as error:
         savepoint.rollback()
-        return Failure(translated(name, error))  # type: ignore[no-untyped-call]
+        return Failure(translated(name, error))
     return result
 
 

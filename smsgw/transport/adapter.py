@@ -82,7 +82,12 @@ class SessionProtocol(Protocol):
         """Close once everything is written; a peer that takes nothing is cut off soon after."""
         if self._closing is None and not self._gone and self.transport is not None:
             self.transport.loseConnection()
-            self._closing = self._clock.callLater(CLOSE_WITHIN, self._abort)
+            self._closing = self._clock.callLater(CLOSE_WITHIN, self._give_up)
+
+    def abort(self) -> None:
+        """Drop the connection now, written or not."""
+        if ITCPTransport.providedBy(self.transport) and not self._gone:
+            self.transport.abortConnection()
 
     def flush(self) -> None:
         """Do the four things; call it after any direct use of :attr:`session`."""
@@ -124,7 +129,6 @@ class SessionProtocol(Protocol):
         self.session.tick(self._clock.seconds())
         self.flush()
 
-    def _abort(self) -> None:
+    def _give_up(self) -> None:
         self._closing = None
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.abortConnection()
+        self.abort()

@@ -70,7 +70,8 @@ class Connector:
         clock: For pauses and timers.
         on_events: As :class:`~smsgw.transport.adapter.SessionProtocol`'s.
         on_change: Called after each change of phase.
-        rests: An orderly unbind leaves the connection down until :meth:`wake` (SGIP).
+        rests: An orderly unbind, or a close with nothing in flight, leaves the connection down
+            until :meth:`wake` (SGIP).
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Connector:
         self._retry: IDelayedCall | None = None
         self._stopped: list[Deferred[None]] = []
         self._refused = False
-        self._unbound = False
+        self._rested = False
         self.phase = Phase.DOWN
         self.reason = "not started"
         self.protocol: SessionProtocol | None = None
@@ -126,7 +127,7 @@ class Connector:
 
     def _dial(self) -> None:
         self._retry = None
-        self._refused = self._unbound = False
+        self._refused = self._rested = False
         self._move(Phase.DIALLING, "")
         dialling = self._endpoint.connect(Factory.forProtocol(self._make_protocol))
         self._dialling = dialling
@@ -154,15 +155,18 @@ class Connector:
         for event in events:
             if isinstance(event, ev.Bound):
                 self._backoff.reset()
+                self._rested = self._rests  # a close while idle is normal (sgip.md section 1)
                 if self.phase is not Phase.STOPPED:
                     self._move(Phase.BOUND, event.warning)
             elif isinstance(event, ev.BindRefused):
                 self._refused = True
                 self.reason = f"login refused: {event.text} (status {event.code})"
             elif isinstance(event, ev.Unbound):
-                self._unbound = True
-            elif isinstance(event, ev.SessionFailed):
-                self.reason = event.reason
+                self._rested = self._rests
+            elif isinstance(event, ev.SessionFailed | ev.ResponseLost):
+                self._rested = False
+                if isinstance(event, ev.SessionFailed):
+                    self.reason = event.reason
         self._on_events(self, events)
 
     def _closed(self, protocol: SessionProtocol, why: str) -> None:
@@ -171,7 +175,7 @@ class Connector:
             for done in self._stopped:
                 done.callback(None)
             self._stopped = []
-        elif self._unbound and self._rests:
+        elif self._rested:
             self._move(Phase.IDLE, "idle; dials again when there is something to send")
         else:
             self._again(self.reason or why)

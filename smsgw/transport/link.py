@@ -162,20 +162,26 @@ class Link:
         if self._listener is not None:
             await self._listener.stop()
 
+    @property
+    def listener_port(self) -> int | None:
+        """The port the gateway dials; None where it does not, or before :meth:`listen`."""
+        return self._listener.port if self._listener is not None else None
+
     # ---- sending -------------------------------------------------------------------------
 
     @property
     def up(self) -> bool:
         """Whether a submit could be sent now, or after waking a resting connection."""
-        return any(c.phase in (Phase.BOUND, Phase.IDLE) for c in self._connectors)
+        return any(c.phase is Phase.IDLE or _bound(c) is not None for c in self._connectors)
 
     @property
     def free(self) -> int:
         """Free window slots over all binds; a resting connection counts with its whole window."""
         free = 0
         for connector in self._connectors:
-            if connector.phase is Phase.BOUND and connector.protocol is not None:
-                free += connector.protocol.session.window.free
+            protocol = _bound(connector)
+            if protocol is not None:
+                free += protocol.session.window.free
             elif connector.phase is Phase.IDLE:
                 free += self.account.window
         return free
@@ -196,10 +202,10 @@ class Link:
         taken = 0
         now = self._clock.seconds()
         for connector in sorted(self._connectors, key=_room, reverse=True):
-            protocol = connector.protocol
             if connector.phase is Phase.IDLE:
                 connector.wake()
-            if connector.phase is not Phase.BOUND or protocol is None:
+            protocol = _bound(connector)
+            if protocol is None:
                 continue
             before = taken
             while taken < len(items) and protocol.session.window.free > 0:
@@ -276,6 +282,9 @@ class Link:
         for _ in gone:
             self._observer.unbound(self.name, connector.reason)
         self._bound -= gone
+        if connector.phase is Phase.IDLE:  # what came while it was unbinding wakes it again
+            self._send_waiting()
+            self.on_free()
 
     def _alive(self, protocol: SessionProtocol) -> bool:
         return any(connector.protocol is protocol for connector in self._connectors)
@@ -400,9 +409,17 @@ class Link:
         }
 
 
+def _bound(connector: Connector) -> SessionProtocol | None:
+    """The connection that can take a submit now; one that is being unbound cannot."""
+    protocol = connector.protocol
+    if connector.phase is Phase.BOUND and protocol is not None and protocol.session.bound:
+        return protocol
+    return None
+
+
 def _room(connector: Connector) -> int:
-    bound = connector.phase is Phase.BOUND and connector.protocol is not None
-    return connector.protocol.session.window.free if bound and connector.protocol else -1
+    protocol = _bound(connector)
+    return protocol.session.window.free if protocol is not None else -1
 
 
 def _note(warning: str) -> str:

@@ -54,6 +54,11 @@ class Listener(Factory):
         self._gone: list[Deferred[None]] = []
         self.connections: set[SessionProtocol] = set()
 
+    @property
+    def port(self) -> int | None:
+        """The port listened on; None before :meth:`start`."""
+        return getattr(self._port.getHost(), "port", None) if self._port is not None else None
+
     async def start(self) -> IListeningPort:
         """Listen.
 

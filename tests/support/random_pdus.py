@@ -7,6 +7,7 @@ from typing import Any
 
 import construct
 
+from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.layout import (
     Listed,
     Octets,
@@ -67,3 +68,18 @@ def _random_item(item: Text | Record, rng: random.Random) -> Any:
 def _characters(rng: random.Random, most: int, lowest: int) -> str:
     count = rng.choice((0, most, rng.randint(0, most)))
     return "".join(chr(rng.randint(lowest, 0xFF)) for _ in range(count))
+
+
+def hostile_octets(carrier: Carrier, version: str, rng: random.Random) -> bytes:
+    """What a broken or malicious peer may send: legal PDUs, damaged ones, and noise."""
+    if rng.random() < 0.1:
+        return rng.randbytes(rng.randint(1, 40))
+    classes = list(carrier.codec.tables[version].values())
+    octets = bytearray(random_pdu(rng.choice(classes), rng).encode())
+    if rng.random() < 0.3:
+        for _ in range(rng.randint(1, 4)):
+            octets[rng.randrange(4, len(octets))] = rng.randrange(256)
+    if rng.random() < 0.1:
+        del octets[rng.randrange(carrier.codec.header_octets, len(octets) + 1) :]
+        octets[:4] = len(octets).to_bytes(4, "big")
+    return bytes(octets)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from twisted.internet.defer import Deferred
@@ -26,7 +27,6 @@ from twisted.web.http_headers import Headers
 from smsgw.interfaces.cli.program import Program
 from smsgw.interfaces.cli.stage import PARTS, Stage
 from smsgw.interfaces.cli.story import APPROVERS, LAST, SUBJECT, approval, assignee, judge, narrate
-from smsgw.routing.numbers import mask
 from smsgw.simulator.script import in_turn
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ ANSWER_AFTER = 0.5
 
 WORDS = {"yes": "同意", "no": "不同意"}
 
-COLUMNS = ("approver", "carrier", "sender number", "delivered", "answer", "reason", "matched by")
+COLUMNS = ("approver", "carrier", "extension", "delivered", "answer", "reason", "matched by")
 
 METRICS = (
     "smsgw_links_up",
@@ -133,7 +133,7 @@ class _Demo:
         metrics = (await self._fetch("GET", "/metrics")).decode().splitlines()
         return {
             **judge(request, messages, inbound),
-            "metrics": [line for line in metrics if line.startswith(METRICS)],
+            "metrics": [line for line in metrics if _matters(line)],
             "seconds": round(self._reactor.seconds() - self._began, 2),
         }
 
@@ -197,14 +197,15 @@ class _Demo:
 
     def _show(self, record: Json) -> None:
         request = record["request"]
-        table = Table(title=f"request {request['id']}: {SUBJECT}: {request['outcome']}")
+        title = f"request {request['id']}: {SUBJECT}: {request['outcome']}"
+        table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
         for heading in COLUMNS:
-            table.add_column(heading, overflow="fold")
+            table.add_column(heading, no_wrap=heading != "reason", overflow="fold")
         for one in record["approvers"]:
             table.add_row(
-                f"{one['name']} {mask(one['phone'])}",
-                one["carrier"],
-                f"{one['access_number']}[bold]{one['extension']}[/]",
+                one["name"],
+                one["carrier"].removeprefix("China "),
+                one["extension"],
                 "yes" if one["delivered"] else "no",
                 WORDS.get(one["answer"] or "", "-"),
                 one["reason"] or "-",
@@ -230,3 +231,7 @@ class _Demo:
             console.print(line, soft_wrap=True, highlight=False)
         console.print("Ctrl-C ends it.")
         await Deferred()
+
+
+def _matters(line: str) -> bool:
+    return line.startswith(METRICS) and not line.endswith(" 0.0")

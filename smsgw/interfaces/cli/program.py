@@ -34,14 +34,6 @@ class Program(Protocol):
         """Read a configuration; raises ConfigError."""
         ...
 
-    def effective(self, config: Any) -> dict[str, Any]:
-        """Its values with the defaults filled in and the secrets masked."""
-        ...
-
-    def run(self, path: Path) -> int:
-        """Run the gateway until a signal; returns the exit code."""
-        ...
-
     def make_gateway(self, config: Any, reactor: Any) -> Assembled:
         """Wire a gateway without starting it."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
@@ -40,10 +41,8 @@ def simulate(**options: Any) -> None:
     It takes binds, answers every submit, sends a status report for it, and lets each phone answer
     with --reply. Point a link of smsgw.toml at it.
     """
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         react(lambda reactor: Deferred.fromCoroutine(_run(reactor, **options)))
-    except KeyboardInterrupt:
-        pass
 
 
 async def _run(reactor: Any, **o: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from smsgw.interfaces.cli.program import Assembled, Program
+from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
+from smsgw.protocols.session import Account
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.simulator.phones import Activity
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
@@ -121,7 +123,7 @@ class Stage:
         for name, ismg in self.carriers.items():
             if ismg.carrier.peer_dials:
                 port = self._gateway.listener_port(name)
-                login = ismg.carrier.account(name="smg", secret=SHARED_SECRET)
+                login = _login(ismg.carrier, "smg")
                 ismg.dials(dial_endpoint(self._reactor, LOOPBACK, port), login)
         return ports
 
@@ -136,12 +138,17 @@ class Stage:
         carrier = CARRIERS[part.protocol]
         return Ismg(
             carrier,
-            carrier.account(name=part.login, secret=SHARED_SECRET),
+            _login(carrier, part.login),
             listen_endpoint(self._reactor, LOOPBACK, 0),
             self._reactor,
             behaviour=Behaviour(report_after=0.3),
             activity=activity,
         )
+
+
+def _login(carrier: Carrier, name: str) -> Account:
+    version = carrier.codec.default_version
+    return carrier.account(name=name, secret=SHARED_SECRET, version=version)
 
 
 def _named(name: str, activity: Any) -> Activity:

@@ -21,11 +21,14 @@ def login_digest(source_addr: str, secret: str, timestamp: int) -> bytes:
 
     Args:
         source_addr: SP_Id, hashed without padding.
-        secret: The shared secret, Latin-1.
+        secret: The shared secret, hashed as UTF-8 (ASCII by contract).
         timestamp: MMDDHHMMSS as a decimal number; hashed as ten digits, zero padded.
     """
     return md5(
-        source_addr.encode("latin-1") + NINE_ZEROS + secret.encode("latin-1") + b"%010d" % timestamp
+        source_addr.encode("latin-1", "replace")
+        + NINE_ZEROS
+        + secret.encode()
+        + b"%010d" % timestamp
     ).digest()
 
 
@@ -47,7 +50,7 @@ def server_digest(status: int, status_octets: int, login: bytes, secret: str) ->
     Spec: cmpp.md section 4. ``status_octets`` is 1 in version 2.0 and 4 in 3.0.
     """
     status_raw = status.to_bytes(status_octets, "big")
-    return md5(status_raw + login + secret.encode("latin-1")).digest()
+    return md5(status_raw + login + secret.encode()).digest()
 
 
 def server_matches(digest: bytes, status: int, login: bytes, secret: str) -> bool:

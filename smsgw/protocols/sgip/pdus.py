@@ -1,7 +1,6 @@
 """SGIP 1.2 PDUs, declared once: the field tables of sgip.md as classes. 1.3 has the same layouts.
 
-Names are the specification's; lengths and counts are derived, never attributes. Responses end in
-``tail``: peers add octets to them, which are tolerated (sgip.md section 11).
+Lengths and counts are derived. A response ends in ``tail``: what peers add to it (section 11).
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ from smsgw.protocols.sgip.sequence import (
     sequence_text,
 )
 
+NONE_YET: Sequence = (0, 0, 0)
+"""The sequence of a command that was never sent."""
+
 
 @dataclass(kw_only=True)
 class SgipAccount(Account):
@@ -132,15 +135,18 @@ class SgipSession(Session):
     # ---- sequences -----------------------------------------------------------------------
 
     def next_sequence(self, pdu: Pdu) -> Sequence:
-        when = self.wall()
-        if self._earliest is None:
-            self._earliest = next_second(when)
-        sequence = self.account.sequences.next(self.account.node, max(when, self._earliest))
-        (
-            pdu.sequence_node,  # type: ignore[attr-defined]
-            pdu.sequence_time,  # type: ignore[attr-defined]
-            pdu.sequence_counter,  # type: ignore[attr-defined]
-        ) = sequence
+        """Give a command its sequence; one that has one is a repeat and keeps it (section 3)."""
+        sequence = _sequence(pdu)
+        if sequence == NONE_YET:
+            when = self.wall()
+            if self._earliest is None:
+                self._earliest = next_second(when)
+            sequence = self.account.sequences.next(self.account.node, max(when, self._earliest))
+            (
+                pdu.sequence_node,  # type: ignore[attr-defined]
+                pdu.sequence_time,  # type: ignore[attr-defined]
+                pdu.sequence_counter,  # type: ignore[attr-defined]
+            ) = sequence
         if len(self._sent) > 2 * self.window.limit:
             self._sent = {n: key for n, key in self._sent.items() if key in self.window}
         self._sent[sequence[2]] = sequence

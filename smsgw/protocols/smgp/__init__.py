@@ -9,7 +9,7 @@
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.smgp import mapping
 from smsgw.protocols.smgp.codec import CODEC, Framer, decode, encode
-from smsgw.protocols.smgp.constants import PORT
+from smsgw.protocols.smgp.constants import CONTENT_OCTETS_MAX, PORT
 from smsgw.protocols.smgp.pdus import (
     ActiveTest,
     ActiveTestResp,
@@ -52,6 +52,7 @@ CARRIER = Carrier(
     codec=CODEC,
     account=SmgpAccount,
     session=SmgpSession,
+    content_octets_max=CONTENT_OCTETS_MAX,
     port=PORT,
     to_submit=mapping.to_submit,
     from_submit=mapping.from_submit,

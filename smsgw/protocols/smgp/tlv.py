@@ -164,7 +164,7 @@ def _compare(path: str, item: Mapping[str, Any], value: int | str) -> None:
 
 
 def _tag_called(path: str, name: Any) -> int:
-    if name not in TAG_BY_NAME:
+    if not isinstance(name, str) or name not in TAG_BY_NAME:
         known = ", ".join(TAG_BY_NAME)
         raise ValidationError(f"{path}.name", f"{name!r} is none of {known}; give the tag instead")
     return TAG_BY_NAME[name]

@@ -7,14 +7,14 @@ no HTTP: messages become rows through a :class:`~smsgw.services.requests.changes
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from smsgw.errors import Conflict, NotFound, SmsgwError, ValidationError
+from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.model import Event
 from smsgw.services.conversations import SlotPlan
 from smsgw.services.requests import drafts, view
@@ -22,7 +22,6 @@ from smsgw.services.requests.changes import Changes, Composer, Tools
 from smsgw.services.requests.model import Decision, StepDraft
 from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.services.requests.reply import settle
-from smsgw.store import inbox
 from smsgw.store import requests as rows_of
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
@@ -236,30 +235,6 @@ class RequestEngine:
 
         return self._store.read(page)
 
-    def recover(self) -> Deferred[int]:
-        """Read every inbound message that was stored and not handled, oldest first.
-
-        Nothing else needs recovering: what a call changed is one transaction, and messages that
-        were committed and not sent are the dispatcher's. One message that cannot be read is logged
-        and left, and does not hold up the others.
-
-        Returns:
-            Fires with how many were handled.
-        """
-
-        async def recover() -> int:
-            handled = 0
-            for inbound in await self._store.read(inbox.unhandled):
-                try:
-                    await self.reply(inbound)
-                except SmsgwError as error:
-                    _log.error("inbound {id} left unread: {error}", id=inbound.id, error=error)
-                else:
-                    handled += 1
-            return handled
-
-        return _deferred(recover())
-
     async def _commit(self, work: Callable[[Changes], T]) -> T:
         """Run ``work`` in one transaction, then send and tell what came of it."""
         now = int(self._clock() * 1000)
@@ -277,7 +252,7 @@ class RequestEngine:
             try:
                 self._on_event(event)
             except Exception:
-                trace = Failure().getTraceback()  # type: ignore[no-untyped-call]
+                trace = traceback.format_exc()
                 _log.error("observer failed on {kind}: {trace}", kind=event.kind, trace=trace)
         return result
 

@@ -1,10 +1,11 @@
-"""Shows requests: JSON-ready, ids as text, times as milliseconds since the Unix epoch."""
+"""Shows requests: JSON-ready, ids as text, times as ISO 8601 in UTC."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from smsgw.errors import NotFound
+from smsgw.services.queries import iso
 from smsgw.services.replies import make_short_id
 from smsgw.services.requests import model
 from smsgw.services.requests.changes import step_model
@@ -54,8 +55,8 @@ def summary(row: RequestRow) -> dict[str, Any]:
         "state": row.state,
         "outcome": row.outcome or None,
         "version": row.version,
-        "created_at": row.created_at,
-        "closed_at": row.closed_at,
+        "created_at": iso(row.created_at),
+        "closed_at": iso(row.closed_at),
     }
 
 
@@ -99,7 +100,7 @@ def _assignee(
         "reason": row.reason,
         "rule": counted.rule if counted else None,
         "channel": counted.channel if counted else None,
-        "answered_at": row.answered_at,
+        "answered_at": iso(row.answered_at),
         "asked_back": row.asked_back,
         "answers": [_answer(answer) for answer in answers],
     }
@@ -115,5 +116,5 @@ def _answer(answer: AnswerRow) -> dict[str, Any]:
         "reason": answer.reason,
         "rule": answer.rule,
         "counted": answer.counted,
-        "at": answer.at,
+        "at": iso(answer.at),
     }

@@ -181,7 +181,7 @@ class TestReading:
         def write(connection: Connection) -> None:
             connection.exec_driver_sql("DELETE FROM event")
 
-        with pytest.raises(StoreError, match="^read: attempt to write a readonly database$"):
+        with pytest.raises(StoreError, match=r"^read: attempt to write a readonly database$"):
             await database.read(write)
 
     @reactor_test

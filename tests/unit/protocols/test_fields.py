@@ -36,10 +36,14 @@ class Full(Pdu):
     number: Annotated[int, U16] = 0
     name: Annotated[str, Text(6)] = ""
     digest: Annotated[bytes, Octets(2)] = b"\0\0"
-    phones: Annotated[list[str], Listed("phone_count", U8, Text(5))] = []
-    nodes: Annotated[list[Node], Listed("node_count", U8, Record(Node))] = []
+    phones: Annotated[list[str], Listed("phone_count", U8, Text(5))] = msgspec.field(
+        default_factory=list
+    )
+    nodes: Annotated[list[Node], Listed("node_count", U8, Record(Node))] = msgspec.field(
+        default_factory=list
+    )
     content: Annotated[bytes, Sized("content_length", U8)] = b""
-    options: Annotated[list[Tlv], Tlvs()] = []
+    options: Annotated[list[Tlv], Tlvs()] = msgspec.field(default_factory=list)
 
 
 @pdu(10, "TOY_TAIL")

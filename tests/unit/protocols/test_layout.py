@@ -49,9 +49,15 @@ class Trip(Pdu):
     n: Annotated[str, Text(6)] = ""
     secret: Annotated[str, Secret(6)] = ""
     end: Annotated[str, Reserved(3)] = ""
-    stops: Annotated[list[Stop], Listed("stop_count", U8, Record(Stop))] = []
-    pairs: Annotated[list[Pair], Listed("pair_count", U8, Record(Pair))] = []
-    items: Annotated[list[str], Listed("item_count", U8, Number(5))] = []
+    stops: Annotated[list[Stop], Listed("stop_count", U8, Record(Stop))] = msgspec.field(
+        default_factory=list
+    )
+    pairs: Annotated[list[Pair], Listed("pair_count", U8, Record(Pair))] = msgspec.field(
+        default_factory=list
+    )
+    items: Annotated[list[str], Listed("item_count", U8, Number(5))] = msgspec.field(
+        default_factory=list
+    )
     total: Annotated[bytes, Sized("total_length", U8)] = b""
     digest: Annotated[bytes, Octets(2)] = b"\0\0"
 
@@ -59,7 +65,7 @@ class Trip(Pdu):
 @pdu(0x72, "TOY_OPEN")
 class Open(Pdu):
     number: Annotated[int, U8] = 0
-    options: Annotated[list[Tlv], Tlvs()] = []
+    options: Annotated[list[Tlv], Tlvs()] = msgspec.field(default_factory=list)
 
 
 @pdu(0x73, "TOY_TAIL")
@@ -80,7 +86,7 @@ TRIP = Trip(
     b"zz",
 )
 TRIP_OCTETS = bytes.fromhex(
-    "00000044 00000071 00000007 616200000000 706173730000 780079"
+    "00000040 00000071 00000007 616200000000 706173730000 780079"
     "02 0001 6f6e6500 3132 0002 666f7572 0000 01 0102"
     "02 3132330000 3132333435 03 616263 7a7a"
 )
@@ -167,7 +173,7 @@ def test_a_misfit_that_no_field_explains_names_the_pdu() -> None:
 
 @pytest.mark.parametrize(
     ("cut", "field", "offset"),
-    [(10, "at", 8), (17, "n", 12), (30, "stops", 27), (65, "total", 62), (67, "digest", 66)],
+    [(10, "at", 8), (17, "n", 12), (30, "stops", 27), (61, "total", 58), (63, "digest", 62)],
 )
 def test_a_short_body_names_the_field_and_where_it_starts(
     cut: int, field: str, offset: int
@@ -180,7 +186,7 @@ def test_a_short_body_names_the_field_and_where_it_starts(
 
 
 def test_octets_after_the_last_field_are_counted() -> None:
-    with pytest.raises(PduError, match="TOY_TRIP at offset 68: 3 octets after the last field"):
+    with pytest.raises(PduError, match="TOY_TRIP at offset 64: 3 octets after the last field"):
         decode(TRIP_OCTETS + b"abc")
 
 
@@ -195,7 +201,7 @@ def test_optional_parameters_keep_order_repeats_and_unknown_tags() -> None:
 
 @pytest.mark.parametrize("tail", ["00", "0005000578", "0005000178ff"])
 def test_a_parameter_cut_short_is_an_error_where_it_starts(tail: str) -> None:
-    with pytest.raises(PduError, match="TOY_OPEN.options at offset .* octets no whole TLV"):
+    with pytest.raises(PduError, match=r"TOY_OPEN\.options at offset .* octets no whole TLV"):
         decode(Open(9).encode() + bytes.fromhex(tail), Open)
 
 

@@ -105,10 +105,10 @@ class TestFinding:
             inbox.insert_inbound(connection, row, [])
         assert inbox.page(connection) == rows[::-1]
         assert inbox.page(connection, before=rows[2].id, limit=1) == [rows[1]]
-        assert inbox.page(connection, account="a") == [rows[2], rows[0]]
+        assert inbox.page(connection, accounts=["a"]) == [rows[2], rows[0]]
         assert inbox.page(connection, sender="13300001001") == [rows[0]]
         assert inbox.page(connection, request_id=9) == [rows[1]]
-        assert inbox.page(connection, outcome="decided", account="a") == []
+        assert inbox.page(connection, outcome="decided", accounts=["a"]) == []
 
     def test_the_same_content_is_found_within_the_window(
         self, connection: Connection, ids: IdSource

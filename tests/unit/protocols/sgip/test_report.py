@@ -47,5 +47,5 @@ def test_an_error_code_is_written_for_a_failure_only(state: int, error: str, cod
 
 @pytest.mark.parametrize("error", ["256", "-1", "MK:0012", "²"])
 def test_an_error_that_is_no_code_is_refused(error: str) -> None:
-    with pytest.raises(EncodeError, match="error_code: .*limit 0 to 255"):
+    with pytest.raises(EncodeError, match=r"error_code: .*limit 0 to 255"):
         error_code_of(2, error)

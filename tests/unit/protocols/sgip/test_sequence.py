@@ -71,5 +71,5 @@ def test_a_sequence_is_24_hexadecimal_digits_as_an_id() -> None:
 
 @pytest.mark.parametrize("text", ["", "0" * 22, "0" * 26, "g" * 24])
 def test_what_is_no_sequence_is_refused(text: str) -> None:
-    with pytest.raises(EncodeError, match="carrier_message_id: .*limit exactly 24 hexadecimal"):
+    with pytest.raises(EncodeError, match=r"carrier_message_id: .*limit exactly 24 hexadecimal"):
         parse_sequence(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -341,23 +342,24 @@ def test_an_answer_to_no_deliver_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("session", "cls"),
+    ("make", "side", "cls"),
     [
-        (server(Side.GATEWAY), sgip.Deliver),
-        (server(Side.GATEWAY), sgip.Report),
-        (server(Side.GATEWAY), sgip.AddSp),
-        (server(Side.SP), sgip.Submit),
-        (server(Side.SP), sgip.QueryRoute),
-        (server(Side.SP), sgip.CheckUser),
-        (client(Side.SP), sgip.Bind),
-        (client(Side.SP), sgip.Deliver),
-        (client(Side.GATEWAY), sgip.Submit),
+        (server, Side.GATEWAY, sgip.Deliver),
+        (server, Side.GATEWAY, sgip.Report),
+        (server, Side.GATEWAY, sgip.AddSp),
+        (server, Side.SP, sgip.Submit),
+        (server, Side.SP, sgip.QueryRoute),
+        (server, Side.SP, sgip.CheckUser),
+        (client, Side.SP, sgip.Bind),
+        (client, Side.SP, sgip.Deliver),
+        (client, Side.GATEWAY, sgip.Submit),
     ],
-    ids=lambda value: getattr(value, "command", ""),
+    ids=lambda value: getattr(value, "command", None),
 )
 def test_a_command_that_is_not_served_is_answered_with_7(
-    session: sgip.SgipSession, cls: type[Pdu]
+    make: Callable[[Side], sgip.SgipSession], side: Side, cls: type[Pdu]
 ) -> None:
+    session = make(side)
     session.receive_data(cls(7, 8, 9).encode(), 0.0)  # type: ignore[call-arg]
     assert result_of(session) == 7
     (mistake,) = session.events()
@@ -373,8 +375,9 @@ def test_a_response_nobody_asked_for_is_dropped() -> None:
     assert session.bound
 
 
-@pytest.mark.parametrize("session", [server(), client()], ids=["server", "client"])
-def test_an_unknown_command_breaks_the_connection(session: sgip.SgipSession) -> None:
+@pytest.mark.parametrize("make", [server, client])
+def test_an_unknown_command_breaks_the_connection(make: Callable[[], sgip.SgipSession]) -> None:
+    session = make()
     session.receive_data(vector("sgip", "bad_unknown_command").octets, 0.0)
     assert sent(session) == []
     (failed,) = session.events()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -187,7 +188,5 @@ def test_damaged_octets_raise_nothing_but_pdu_errors(seed: int) -> None:
     octets = bytearray(random_pdu(rng.choice(list(BODY_OCTETS)), rng).encode())
     for _ in range(rng.randint(1, 4)):
         octets[rng.randrange(8, len(octets) + 1) - 1] = rng.randrange(256)
-    try:
+    with contextlib.suppress(PduError):
         smgp.CODEC.to_fields(smgp.decode(bytes(octets), rng.choice(["1.3", "3.0"])))
-    except PduError:
-        pass

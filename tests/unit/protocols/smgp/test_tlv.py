@@ -110,6 +110,7 @@ def test_what_is_no_item_is_left_for_the_field_tables_to_refuse() -> None:
     [
         ({"name": "TP_odd", "value": 1}, r"tlvs\[0\].name: 'TP_odd' is none of TP_pid"),
         ({"value": 1}, r"tlvs\[0\].name: None is none of"),
+        ({"name": ["TP_udhi"], "value": 1}, r"tlvs\[0\].name: \['TP_udhi'\] is none of"),
         ({"tag": 2, "value": "1"}, r"tlvs\[0\].value: TP_udhi is an integer"),
         ({"tag": 2, "value": True}, r"tlvs\[0\].value: TP_udhi is an integer"),
         ({"tag": 16, "value": 1}, r"tlvs\[0\].value: MsgSrc is text"),

@@ -1,0 +1,165 @@
+"""Wires a whole gateway from a configuration. No signals and no argv, so tests can run one."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from smsgw.daemon.sections import Network
+from smsgw.daemon.settings import Config, LinkSettings
+from smsgw.interfaces.http.app import make_app, make_site
+from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.routing.inbound import InboundTable
+from smsgw.routing.table import RouteTable
+from smsgw.services.conversations import SlotPlan
+from smsgw.services.gateway import Gateway, LinkEntry
+from smsgw.services.submission import LinkInfo
+from smsgw.store.database import Database
+from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
+from smsgw.transport.link import Link, PeerListener
+
+SWITCH_INTERVAL = 0.0001
+"""Seconds between thread switches: at CPython's 5 ms a busy reactor starves the writer thread."""
+
+
+class Assembly(Service):
+    """A gateway with its HTTP door.
+
+    Attributes:
+        gateway: The gateway itself.
+        metrics: What it counts.
+    """
+
+    log = Logger()
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._http: IListeningPort | None = None
+        self.metrics = Metrics()
+        self.metrics.expect(config.links)
+        links = list(config.links.values())
+        database = Database(config.gateway.database, reactor, node=config.gateway.node)
+        database.writer.on_commit = self.metrics.committed
+        self.gateway = Gateway(
+            database,
+            [_entry(link, reactor, self.metrics) for link in links],
+            RouteTable({link.name: link.operator for link in links}, config.rules),
+            InboundTable([(link.name, link.access_number) for link in links]),
+            _slot_plan(config),
+            reactor,
+            self.metrics,
+        )
+        tokens = {token.token: token.account for token in config.tokens}
+        app = make_app(self.gateway, tokens, self.metrics)
+        self._site = make_site(app, reactor, config.http.allow)
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP API listens."""
+        listen = self._config.http.listen
+        port = self._http.getHost() if self._http is not None else listen
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        return f"http://{host}:{getattr(port, 'port', listen.port)}"
+
+    def listener_port(self, link: str) -> int:
+        """The port on which a link's gateway dials us."""
+        return self.gateway.listener_port(link)
+
+    async def start(self) -> None:
+        """Open the store, take up what the last run left, listen, and dial.
+
+        Raises:
+            SmsgwError: The database cannot be used.
+            CannotListenError: An address is taken or not ours.
+        """
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        await self.gateway.start()
+        listen = self._config.http.listen
+        endpoint = listen_endpoint(self._reactor, listen.host, listen.port)
+        self._http = await endpoint.listen(self._site)
+
+    async def stop(self) -> None:
+        """Take no more, finish what is in flight, unbind, close."""
+        if self._http is not None:
+            port, self._http = self._http, None
+            await maybeDeferred(port.stopListening)
+        await self.gateway.stop()
+
+    def startService(self) -> None:
+        """For Twisted's own service runners; a failure to start is logged."""
+        super().startService()  # type: ignore[no-untyped-call]
+        started = Deferred.fromCoroutine(self.start())
+        started.addErrback(lambda failure: self.log.failure("cannot start", failure))
+
+    def stopService(self) -> Deferred[None]:
+        """For Twisted's own service runners."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self.stop())
+
+
+def make_gateway(config: Config, reactor: Any) -> Assembly:
+    """Return a gateway that is wired and not started.
+
+    Args:
+        config: A checked configuration.
+        reactor: Clock, timers, threads and sockets.
+    """
+    return Assembly(config, reactor)
+
+
+def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
+    link = Link(
+        settings.name,
+        settings.carrier,
+        settings.account,
+        dial_endpoint(reactor, settings.host, settings.port),
+        reactor,
+        binds=settings.binds,
+        listener=_peer_listener(settings, reactor),
+        observer=metrics,
+    )
+    info = LinkInfo(
+        name=settings.name,
+        access_number=settings.access_number,
+        operator=settings.operator,
+        codings=settings.codings,
+        number_digits_max=settings.number_digits_max,
+        content_octets_max=settings.carrier.content_octets_max,
+        reference_width=settings.reference_width,
+    )
+    return LinkEntry(link=link, info=info, rate=settings.rate)
+
+
+def _peer_listener(settings: LinkSettings, reactor: Any) -> PeerListener | None:
+    listener = settings.listener
+    if listener is None:
+        return None
+    account = settings.carrier.account(
+        name=listener.login, secret=listener.secret, version=settings.account.version
+    )
+    endpoint = listen_endpoint(reactor, listener.listen.host, listener.listen.port)
+    return PeerListener(endpoint, account, _allows(listener.allow))
+
+
+def _allows(allow: Sequence[Network]) -> Callable[[str], bool]:
+    """Who may connect to a listener: this machine, and the networks it lists."""
+
+    def allows(host: str) -> bool:
+        peer = ipaddress.ip_address(host)
+        return peer.is_loopback or any(peer in network for network in allow)
+
+    return allows
+
+
+def _slot_plan(config: Config) -> SlotPlan:
+    """One plan for all access numbers: the tightest link's digits bound it."""
+    plans = [link.slot_plan(config.conversations) for link in config.links.values()]
+    return min(plans, key=lambda plan: plan.number_digits_max, default=SlotPlan())

@@ -1,0 +1,307 @@
+"""The gateway behind every interface: links, delivery, submission and requests, wired together.
+
+It is built closed and opened by :meth:`Gateway.start`. Everything a caller gets back is ready for
+JSON; what cannot be done is raised as one of :mod:`smsgw.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smsgw.delivery.dispatcher import Dispatcher
+from smsgw.delivery.handover import Handover
+from smsgw.delivery.inbound import InboundMessages
+from smsgw.delivery.reassembly import Reassembly
+from smsgw.delivery.reports import Reports
+from smsgw.delivery.throttle import Limits
+from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageClass, MessageStatus
+from smsgw.routing.inbound import InboundTable
+from smsgw.routing.table import RouteTable
+from smsgw.services import queries
+from smsgw.services.conversations import SlotPlan
+from smsgw.services.requests.engine import RequestEngine
+from smsgw.services.submission import DAY_SECONDS, LinkInfo, Outgoing, Submission
+from smsgw.store import slots
+from smsgw.store.database import Database
+from smsgw.store.inbox import InboundRow
+from smsgw.store.progress import StatusChange
+from smsgw.transport.link import Inbound, Link
+
+Json = dict[str, Any]
+
+
+class GatewayObserver(Protocol):
+    """What the gateway counts; metrics implement it. One call per batch."""
+
+    def accepted(self, message_class: MessageClass, count: int = 1) -> None:
+        """So many messages are durable."""
+
+    def finished(self, status: MessageStatus, count: int = 1) -> None:
+        """So many messages reached a final status."""
+
+    def reported(self, link: str, result: str, count: int = 1) -> None:
+        """So many status reports met this fate."""
+
+    def replied(self, outcome: str, count: int = 1) -> None:
+        """So many inbound messages led to this."""
+
+    def request_finished(self, outcome: str, count: int = 1) -> None:
+        """So many requests were closed."""
+
+    def watch_window(self, link: str, in_use: Callable[[], int]) -> None:
+        """Ask this at each look."""
+
+    def watch_slots(self, in_use: Callable[[], int]) -> None:
+        """Ask this at each look."""
+
+    def watch_writer(self, queued: Callable[[], int]) -> None:
+        """Ask this at each look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEntry:
+    """A link and what the gateway must know of it.
+
+    Attributes:
+        link: Not started.
+        info: What composing a message for it needs.
+        rate: PDUs a second over all binds; 0 = no limit.
+    """
+
+    link: Link
+    info: LinkInfo
+    rate: float = 0.0
+
+
+class Sends(Protocol):
+    """One message as an interface names it."""
+
+    @property
+    def to(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def message_class(self) -> MessageClass: ...
+
+    @property
+    def reference(self) -> str: ...
+
+    @property
+    def valid_for(self) -> float | None: ...
+
+    @property
+    def expects_reply(self) -> bool: ...
+
+
+class Gateway:
+    """Accepts messages and requests, keeps the links, and reads what comes back.
+
+    Args:
+        database: Not open yet.
+        links: All of them, in order of preference.
+        routes: Which links may carry a message.
+        inbound_table: Whose an access number is.
+        plan: How extensions are made.
+        reactor: Its clock and timers.
+        observer: Told what is counted.
+
+    Attributes:
+        requests: Asks people and reads their answers.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        database: Database,
+        links: Sequence[LinkEntry],
+        routes: RouteTable,
+        inbound_table: InboundTable,
+        plan: SlotPlan,
+        reactor: IReactorTime,
+        observer: GatewayObserver,
+    ) -> None:
+        self._database = database
+        self._links = {entry.link.name: entry.link for entry in links}
+        self._observer = observer
+        self._clock = reactor
+        self._running = False
+        self._slots_in_use = 0
+        self._dispatcher = Dispatcher(
+            self._links.values(),
+            database,
+            reactor,
+            limits={entry.link.name: Limits(entry.rate) for entry in links},
+            on_changes=self._count_finished,
+        )
+        self._submission = Submission(
+            routes,
+            {entry.info.name: entry.info for entry in links},
+            database,
+            self._dispatcher,
+            reactor.seconds,
+            up=lambda name: self._links[name].up,
+        )
+        self.requests = RequestEngine(
+            database, self._submission, reactor.seconds, self._request_event, plan=plan
+        )
+        self._handover = Handover(database, reactor, self._read)
+        self._reassembly = Reassembly(database, reactor, inbound_table, self._handover.add)
+        self._inbound = InboundMessages(database, reactor, self._reassembly)
+        self._reports = Reports(database.writer, reactor, self._reported, observer.reported)
+
+        observer.watch_slots(lambda: self._slots_in_use)
+        observer.watch_writer(lambda: database.writer.queued)
+        for link in self._links.values():
+            link.on_inbound = partial(self._take, link.name)
+            observer.watch_window(link.name, partial(_in_flight, link))
+
+    # ---- life ----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store, take up what the last run left, listen, and dial.
+
+        Raises:
+            StoreError: The database cannot be used.
+            CannotListenError: A listener's address is taken or not ours.
+        """
+        self._database.open()
+        for link in self._links.values():
+            await link.listen()
+        await self._dispatcher.recover()
+        await self._reassembly.recover()
+        await self._handover.recover()
+        await self._count_slots()
+        for link in self._links.values():
+            link.start()
+        self._running = True
+
+    async def stop(self) -> None:
+        """Finish what is in flight, unbind, and close the store."""
+        self._running = False
+        await self._dispatcher.stop()
+        for link in self._links.values():
+            await link.stop()
+        self._reassembly.stop()
+        await self._handover.stop()
+        await self._database.close()
+
+    def listener_port(self, link: str) -> int:
+        """The port on which a link's gateway dials us; 0 where it does not."""
+        return self._links[link].listener_port or 0
+
+    def readiness(self) -> list[str]:
+        """Why the gateway should get no work now; nothing when it should."""
+        if not self._running:
+            return ["starting or stopping"]
+        if self._links and not any(link.up for link in self._links.values()):
+            return ["no link is up"]
+        return []
+
+    # ---- messages ------------------------------------------------------------------------
+
+    async def send(self, account: str, outgoing: Sequence[Sends]) -> list[int]:
+        """Accept messages, all or none; returns their ids once they are durable.
+
+        Raises:
+            ValidationError: Its field is a path such as ``messages[3].to``.
+        """
+        accepted = await self._submission.accept([_outgoing(account, one) for one in outgoing])
+        for message_class in MessageClass:
+            count = sum(one.message_class == message_class for one in outgoing)
+            if count:
+                self._observer.accepted(message_class, count)
+        return accepted
+
+    def message(self, account: str, message_id: int) -> Deferred[Json]:
+        """Return one message with its segments, or fail with NotFound."""
+        return self._database.read(partial(queries.message, account=account, message_id=message_id))
+
+    def messages(
+        self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
+    ) -> Deferred[Sequence[Json]]:
+        """Return messages, newest first."""
+        find = partial(
+            queries.message_page,
+            account=account,
+            before=before,
+            limit=limit,
+            status=status,
+            recipient=to,
+        )
+        return self._database.read(find)
+
+    def inbound(self, account: str, *, before: int | None, limit: int) -> Deferred[Sequence[Json]]:
+        """Return what phones sent to the account or to nobody in particular, newest first."""
+        find = partial(queries.inbound_page, account=account, before=before, limit=limit)
+        return self._database.read(find)
+
+    def events(self, account: str, *, after: int, limit: int) -> Deferred[Sequence[Json]]:
+        """Return events, oldest first."""
+        find = partial(queries.events_after, account=account, after=after, limit=limit)
+        return self._database.read(find)
+
+    def links(self) -> list[Json]:
+        """Return the state of every link."""
+        waiting = self._dispatcher.state()
+        return [{**link.state(), "queue": waiting[name]} for name, link in self._links.items()]
+
+    # ---- what comes back -----------------------------------------------------------------
+
+    def _take(self, link: str, batch: list[Inbound]) -> None:
+        reports = [item for item in batch if item.report is not None]
+        messages = [item for item in batch if item.message is not None]
+        if reports:
+            self._watched(self._reports.take(link, reports))
+        if messages:
+            self._watched(self._inbound.take(link, messages))
+
+    def _watched(self, taken: Deferred[None]) -> None:
+        taken.addErrback(lambda failure: self.log.failure("inbound", failure))
+
+    def _read(self, row: InboundRow) -> Deferred[None]:
+        return self.requests.reply(row).addCallback(self._observer.replied)
+
+    def _reported(self, changes: list[StatusChange]) -> None:
+        self._dispatcher.follow(changes)
+        self._count_finished(changes)
+
+    def _count_finished(self, changes: Sequence[StatusChange]) -> None:
+        for change in changes:
+            if STATUS_RANK[change.status] == FINAL_RANK:
+                self._observer.finished(change.status)
+
+    def _request_event(self, event: Event) -> None:
+        if event.kind == "request.closed":
+            self._observer.request_finished(str(event.data.get("outcome", "")))
+        if event.kind in ("request.step_opened", "request.answered", "request.step_closed"):
+            self._watched(Deferred.fromCoroutine(self._count_slots()))
+
+    async def _count_slots(self) -> None:
+        now = int(self._clock.seconds() * 1000)
+        self._slots_in_use, _ = await self._database.read(partial(slots.counts, now=now))
+
+
+def _outgoing(account: str, one: Sends) -> Outgoing:
+    return Outgoing(
+        account=account,
+        to=one.to,
+        text=one.text,
+        message_class=one.message_class,
+        reference=one.reference,
+        valid_for=DAY_SECONDS if one.valid_for is None else one.valid_for,
+        expects_reply=one.expects_reply,
+    )
+
+
+def _in_flight(link: Link) -> int:
+    return link.in_flight

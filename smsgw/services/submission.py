@@ -1,0 +1,408 @@
+"""Accepts messages to phones: checks, routes, splits, stores, and hands them to be sent.
+
+Planning touches nothing outside: what cannot be sent as written is refused with the field's name
+and nothing stored. A message counts as accepted when its rows are committed; only then is it
+offered to the links. Requests compose their messages inside their own transaction with
+:meth:`Submission.insert` and :meth:`Submission.dispatch`.
+
+Spec: text-and-long-messages.md sections 1, 3, 5 and 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from smsgw.delivery.lanes import QueuedSegment
+from smsgw.errors import ValidationError
+from smsgw.model import Coding, Event, MessageClass, MessageStatus, Operator
+from smsgw.routing.numbers import normalise
+from smsgw.routing.table import RouteTable
+from smsgw.services.references import References
+from smsgw.services.requests.changes import Inserted
+from smsgw.services.requests.changes import Outgoing as Composed
+from smsgw.store import events, messages
+from smsgw.store.database import Database
+from smsgw.store.ids import IdSource
+from smsgw.store.messages import ACCEPT, MessageRow, SegmentRow
+from smsgw.text import segmentation
+from smsgw.text.charset import Family, choose
+from smsgw.text.udh import ReferenceWidth
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+DAY_SECONDS = 86_400
+VALID_FOR_MAX = 30 * DAY_SECONDS
+REFERENCE_CHARACTERS = 128
+BULK_MAX = 10_000
+
+QUEUED_EVENT = "message.queued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkInfo:
+    """What composing a message must know of a link.
+
+    Attributes:
+        name: The link.
+        access_number: The sender number without extension.
+        operator: Whose subscribers it reaches with the extension intact.
+        codings: Data codings it may use, best first.
+        number_digits_max: Most digits of a sender number, extension included.
+        content_octets_max: The carrier's own ceiling on one submit's content, or None.
+        reference_width: Bits of the long message reference.
+        family: Who gives the coding octet its meaning.
+        signature: What every text starts with (``【…】``) unless it is there; "" for nothing.
+    """
+
+    name: str
+    access_number: str
+    operator: Operator
+    codings: tuple[Coding, ...] = (Coding.ASCII, Coding.UCS2)
+    number_digits_max: int = 20
+    content_octets_max: int | None = None
+    reference_width: ReferenceWidth = 8
+    family: Family = "chinese"
+    signature: str = ""
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A message a customer wants sent.
+
+    Attributes:
+        account: Who asks.
+        to: The phone, as the customer writes it.
+        text: Whole.
+        message_class: How urgent it is.
+        reference: The customer's own, up to 128 characters.
+        valid_for: Seconds after which it is not sent any more.
+        expects_reply: Its reply must find the way back: only the operator's own links.
+        extension: Digits after the access number.
+        access_number: Which of our numbers to send from; "" for the route's.
+        link: Which link to use; None for the route's.
+        want_report: Ask the carrier what became of it.
+    """
+
+    account: str
+    to: str
+    text: str
+    message_class: MessageClass = MessageClass.NOTICE
+    reference: str = ""
+    valid_for: float = DAY_SECONDS
+    expects_reply: bool = False
+    extension: str = ""
+    access_number: str = ""
+    link: str | None = None
+    want_report: bool = True
+
+
+class Plan(msgspec.Struct):
+    """A message as it will be stored and sent."""
+
+    message: MessageRow
+    segments: list[SegmentRow]
+    want_report: bool = True
+
+    def queued(self) -> list[QueuedSegment]:
+        """Return the segments as the dispatcher takes them, once the rows are committed."""
+        kind = MessageClass(self.message.message_class)
+        return [
+            QueuedSegment(row, kind, self.message.valid_until, self.want_report)
+            for row in self.segments
+        ]
+
+
+class Sends(Protocol):
+    """What is used of a :class:`smsgw.delivery.dispatcher.Dispatcher`."""
+
+    def offer(self, segments: Sequence[QueuedSegment]) -> None:
+        """Take segments whose rows are committed."""
+        ...
+
+
+class Submission:
+    """The way in for messages to phones; also the requests' composer.
+
+    Args:
+        routes: Which links may carry a message.
+        links: Link name to what composing must know, in order of preference.
+        database: Open.
+        dispatcher: Sends what is committed.
+        clock: Seconds since the Unix epoch.
+        ids: Where ids come from; None for the database's.
+        up: Whether a link can send now: among a route's links such a one is taken first.
+    """
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        links: Mapping[str, LinkInfo],
+        database: Database,
+        dispatcher: Sends,
+        clock: Callable[[], float],
+        ids: IdSource | None = None,
+        *,
+        up: Callable[[str], bool] = lambda link: True,
+    ) -> None:
+        self._routes = routes
+        self._links = dict(links)
+        self._database = database
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._ids = ids or database.ids
+        self._up = up
+        self._references = References(clock)
+
+    # ---- what customers ask for ----------------------------------------------------------
+
+    def accept(self, outgoing: Sequence[Outgoing]) -> Deferred[list[int]]:
+        """Accept all messages or none; fires with their ids after the commit.
+
+        Fails with ValidationError, whose field is a path such as ``messages[3].to``; then nothing
+        was stored.
+        """
+
+        async def accept() -> list[int]:
+            if not 1 <= len(outgoing) <= BULK_MAX:
+                raise ValidationError(
+                    "messages", f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
+                )
+            plans: list[Plan] = []
+            for index, one in enumerate(outgoing):
+                try:
+                    plans.append(self.plan(one))
+                except ValidationError as error:
+                    field = f"messages[{index}].{error.field}"
+                    raise ValidationError(field, error.problem) from error
+            return await self._commit(plans)
+
+        return Deferred.fromCoroutine(accept())
+
+    def send(self, outgoing: Outgoing) -> Deferred[int]:
+        """Accept one message; fires with its id after the commit.
+
+        Fails with ValidationError, whose field is one of the message's own (``to``).
+        """
+
+        async def send() -> int:
+            return (await self._commit([self.plan(outgoing)]))[0]
+
+        return Deferred.fromCoroutine(send())
+
+    def plan(self, outgoing: Outgoing) -> Plan:
+        """Return the rows of a message; nothing is stored.
+
+        Raises:
+            ValidationError: It cannot be sent as it is; says which field and why.
+        """
+        _check(outgoing)
+        phone = normalise(outgoing.to)
+        link = self._link(outgoing, phone)
+        source = _source(link, outgoing.extension)
+        text = _signed(outgoing.text, link.signature)
+        split = segmentation.plan(
+            text,
+            choose(text, link.codings),
+            reference_width=link.reference_width,
+            family=link.family,
+            octets_max=link.content_octets_max,
+        )
+        total = len(split.parts)
+        reference = 0
+        if total > 1:
+            reference = self._references.next(source, phone, link.reference_width)
+        message_id, *segment_ids = self._ids.take(1 + total)
+        now = int(self._clock() * 1000)
+        message = MessageRow(
+            id=message_id,
+            account=outgoing.account,
+            reference=outgoing.reference,
+            recipient=phone,
+            text=text,
+            message_class=str(outgoing.message_class),
+            status=str(MessageStatus.QUEUED),
+            reason="",
+            expects_reply=outgoing.expects_reply,
+            operator=str(self._routes.operator_of(phone)),
+            link=link.name,
+            access_number=link.access_number,
+            extension=outgoing.extension,
+            coding=int(split.coding),
+            parts=total,
+            created_at=now,
+            valid_until=now + int(outgoing.valid_for * 1000),
+        )
+        contents = segmentation.segments(split, reference)
+        segments = [
+            SegmentRow(
+                id=segment_id,
+                message_id=message_id,
+                link=link.name,
+                part=part,
+                total=total,
+                recipient=phone,
+                source=source,
+                coding=int(split.coding),
+                udhi=total > 1,
+                content=content,
+                state=str(MessageStatus.QUEUED),
+            )
+            for part, (segment_id, content) in enumerate(
+                zip(segment_ids, contents, strict=True), start=1
+            )
+        ]
+        return Plan(message, segments, outgoing.want_report)
+
+    async def _commit(self, plans: list[Plan]) -> list[int]:
+        rows = [(plan.message, plan.segments, [_queued_event(plan.message)]) for plan in plans]
+        accepted = await self._database.writer.batch(ACCEPT, rows)
+        self._dispatcher.offer([item for plan in plans for item in plan.queued()])
+        return accepted
+
+    # ---- what requests compose -----------------------------------------------------------
+
+    def sender_for(self, phone: str) -> str:
+        """Return the access number a phone's own operator is served from; for any thread.
+
+        Raises:
+            ValidationError: No link serves the phone's operator.
+        """
+        route = self._routes.route(
+            phone, message_class=MessageClass.INTERACTIVE, expects_reply=True
+        )
+        return self._first_up([self._links[name] for name in route.links]).access_number
+
+    def insert(self, connection: Connection, outgoing: Composed) -> Inserted:
+        """Write a request's message into the caller's transaction, on the writer thread.
+
+        Raises:
+            ValidationError: It cannot be sent as it is; nothing was written.
+        """
+        plan = self.plan(
+            Outgoing(
+                account=outgoing.account,
+                to=outgoing.to,
+                text=outgoing.text,
+                message_class=outgoing.message_class,
+                reference=outgoing.reference,
+                expects_reply=outgoing.expects_reply,
+                extension=outgoing.extension,
+                access_number=outgoing.access_number,
+            )
+        )
+        messages.insert(connection, [plan.message], plan.segments)
+        event = _queued_event(plan.message)
+        if outgoing.request_id is not None:
+            event.data["request_id"] = str(outgoing.request_id)
+        events.append(connection, self._ids, plan.message.created_at, [event])
+        return Inserted(plan.message.id, plan)
+
+    def dispatch(self, inserted: list[Inserted]) -> None:
+        """Send what :meth:`insert` wrote; on the reactor thread, after the commit."""
+        plans = [one.payload for one in inserted if isinstance(one.payload, Plan)]
+        self._dispatcher.offer([item for plan in plans for item in plan.queued()])
+
+    # ---- which link ----------------------------------------------------------------------
+
+    def _link(self, outgoing: Outgoing, phone: str) -> LinkInfo:
+        if outgoing.link is not None:
+            return self._named_link(outgoing, phone, outgoing.link)
+        if outgoing.access_number:
+            return self._link_of_number(outgoing.access_number, phone)
+        route = self._routes.route(
+            phone,
+            message_class=outgoing.message_class,
+            account=outgoing.account,
+            expects_reply=outgoing.expects_reply,
+        )
+        return self._first_up([self._links[name] for name in route.links])
+
+    def _named_link(self, outgoing: Outgoing, phone: str, name: str) -> LinkInfo:
+        link = self._links.get(name)
+        if link is None:
+            known = ", ".join(self._links) or "none"
+            raise ValidationError("link", f"no link {name!r}; links are: {known}")
+        if outgoing.access_number not in ("", link.access_number):
+            raise ValidationError(
+                "access_number",
+                f"{outgoing.access_number} is not link {name}'s; its number is "
+                f"{link.access_number}",
+            )
+        operator = self._routes.operator_of(phone)
+        if outgoing.expects_reply and link.operator != operator:
+            raise ValidationError(
+                "link",
+                f"{name} is a link of operator {link.operator}; a message to {operator} that "
+                "expects a reply may not leave its operator; leave the link out",
+            )
+        return link
+
+    def _link_of_number(self, access_number: str, phone: str) -> LinkInfo:
+        """Return a link with that number: the one a conversation under it belongs to.
+
+        The phone's prefix does not matter here: who wrote to the number can be answered from it.
+        """
+        links = [link for link in self._links.values() if link.access_number == access_number]
+        if not links:
+            known = ", ".join(sorted({link.access_number for link in self._links.values()}))
+            raise ValidationError(
+                "access_number", f"{access_number} is none of ours; write one of {known}"
+            )
+        operator = self._routes.operator_of(phone)
+        own = [link for link in links if link.operator == operator]
+        return self._first_up(own or links)
+
+    def _first_up(self, links: Sequence[LinkInfo]) -> LinkInfo:
+        return next((link for link in links if self._up(link.name)), links[0])
+
+
+def _check(outgoing: Outgoing) -> None:
+    """Check what needs no route."""
+    if not outgoing.text.strip():
+        raise ValidationError("text", "empty; write what the phone should show")
+    if len(outgoing.reference) > REFERENCE_CHARACTERS:
+        raise ValidationError(
+            "reference",
+            f"{len(outgoing.reference)} characters, limit {REFERENCE_CHARACTERS}; shorten it",
+        )
+    if not 0 < outgoing.valid_for <= VALID_FOR_MAX:
+        raise ValidationError(
+            "valid_for", f"{outgoing.valid_for:g} seconds, allowed 1 to {VALID_FOR_MAX}"
+        )
+    extension = outgoing.extension
+    if extension and not (extension.isascii() and extension.isdigit()):
+        raise ValidationError(
+            "extension", f"{extension[:20]!r} has other characters than digits; write digits only"
+        )
+
+
+def _source(link: LinkInfo, extension: str) -> str:
+    """Return the sender number, checked against the carrier's digits."""
+    source = link.access_number + extension
+    if len(source) > link.number_digits_max:
+        raise ValidationError(
+            "extension",
+            f"access number {link.access_number} ({len(link.access_number)} digits) and extension "
+            f"({len(extension)} digits) are {len(source)} digits, limit {link.number_digits_max} "
+            f"on link {link.name}; shorten the extension by "
+            f"{len(source) - link.number_digits_max}",
+        )
+    return source
+
+
+def _signed(text: str, signature: str) -> str:
+    """Return the text with its signature in front; one that is there already stands.
+
+    Spec: text-and-long-messages.md section 5.
+    """
+    return text if text.lstrip().startswith("【") else signature + text
+
+
+def _queued_event(message: MessageRow) -> Event:
+    data = {"to": message.recipient, "reference": message.reference}
+    return Event(QUEUED_EVENT, message.id, message.account, data, at=message.created_at)

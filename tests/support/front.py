@@ -1,0 +1,203 @@
+"""A small working gateway for tests of what stands in front of one: it keeps everything in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.interfaces.http.front import NewMessage
+from smsgw.model import MessageStatus
+from smsgw.routing.numbers import normalise
+from smsgw.services.requests.model import StepDraft
+
+CREATED_AT = 1_795_000_000_123
+CREATED = "2026-11-18T11:06:40.123Z"
+
+Json = dict[str, Any]
+
+
+class FakeRequests:
+    """Keeps requests; an answer to one assignee closes it."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Json] = {}
+
+    async def create(
+        self,
+        account: str,
+        preset: str,
+        subject: str,
+        body: str,
+        steps: Sequence[StepDraft],
+        reference: str = "",
+    ) -> int:
+        request_id = 9000 + len(self.made)
+        shown: list[Json] = []
+        for place, step in enumerate(steps):
+            people = [
+                {
+                    "id": str(100 * place + index),
+                    "name": one.name,
+                    "phone": normalise(one.phone, f"steps[{place}].assignees[{index}].phone"),
+                    "sender_number": f"10690001{index:03}",
+                    "prompt_status": "delivered",
+                    "decision": None,
+                    "reason": "",
+                    "rule": None,
+                }
+                for index, one in enumerate(step.assignees)
+            ]
+            shown.append({"position": place, "rule": step.rule, "assignees": people})
+        self.made[request_id] = {
+            "id": str(request_id),
+            "account": account,
+            "preset": preset,
+            "subject": subject,
+            "body": body,
+            "reference": reference,
+            "state": "open",
+            "outcome": None,
+            "version": 0,
+            "created_at": CREATED_AT,
+            "closed_at": None,
+            "steps": shown,
+        }
+        return request_id
+
+    async def show(self, request_id: int, account: str | None = None) -> Json:
+        request = self.made.get(request_id)
+        if request is None or request["account"] != account:
+            raise NotFound(f"request {request_id}: not recorded")
+        return request
+
+    async def list(
+        self,
+        *,
+        account: str | None = None,
+        state: str | None = None,
+        reference: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Json]:
+        found = [
+            one
+            for one in reversed(self.made.values())
+            if one["account"] == account
+            and (state is None or one["state"] == state)
+            and (reference is None or one["reference"] == reference)
+            and (before is None or int(one["id"]) < before)
+        ]
+        return found[:limit]
+
+    async def decide(
+        self,
+        request_id: int,
+        assignment_id: int,
+        decision: str,
+        reason: str = "",
+        version: int | None = None,
+        account: str | None = None,
+    ) -> int:
+        request = await self.show(request_id, account)
+        if request["state"] != "open":
+            raise Conflict(f"request {request_id} is closed")
+        for step in request["steps"]:
+            for one in step["assignees"]:
+                if one["id"] == str(assignment_id):
+                    one |= {"decision": decision, "reason": reason}
+        request |= {"state": "closed", "outcome": "approved" if decision == "yes" else "rejected"}
+        return 1
+
+
+class FakeFront:
+    """Accepts messages; each look at one moves it along ``course``."""
+
+    def __init__(self) -> None:
+        self.requests = FakeRequests()
+        self.sent: dict[int, Json] = {}
+        self.received: list[Json] = []
+        self.course = [MessageStatus.SENT, MessageStatus.DELIVERED]
+        self.reasons: list[str] = []
+        self.trouble: Exception | None = None
+        self.held: Deferred[None] = succeed(None)
+        """What ``send`` waits for."""
+
+    async def send(self, account: str, outgoing: Sequence[NewMessage]) -> Sequence[int]:
+        if self.trouble is not None:
+            raise self.trouble
+        many = len(outgoing) > 1
+        numbers = [
+            normalise(one.to, f"[{index}].to" if many else "to")
+            for index, one in enumerate(outgoing)
+        ]
+        if any(one.text == "no route" for one in outgoing):
+            raise ValidationError("to", "no link serves it")
+        await self.held
+        ids = []
+        for one, number in zip(outgoing, numbers, strict=True):
+            message_id = 1000 + len(self.sent)
+            ids.append(message_id)
+            self.sent[message_id] = {
+                "id": str(message_id),
+                "account": account,
+                "to": number,
+                "text": one.text,
+                "class": one.message_class,
+                "reference": one.reference,
+                "expects_reply": one.expects_reply,
+                "valid_for": one.valid_for,
+                "status": "queued",
+                "reason": "",
+                "link": "cmcc",
+                "created_at": CREATED_AT,
+            }
+        return ids
+
+    async def message(self, account: str, message_id: int) -> Json:
+        message = self.sent.get(message_id)
+        if message is None or message["account"] != account:
+            raise NotFound(f"no message {message_id}")
+        if self.course:
+            message["status"] = self.course.pop(0)
+        segment = {"part": 1, "total": 1, "state": message["status"], "sent_at": CREATED_AT}
+        return {**message, "segments": [segment]}
+
+    async def messages(
+        self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
+    ) -> Sequence[Json]:
+        found = [
+            one
+            for one in reversed(self.sent.values())
+            if one["account"] == account
+            and (before is None or int(one["id"]) < before)
+            and (status is None or one["status"] == status)
+            and (to is None or one["to"] == to)
+        ]
+        return found[:limit]
+
+    async def inbound(self, account: str, *, before: int | None, limit: int) -> Sequence[Json]:
+        found = [one for one in self.received if before is None or int(one["id"]) < before]
+        return found[:limit]
+
+    async def events(self, account: str, *, after: int, limit: int) -> Sequence[Json]:
+        found = [{"id": str(at), "at": CREATED_AT, "kind": "message.sent"} for at in (1, 2, 3)]
+        return [one for one in found if int(str(one["id"])) > after][:limit]
+
+    def links(self) -> Sequence[Json]:
+        binds = [{"phase": "bound", "reason": ""}, {"phase": "waiting", "reason": "refused"}]
+        return [
+            {
+                "name": "cmcc",
+                "protocol": "cmpp",
+                "up": True,
+                "binds": binds,
+                "window": 32,
+                "in_flight": 3,
+            }
+        ]
+
+    def readiness(self) -> Sequence[str]:
+        return self.reasons

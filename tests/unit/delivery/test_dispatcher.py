@@ -1,0 +1,582 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from smsgw.delivery.dispatcher import Dispatcher
+from smsgw.delivery.retry import RetryPolicy
+from smsgw.delivery.throttle import Limits
+from smsgw.model import MessageStatus
+from smsgw.store.database import Database
+from smsgw.store.outbox import SETTLE, Settlement
+from smsgw.store.progress import StatusChange
+from tests.support.delivery import (
+    message_of,
+    opened,
+    quiet,
+    segments_of,
+    started_clock,
+    states,
+    stored,
+)
+from tests.support.links import LATER, NO_ANSWER, REFUSED, TOO_FAST, FakeLink, accepted
+from tests.support.reactor import reactor_test
+from tests.support.store import NOW
+
+
+class Scene:
+    """A store, a clock, links and a dispatcher."""
+
+    def __init__(self, database: Database, links: tuple[FakeLink, ...], **options: Any) -> None:
+        self.database = database
+        self.clock: Clock = started_clock()
+        self.link, *self.others = links
+        self.changes: list[StatusChange] = []
+        self.make: Callable[[], Dispatcher] = lambda: Dispatcher(
+            links,
+            database,
+            self.clock,
+            chance=lambda: 1.0,
+            on_changes=self.changes.extend,
+            **options,
+        )
+        self.dispatcher = self.make()
+
+    async def quiet(self) -> None:
+        await quiet(self.database)
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await self.quiet()
+
+    async def stop(self) -> None:
+        stopped = self.dispatcher.stop(0.0)
+        await self.quiet()
+        self.clock.advance(0.0)
+        await self.quiet()
+        self.clock.advance(60.0)
+        await stopped
+
+    @property
+    def statuses(self) -> list[str]:
+        return [str(change.status) for change in self.changes]
+
+
+@asynccontextmanager
+async def scene(path: Path, *links: FakeLink, **options: Any) -> AsyncIterator[Scene]:
+    async with opened(path) as database:
+        made = Scene(database, links or (FakeLink(),), **options)
+        yield made
+        await made.stop()
+        assert made.clock.getDelayedCalls() == []
+
+
+@reactor_test
+async def test_an_offered_segment_is_marked_sent_and_settled(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        assert s.link.sent == []
+        await s.quiet()
+        assert [(x.to, x.source, x.want_report) for x in s.link.sent] == [
+            ("13800001001", "10690001001", True)
+        ]
+        assert await states(s.database, items) == ["sending"]
+        assert s.dispatcher.state()["cmcc"]["sending"] == 1
+        s.link.answer(accepted("0a" * 8))
+        await s.quiet()
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.carrier_message_id, row.attempts) == ("sent", "0a" * 8, 1)
+        assert s.statuses == ["sending", "sent"]
+        assert s.dispatcher.state()["cmcc"] == {
+            "queued": 0,
+            "sending": 0,
+            "more_in_store": False,
+            "rate": None,
+        }
+
+
+@reactor_test
+async def test_no_more_than_the_window_is_marked_ahead(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=3)) as s:
+        items = await stored(s.database, 8)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert await states(s.database, items) == ["sending"] * 3 + ["queued"] * 5
+        s.link.accept_all()
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"] * 3 + ["sending"] * 3 + ["queued"] * 2
+        while s.link.unanswered:
+            s.link.accept_all()
+            await s.quiet()
+        assert len(s.link.sent) == 8
+
+
+@reactor_test
+async def test_parts_of_a_message_leave_in_order(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=2)) as s:
+        s.dispatcher.offer(await stored(s.database, 2, parts=3))
+        await s.quiet()
+        while s.link.unanswered:
+            s.link.accept_all()
+            await s.quiet()
+        assert [x.part for x in s.link.sent] == [1, 2, 3, 1, 2, 3]
+        assert [x.total for x in s.link.sent] == [3] * 6
+
+
+@reactor_test
+async def test_an_urgent_message_waits_no_longer_than_one_window_of_bulk(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=4)) as s:
+        s.dispatcher.offer(await stored(s.database, 40, message_class="bulk"))
+        await s.quiet()
+        s.dispatcher.offer(
+            await stored(s.database, message_class="realtime", recipient="13800001002")
+        )
+        await s.quiet()
+        s.link.accept_all()
+        await s.quiet()
+        assert [x.to for x in s.link.sent].index("13800001002") in (4, 5)
+
+
+@reactor_test
+async def test_a_link_that_is_down_gets_its_messages_when_it_comes_up(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(up=False)) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert await states(s.database, items) == ["queued"]
+        s.link.come_up()
+        await s.quiet()
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_one_links_trouble_does_not_stop_another(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink("ctcc", up=False), FakeLink("cmcc")) as s:
+        s.dispatcher.offer(await stored(s.database, link="ctcc"))
+        s.dispatcher.offer(await stored(s.database, link="cmcc"))
+        await s.quiet()
+        assert len(s.others[0].sent) == 1
+
+
+@reactor_test
+async def test_a_segment_of_a_link_nobody_configured_stays_in_the_store(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, link="gone")
+        s.dispatcher.offer(items)
+        await s.dispatcher.recover()
+        assert await states(s.database, items) == ["queued"]
+
+
+@reactor_test
+async def test_a_final_refusal_rejects_and_the_other_parts_are_not_sent(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1)) as s:
+        items = await stored(s.database, parts=3)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        s.link.answer(REFUSED)
+        await s.quiet()
+        rows = await segments_of(s.database, items)
+        assert [row.state for row in rows] == ["rejected", "canceled", "canceled"]
+        assert (rows[0].stat, rows[0].error) == ("13", "Dest_terminal_Id error")
+        assert rows[1].error == "another part of the message failed"
+        assert (await message_of(s.database, items[0])).reason == "13 Dest_terminal_Id error"
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_a_refusal_for_now_is_tried_again_later_and_not_for_ever(tmp_path: Path) -> None:
+    policy = RetryPolicy(attempts=3, first_seconds=4.0)
+    async with scene(tmp_path, policy=policy) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        s.link.answer(LATER)
+        await s.quiet()
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.next_attempt_at) == ("queued", NOW + 4000)
+        await s.pass_time(3.9)
+        assert len(s.link.sent) == 1
+        await s.pass_time(0.2)
+        assert len(s.link.sent) == 2
+        s.link.answer(LATER)
+        await s.quiet()
+        await s.pass_time(8.1)
+        s.link.answer(LATER)
+        await s.quiet()
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.attempts) == ("rejected", 3)
+        assert row.error == "result 90, in no table, after 3 tries"
+        assert len(s.link.sent) == 3
+
+
+@reactor_test
+async def test_too_fast_pauses_the_link_and_loses_and_reorders_nothing(tmp_path: Path) -> None:
+    policy = RetryPolicy(attempts=1)
+    async with scene(tmp_path, FakeLink(window=2), policy=policy) as s:
+        items = await stored(s.database, parts=4)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        s.link.answer(TOO_FAST, TOO_FAST)
+        await s.quiet()
+        await s.pass_time(0.5)
+        assert len(s.link.sent) == 2
+        for _ in range(40):
+            await s.pass_time(0.5)
+            s.link.accept_all()
+            await s.quiet()
+        assert [x.part for x in s.link.sent] == [1, 2, 1, 2, 3, 4]
+        assert await states(s.database, items) == ["sent"] * 4
+        assert s.dispatcher.state()["cmcc"]["rate"] is not None
+
+
+@reactor_test
+async def test_the_accounts_own_throttle_codes_count_instead(tmp_path: Path) -> None:
+    limits = {"cmcc": Limits(throttle_codes=frozenset((90,)))}
+    async with scene(tmp_path, limits=limits, policy=RetryPolicy(attempts=1)) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        s.link.answer(LATER)
+        await s.quiet()
+        assert await states(s.database, items) == ["queued"]
+
+
+@reactor_test
+async def test_the_agreed_rate_is_kept(tmp_path: Path) -> None:
+    link = FakeLink(window=1000)
+    async with scene(tmp_path, link, limits={"cmcc": Limits(rate=10.0)}) as s:
+        s.dispatcher.offer(await stored(s.database, 30))
+        await s.quiet()
+        assert len(link.sent) == 1
+        for _ in range(50):
+            await s.pass_time(0.02)
+        assert 9 <= len(link.sent) <= 11
+
+
+@reactor_test
+async def test_an_unanswered_submit_is_unknown_and_never_sent_again(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        s.link.answer(NO_ANSWER)
+        await s.quiet()
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.error) == ("unknown", "no answer came")
+        await s.pass_time(3600.0)
+        s.dispatcher = s.make()
+        await s.dispatcher.recover()
+        await s.quiet()
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_a_late_answer_resolves_what_was_unknown(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, 3)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        contexts = s.link.answer(NO_ANSWER, NO_ANSWER, NO_ANSWER)
+        await s.quiet()
+        results = (accepted("0b" * 8), LATER, NO_ANSWER)
+        s.link.on_results(list(zip(contexts, results, strict=True)))
+        await s.quiet()
+        assert await states(s.database, items) == ["sent", "queued", "unknown"]
+        assert (await segments_of(s.database, items))[1].possible_duplicate
+        await s.pass_time(6.0)
+        assert len(s.link.sent) == 4
+
+
+@reactor_test
+async def test_what_is_past_its_time_is_not_sent(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, valid_until=NOW)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert s.link.sent == []
+        assert await states(s.database, items) == ["expired"]
+        assert s.statuses == ["expired"]
+
+
+@reactor_test
+async def test_what_waits_for_a_link_expires_in_time(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(up=False)) as s:
+        await s.dispatcher.recover()
+        items = await stored(s.database, valid_until=NOW + 5000)
+        s.dispatcher.offer(items)
+        await s.pass_time(30.0)
+        assert await states(s.database, items) == ["expired"]
+        s.link.come_up()
+        await s.quiet()
+        assert s.link.sent == []
+
+
+@reactor_test
+async def test_what_was_marked_before_the_link_went_down_waits_and_may_expire(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        kept = await stored(s.database)
+        old = await stored(s.database, valid_until=NOW + 5000)
+        s.dispatcher.offer([*kept, *old])
+        s.link.up = False
+        await s.quiet()
+        assert await states(s.database, [*kept, *old]) == ["sending", "sending"]
+        await s.pass_time(6.0)
+        s.link.come_up()
+        await s.quiet()
+        assert len(s.link.sent) == 1
+        assert await states(s.database, [*kept, *old]) == ["sending", "expired"]
+
+
+@reactor_test
+async def test_what_ended_in_the_store_meanwhile_is_not_sent(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        row = items[0].row
+        canceled = Settlement(row.id, row.message_id, MessageStatus.CANCELED, NOW)
+        await s.database.writer.batch(SETTLE, [canceled])
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert s.link.sent == []
+        assert s.dispatcher.state()["cmcc"]["queued"] == 0
+
+
+@reactor_test
+async def test_a_message_that_ended_elsewhere_sends_no_more_parts(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1)) as s:
+        items = await stored(s.database, parts=2)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        ended = StatusChange(items[0].row.message_id, "", MessageStatus.UNDELIVERED, "", NOW)
+        s.dispatcher.follow([ended])
+        s.link.accept_all()
+        await s.quiet()
+        assert len(s.link.sent) == 1
+        assert await states(s.database, items) == ["sent", "canceled"]
+
+
+@reactor_test
+async def test_above_the_limit_messages_wait_in_the_store_and_all_leave_in_order(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, FakeLink(window=2), lane_limit=4) as s:
+        items = await stored(s.database, 15, recipient="13800001001", parts=2)
+        for start in range(0, 30, 3):
+            s.dispatcher.offer(items[start : start + 3])
+        assert s.dispatcher.state()["cmcc"]["more_in_store"]
+        for _ in range(60):
+            await s.quiet()
+            s.link.accept_all()
+        assert await states(s.database, items) == ["sent"] * 30
+        assert [x.part for x in s.link.sent] == [1, 2] * 15
+        assert not s.dispatcher.state()["cmcc"]["more_in_store"]
+
+
+@reactor_test
+async def test_bulk_that_fills_its_lane_leaves_room_for_urgent_ones(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1), lane_limit=2) as s:
+        s.dispatcher.offer(await stored(s.database, 10, message_class="bulk"))
+        s.dispatcher.offer(
+            await stored(s.database, message_class="realtime", recipient="13800001002")
+        )
+        await s.quiet()
+        s.link.accept_all()
+        await s.quiet()
+        assert "13800001002" in [x.to for x in s.link.sent]
+
+
+@reactor_test
+async def test_a_start_takes_up_what_waits_and_doubts_what_was_being_sent(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        sending, waiting, retrying, old, other = [
+            (await stored(s.database, **fields))[0]
+            for fields in ({}, {}, {}, {"valid_until": NOW}, {"link": "gone"})
+        ]
+        rows = [
+            Settlement(x.row.id, x.row.message_id, MessageStatus.SENDING, NOW, attempts=1)
+            for x in (sending, retrying, other)
+        ]
+        retry = Settlement(
+            retrying.row.id,
+            retrying.row.message_id,
+            MessageStatus.QUEUED,
+            NOW,
+            next_attempt_at=NOW + 9000,
+        )
+        await s.database.writer.batch(SETTLE, [*rows, retry])
+        await s.dispatcher.recover()
+        await s.quiet()
+        items = [sending, waiting, retrying, old, other]
+        assert await states(s.database, items) == [
+            "unknown",
+            "sending",
+            "queued",
+            "expired",
+            "unknown",
+        ]
+        assert s.statuses.count("unknown") == 2
+        await s.pass_time(9.1)
+        assert await states(s.database, [retrying]) == ["sending"]
+        assert len(s.link.sent) == 2
+
+
+@reactor_test
+async def test_recovering_what_is_in_memory_already_sends_it_once(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1)) as s:
+        items = await stored(s.database, 2)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        await s.dispatcher.recover()
+        await s.quiet()
+        assert await states(s.database, items) == ["sending", "queued"]
+        for _ in range(3):
+            s.link.accept_all()
+            await s.quiet()
+        assert len(s.link.sent) == 2
+
+
+@reactor_test
+async def test_stopping_waits_for_the_answers_in_flight(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1)) as s:
+        items = await stored(s.database, 2)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        stopped = s.dispatcher.stop(30.0)
+        await s.quiet()
+        assert not stopped.called
+        s.link.accept_all()
+        await s.quiet()
+        await stopped
+        assert await states(s.database, items) == ["sent", "queued"]
+        s.dispatcher.offer(await stored(s.database))
+        await s.quiet()
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_stopping_gives_up_waiting_and_says_unknown(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        stopped = s.dispatcher.stop(30.0)
+        s.clock.advance(30.0)
+        await s.quiet()
+        await stopped
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.error) == ("unknown", "stopped before the answer came")
+        s.link.answer(NO_ANSWER)
+        await s.quiet()
+
+
+@reactor_test
+async def test_stopping_returns_what_was_marked_and_not_submitted(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        first = await stored(s.database)
+        s.dispatcher.offer(first)
+        s.link.up = False
+        await s.quiet()
+        second = await stored(s.database)
+        s.link.up = True
+        s.dispatcher._senders["cmcc"].lanes.put(second[0])
+        s.link.up = False
+        stopped = s.dispatcher.stop(30.0)
+        await s.quiet()
+        await stopped
+        assert await states(s.database, [*first, *second]) == ["queued", "queued"]
+        assert s.link.sent == []
+
+
+@reactor_test
+async def test_stopping_while_a_mark_is_being_committed_sends_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        stopped = s.dispatcher.stop(30.0)
+        await s.quiet()
+        await stopped
+        assert await states(s.database, items) == ["queued"]
+        assert s.link.sent == []
+
+
+async def rename(database: Database, old: str, new: str) -> None:
+    """Make the store fail, or work again, for real."""
+    await database.writer.run(lambda c: c.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}"))
+
+
+@reactor_test
+async def test_while_the_store_is_in_trouble_nothing_is_sent_and_nothing_lost(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, 2)
+        await rename(s.database, "segment", "hidden")
+        s.dispatcher.offer(items)
+        await s.quiet()
+        await s.pass_time(1.1)
+        assert s.link.sent == []
+        await rename(s.database, "hidden", "segment")
+        await s.pass_time(1.1)
+        assert [x.to for x in s.link.sent] == ["13800001001"] * 2
+
+
+@reactor_test
+async def test_an_answer_the_store_refused_is_settled_when_it_works_again(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        await rename(s.database, "segment", "hidden")
+        s.link.accept_all()
+        await s.quiet()
+        await s.pass_time(1.1)
+        await rename(s.database, "hidden", "segment")
+        await s.pass_time(1.1)
+        assert await states(s.database, items) == ["sent"]
+
+
+@reactor_test
+async def test_a_segment_that_is_not_recorded_holds_up_no_other(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, 2)
+        lost = (await stored(s.database))[0]
+        lost.row.id += 1
+        s.dispatcher.offer([lost, *items])
+        await s.quiet()
+        assert len(s.link.sent) == 2
+        assert await states(s.database, items) == ["sending", "sending"]
+
+
+@reactor_test
+async def test_reading_more_is_tried_again_when_the_store_was_in_trouble(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=4), lane_limit=2) as s:
+        items = await stored(s.database, 6)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        await rename(s.database, "message", "hidden")
+        s.link.accept_all()
+        await s.quiet()
+        await rename(s.database, "hidden", "message")
+        for _ in range(6):
+            await s.pass_time(1.1)
+            s.link.accept_all()
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"] * 6
+
+
+@reactor_test
+async def test_a_sweep_the_store_refused_comes_again(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(up=False)) as s:
+        await s.dispatcher.recover()
+        items = await stored(s.database, valid_until=NOW + 5000)
+        await rename(s.database, "message", "hidden")
+        await s.pass_time(30.0)
+        await rename(s.database, "hidden", "message")
+        await s.pass_time(30.0)
+        assert await states(s.database, items) == ["expired"]

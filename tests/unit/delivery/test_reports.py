@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from smsgw.delivery.inbound import InboundMessages, connect
+from smsgw.delivery.reassembly import Reassembly
+from smsgw.delivery.reports import Reports
+from smsgw.model import MessageStatus, StatusReport
+from smsgw.routing.inbound import InboundTable
+from smsgw.store.database import Database
+from smsgw.store.outbox import SETTLE, ReportFate, Settlement
+from smsgw.store.progress import StatusChange
+from tests.support.delivery import opened, quiet, started_clock, states, stored
+from tests.support.links import FakeLink
+from tests.support.reactor import reactor_test
+from tests.support.store import NOW
+
+ID = "0c" * 8
+
+
+def report(status: MessageStatus = MessageStatus.DELIVERED, stat: str = "DELIVRD") -> StatusReport:
+    return StatusReport(ID, status, stat, to="13800001001")
+
+
+class Scene:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        clock = started_clock()
+        self.changes: list[StatusChange] = []
+        self.link = FakeLink()
+        self.reports = Reports(database.writer, clock, self.changes.extend)
+        reassembly = Reassembly(database, clock, InboundTable([]), lambda row: None)
+        connect(self.link, InboundMessages(database, clock, reassembly), self.reports)
+
+    async def settle(self, state: MessageStatus) -> list[str]:
+        items = await stored(self.database)
+        row = items[0].row
+        settlement = Settlement(row.id, row.message_id, state, NOW, carrier_message_id=ID)
+        await self.database.writer.batch(SETTLE, [settlement])
+        return await states(self.database, items)
+
+
+@asynccontextmanager
+async def scene(path: Path) -> AsyncIterator[Scene]:
+    async with opened(path) as database:
+        yield Scene(database)
+
+
+@reactor_test
+async def test_a_report_is_answered_after_its_commit(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.settle(MessageStatus.SENT)
+        s.link.bring(report())
+        assert s.link.acknowledged == []
+        await quiet(s.database)
+        assert s.link.acknowledged == [0]
+        assert [change.status for change in s.changes] == [MessageStatus.DELIVERED]
+        assert s.reports.counts == {("cmcc", ReportFate.MATCHED): 1}
+
+
+@reactor_test
+async def test_early_repeated_and_contradicting_reports_are_answered_and_counted(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        s.link.bring(report(), report())
+        await quiet(s.database)
+        assert await s.settle(MessageStatus.SENT) == ["delivered"]
+        s.link.bring(report(), report(MessageStatus.UNDELIVERED, "UNDELIV"))
+        await quiet(s.database)
+        assert s.link.acknowledged == [0] * 4
+        assert s.reports.counts == {
+            ("cmcc", ReportFate.PARKED): 1,
+            ("cmcc", ReportFate.DUPLICATE): 2,
+            ("cmcc", ReportFate.CONFLICT): 1,
+        }
+        assert s.changes == []
+
+
+@reactor_test
+async def test_a_report_the_store_refused_is_not_answered(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.database.writer.run(
+            lambda c: c.exec_driver_sql("ALTER TABLE parked_report RENAME TO hidden")
+        )
+        s.link.bring(report())
+        await quiet(s.database)
+        assert s.link.acknowledged == []
+        assert s.reports.counts == {}

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from smsgw.errors import NotFound
+from smsgw.interfaces.http.calls import Call, Reply, cursor_of, limit_of, number_of, page
+from smsgw.interfaces.http.problems import Problem
+
+
+def call(**values: Any) -> Call:
+    return Call(**{"account": "oa", "path": {}, "query": {}, "body": b"", **values})
+
+
+def shown(content: Any) -> Any:
+    return json.loads(Reply(content).body())
+
+
+def test_milliseconds_are_shown_as_iso_8601_wherever_they_are() -> None:
+    assert shown(
+        {
+            "at": 0,
+            "created_at": 1_795_000_000_123,
+            "valid_until": 1_795_000_000_000,
+            "closed_at": None,
+            "answered_at": "2026-11-18",
+            "flat": 3,
+            "steps": [{"sent_at": -1}, ({"at": 1000},)],
+        }
+    ) == {
+        "at": "1970-01-01T00:00:00.000Z",
+        "created_at": "2026-11-18T11:06:40.123Z",
+        "valid_until": "2026-11-18T11:06:40.000Z",
+        "closed_at": None,
+        "answered_at": "2026-11-18",
+        "flat": 3,
+        "steps": [{"sent_at": "1969-12-31T23:59:59.999Z"}, [{"at": "1970-01-01T00:00:01.000Z"}]],
+    }
+
+
+def test_octets_go_out_as_they_are() -> None:
+    assert Reply(b"text").body() == b"text"
+
+
+@pytest.mark.parametrize("written", ["", "x", "-1", "１", "9223372036854775808", "0" * 20])
+def test_what_cannot_be_an_id_is_not_found(written: str) -> None:
+    with pytest.raises(NotFound):
+        call(path={"id": written}).id("message")
+    with pytest.raises(Problem) as caught:
+        number_of("assignment_id", written)
+    assert (caught.value.status, caught.value.errors[0].field) == (422, "assignment_id")
+
+
+def test_an_id_has_up_to_63_bits() -> None:
+    assert call(path={"id": "9223372036854775807"}).id("message") == 2**63 - 1
+    assert number_of("assignment_id", "17") == 17
+
+
+def test_a_page_says_where_the_next_one_begins_only_when_there_is_one() -> None:
+    found = [{"id": "3"}, {"id": "2"}, {"id": "1"}]
+    assert page("messages", found, 2).content == {"messages": found[:2], "next": "2"}
+    assert page("messages", found, 3).content == {"messages": found, "next": None}
+    assert page("messages", [], 3).content == {"messages": [], "next": None}
+
+
+def test_limit_and_cursor_have_defaults() -> None:
+    assert limit_of({}) == 50
+    assert cursor_of({}) is None
+    assert cursor_of({"cursor": "12"}) == 12
