@@ -10,43 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import commit_rows, log_failure
+from smsgw.delivery.commits import commit_rows
 from smsgw.delivery.reassembly import Reassembly
-from smsgw.delivery.reports import Reports
 from smsgw.model import MoMessage
 from smsgw.routing.numbers import strip_country
 from smsgw.store.database import Database
 from smsgw.store.inbox import RECEIVE, PartRow
 from smsgw.text.udh import split_header
-from smsgw.transport.link import Inbound, Link
+from smsgw.transport.link import Inbound
 
 REPEAT_SECONDS = 600
 """Without an id from the carrier, the same content counts as a repeat inside such a stretch."""
 
 ID_SHOWN = 40
 """Characters of the carrier's id kept readable in a dedupe key; the digest covers all of it."""
-
-
-def connect(link: Link, messages: InboundMessages, reports: Reports) -> None:
-    """Set a link's ``on_inbound``: messages to the one, status reports to the other."""
-
-    ended = partial(log_failure, InboundMessages.log)
-
-    def take(items: list[Inbound]) -> None:
-        brought = [item for item in items if item.report is not None]
-        if brought:
-            reports.take(link.name, brought).addErrback(ended)
-        if len(brought) < len(items):
-            sent = [item for item in items if item.message is not None]
-            messages.take(link.name, sent).addErrback(ended)
-
-    link.on_inbound = take
 
 
 class InboundMessages:

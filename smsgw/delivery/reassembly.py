@@ -144,7 +144,10 @@ class Reassembly:
             return
         group = self._groups.get(key)
         if group is not None and part.sequence in group.parts:
-            if group.parts[part.sequence].content == part.content:
+            known = group.parts[part.sequence]
+            if known.id == part.id or part.id in group.repeats:
+                return  # came in while a start was reading the store
+            if known.content == part.content:
                 group.repeats.append(part.id)
                 return
             self._close(group)  # the phone uses the reference for another message

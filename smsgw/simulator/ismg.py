@@ -147,8 +147,7 @@ class Ismg:
         if not message.carrier_message_id:
             message.carrier_message_id = self._new_id()
         pdu = self.carrier.to_deliver(self.account, self.account.version, message)
-        details = {"from": message.sender, "to": message.destination, "mo": message}
-        self._queue(pdu, "mo", details)
+        self._queue(pdu, "mo", {"mo": message})
 
     # ---- submits -------------------------------------------------------------------------
 
@@ -214,7 +213,8 @@ class Ismg:
             done=when,
         )
         pdu = self.carrier.to_report(self.account, self.account.version, report)
-        self._queue(pdu, "report", {"to": segment.to, "stat": report.stat})
+        stat = self.carrier.from_report(pdu).stat
+        self._queue(pdu, "report", {"to": segment.to, "stat": stat})
 
     # ---- delivering ----------------------------------------------------------------------
 

@@ -203,6 +203,8 @@ def test_an_answer_finds_its_submit_and_brings_an_id(carrier: Carrier, version: 
     assert all(ids)
     if carrier.message_id:
         assert ids == [new_id(carrier, 2), new_id(carrier, 1)]
+    else:
+        assert ids == [carrier.submit_id(second.pdu), carrier.submit_id(first.pdu)]
     assert pair.client.window.free == pair.client.window.limit
 
 
@@ -477,7 +479,7 @@ def test_a_request_before_the_login_ends_the_session(carrier: Carrier, version: 
 
 @every_carrier
 def test_whatever_a_peer_sends_a_session_never_raises(carrier: Carrier, version: str) -> None:
-    @settings(max_examples=1500, deadline=None, database=None)
+    @settings(max_examples=60, deadline=None, database=None)
     @given(seed=st.integers(0, 2**64 - 1))
     def survives(seed: int) -> None:
         rng = random.Random(seed)

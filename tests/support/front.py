@@ -1,4 +1,4 @@
-"""A small working gateway for tests of what stands in front of one: it keeps everything in memory."""
+"""A small working gateway, in memory, for tests of what stands in front of one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.errors import Conflict, NotFound
 from smsgw.interfaces.http.front import NewMessage
 from smsgw.model import MessageStatus
 from smsgw.routing.numbers import normalise
 from smsgw.services.requests.model import StepDraft
 
-CREATED_AT = 1_795_000_000_123
-CREATED = "2026-11-18T11:06:40.123Z"
+CREATED = "2026-11-18T11:06:40.123+00:00"
 
 Json = dict[str, Any]
 
@@ -61,7 +60,7 @@ class FakeRequests:
             "state": "open",
             "outcome": None,
             "version": 0,
-            "created_at": CREATED_AT,
+            "created_at": CREATED,
             "closed_at": None,
             "steps": shown,
         }
@@ -128,13 +127,7 @@ class FakeFront:
     async def send(self, account: str, outgoing: Sequence[NewMessage]) -> Sequence[int]:
         if self.trouble is not None:
             raise self.trouble
-        many = len(outgoing) > 1
-        numbers = [
-            normalise(one.to, f"[{index}].to" if many else "to")
-            for index, one in enumerate(outgoing)
-        ]
-        if any(one.text == "no route" for one in outgoing):
-            raise ValidationError("to", "no link serves it")
+        numbers = [normalise(one.to, f"messages[{index}].to") for index, one in enumerate(outgoing)]
         await self.held
         ids = []
         for one, number in zip(outgoing, numbers, strict=True):
@@ -146,13 +139,13 @@ class FakeFront:
                 "to": number,
                 "text": one.text,
                 "class": one.message_class,
-                "reference": one.reference,
-                "expects_reply": one.expects_reply,
+                "ref": one.reference,
+                "expect_reply": one.expects_reply,
                 "valid_for": one.valid_for,
                 "status": "queued",
                 "reason": "",
                 "link": "cmcc",
-                "created_at": CREATED_AT,
+                "created_at": CREATED,
             }
         return ids
 
@@ -162,7 +155,7 @@ class FakeFront:
             raise NotFound(f"no message {message_id}")
         if self.course:
             message["status"] = self.course.pop(0)
-        segment = {"part": 1, "total": 1, "state": message["status"], "sent_at": CREATED_AT}
+        segment = {"part": 1, "total": 1, "state": message["status"], "sent_at": CREATED}
         return {**message, "segments": [segment]}
 
     async def messages(
@@ -183,7 +176,7 @@ class FakeFront:
         return found[:limit]
 
     async def events(self, account: str, *, after: int, limit: int) -> Sequence[Json]:
-        found = [{"id": str(at), "at": CREATED_AT, "kind": "message.sent"} for at in (1, 2, 3)]
+        found = [{"id": str(at), "at": CREATED, "kind": "message.sent"} for at in (1, 2, 3)]
         return [one for one in found if int(str(one["id"])) > after][:limit]
 
     def links(self) -> Sequence[Json]:

@@ -220,7 +220,7 @@ class _Demo:
             f"{record['seconds']} s"
         )
         word = "[green]OK[/]" if record["ok"] else "[red]FAILED[/]"
-        self._console.print(f"{word}: {verdict}", highlight=False)
+        self._console.print(f"{word}: {verdict}", highlight=False, soft_wrap=True)
 
     async def _stay(self) -> None:
         console = Console(stderr=self._as_json)

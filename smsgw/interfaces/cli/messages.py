@@ -168,6 +168,6 @@ def inbox(api: Api, limit: int, cursor: str | None, as_json: bool) -> None:
     if as_json:
         show_json(page)
         return
-    keys = ("id", "sender", "destination", "received_at", "outcome", "request_id", "text")
+    keys = ("id", "from", "to", "received_at", "outcome", "request_id", "text")
     show_table(keys, [[one.get(key) for key in keys] for one in page["inbound"]])
     show_next(page)

@@ -97,6 +97,8 @@ def _words(details: dict[str, Any]) -> str:
             shown.append(f"{key}={value}")
         elif key == "segment":
             shown.append(f"to={value.to} from={value.source} part={value.part}/{value.total}")
+        elif key == "mo":
+            shown.append(f"from={value.sender} to={value.destination}")
         elif key == "event":
             shown.append(str(value))
     return " ".join(shown)

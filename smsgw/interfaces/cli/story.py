@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from smsgw.interfaces.cli.stage import PARTS
 from smsgw.routing.numbers import mask
+from smsgw.text.udh import split_header
 
 Json = dict[str, Any]
 
@@ -128,18 +129,26 @@ def narrate(what: str, pdu: str, details: Json) -> str:
         return f"[dim]login of {details['name']} accepted[/]"
     if what == "submit":
         segment = details["segment"]
-        part = f"part {segment.part}/{segment.total}" if segment.total > 1 else "one part"
-        return f"{pdu} {segment.source} → {mask(segment.to)}, {part}"
+        return f"{pdu} {segment.source} → {mask(segment.to)}{_part(segment.udhi, segment.content)}"
     if what == "read":
         phone = mask(details["phone"])
-        return f"[bold]{phone}[/] shows, from {details['sender']}: {escape(details['text'])}"
+        text = escape(" ⏎ ".join(details["text"].splitlines()))
+        return f"[bold]{phone}[/] shows, from {details['sender']}: [green]{text}[/]"
     if what == "type":
         text = escape(details["text"])
         return f"[bold]{mask(details['phone'])}[/] answers: [yellow]{text}[/]"
     if what == "mo":
-        return f"{pdu} {mask(details['from'])} → {details['to']}"
+        mo = details["mo"]
+        return f"{pdu} {mask(mo.sender)} → {mo.destination}{_part(mo.udhi, mo.content)}"
     if what == "report":
         return f"[dim]{pdu} status report for {mask(details['to'])}: {details['stat']}[/]"
     if what == "trouble":
         return f"[red]{escape(str(details['event']))}[/]"
     return ""
+
+
+def _part(udhi: bool, content: bytes) -> str:
+    header = split_header(content)[0] if udhi else None
+    if header is None or header.concatenation is None:
+        return ""
+    return f", part {header.concatenation.sequence}/{header.concatenation.total}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -84,7 +83,7 @@ class Reply:
     def body(self) -> bytes:
         """Return the octets."""
         content = self.content
-        return content if isinstance(content, bytes) else _encode(_with_times(content))
+        return content if isinstance(content, bytes) else _encode(content)
 
 
 Endpoint = Callable[[Call], Awaitable[Reply]]
@@ -164,19 +163,3 @@ def _wrong_field(error: msgspec.ValidationError) -> Problem:
     text, _, path = str(error).partition(" - at `$")
     name = path.removesuffix("`").removeprefix(".")
     return invalid(name, text.replace("`", "'"))
-
-
-def _with_times(content: Any) -> Any:
-    """Return JSON-ready content with milliseconds as ISO 8601 in UTC; see ``front``."""
-    if isinstance(content, Mapping):
-        return {key: _shown(key, value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_with_times(one) for one in content]
-    return content
-
-
-def _shown(key: str, value: Any) -> Any:
-    if type(value) is int and (key == "at" or key.endswith(("_at", "_until"))):
-        seconds, milliseconds = divmod(value, 1000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
-    return _with_times(value)

@@ -1,9 +1,8 @@
 """What the HTTP API needs of the gateway behind it, and nothing more.
 
-Everything returned is JSON-ready: ids are decimal strings; times are integer milliseconds since the
-Unix epoch under keys that are ``at`` or end in ``_at`` or ``_until``, which the API shows as ISO
-8601. What cannot be done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of
-:mod:`smsgw.errors`. ``account`` is who asks; what belongs to another account is not found.
+Everything returned is ready for JSON: ids are decimal strings, times ISO 8601 in UTC. What cannot
+be done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of :mod:`smsgw.errors`.
+``account`` is who asks; what belongs to another account is not found.
 """
 
 from __future__ import annotations
@@ -99,8 +98,8 @@ class Front(Protocol):
         """Accept messages, all or none; return their ids once they are durable.
 
         Raises:
-            ValidationError: Its field is that of one message (``to``), after ``[index].`` when
-                several were given.
+            ValidationError: Its field is that of one message, with its index before it
+                (``messages[3].to``).
         """
         ...
 

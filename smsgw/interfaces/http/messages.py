@@ -51,10 +51,7 @@ def routes(front: Front) -> list[Route]:
     async def post(call: Call) -> Reply:
         if _is_batch(call):
             batch = [one.message() for one in call.json(BatchBody).messages]
-            try:
-                ids = await front.send(call.account, batch)
-            except ValidationError as error:
-                raise _in_batch(error, len(batch)) from None
+            ids = await front.send(call.account, batch)
             return Reply({"ids": [str(one) for one in ids]}, HTTPStatus.ACCEPTED)
         message = call.json(MessageBody).message()
         try:
@@ -96,13 +93,5 @@ def _is_batch(call: Call) -> bool:
 
 
 def _alone(name: str) -> str:
-    """The field of the only message, whether or not the gateway counted it."""
-    return name.removeprefix("messages").removeprefix("[0]").removeprefix(".")
-
-
-def _in_batch(error: ValidationError, count: int) -> ValidationError:
-    name = error.field.removeprefix("messages")
-    if name.startswith("["):
-        return ValidationError(f"messages{name}", error.problem)
-    where = f"messages[0].{name}" if count == 1 else f"messages[].{name}"
-    return ValidationError(where, error.problem)
+    """The field of the only message; the gateway counts messages."""
+    return name.removeprefix("messages[0].")

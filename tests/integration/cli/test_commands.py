@@ -32,7 +32,7 @@ async def test_send_prints_the_id_and_how_far_the_message_got() -> None:
         result = await smsgw(api.url, "send", PHONE, "您好", "--ref", "r-1", "--expect-reply")
         assert (result.exit_code, result.output) == (0, "1000 accepted\n")
         assert api.front.sent[1000]["text"] == "您好"
-        assert api.front.sent[1000]["expects_reply"]
+        assert api.front.sent[1000]["expect_reply"]
         result = await smsgw(api.url, "send", PHONE, "x", "--wait", "delivered", "--class", "bulk")
         assert (result.exit_code, result.output) == (0, "1001 delivered\n")
         assert api.front.sent[1001]["class"] == "bulk"
@@ -153,9 +153,9 @@ async def test_outbox_msg_inbox_and_links_are_lines_with_tabs_off_a_terminal() -
         result = await smsgw(api.url, "msg", "1000")
         assert ["status", "sent"] in rows(result)
         assert rows(result)[-1][:3] == ["1", "1", "sent"]
-        api.front.received = [{"id": "5", "sender": PHONE, "text": "同意"}]
+        api.front.received = [{"id": "5", "from": PHONE, "text": "同意"}]
         result = await smsgw(api.url, "inbox")
-        assert rows(result)[1][-1] == "同意"
+        assert (rows(result)[1][1], rows(result)[1][-1]) == (PHONE, "同意")
         result = await smsgw(api.url, "links")
         assert rows(result)[1] == ["cmcc", "cmpp", "yes", "1 of 2", "3", "32", "refused"]
 

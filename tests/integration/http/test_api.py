@@ -59,7 +59,7 @@ async def test_a_message_is_accepted_and_shown_with_its_segments() -> None:
         assert shown.header("Content-Type") == "application/json"
         message = shown.json()
         assert (message["to"], message["text"], message["class"]) == (PHONE, "您好", "bulk")
-        assert (message["valid_for"], message["expects_reply"]) == (60, True)
+        assert (message["valid_for"], message["expect_reply"]) == (60, True)
         assert message["created_at"] == CREATED
         assert message["segments"][0]["sent_at"] == CREATED
 
@@ -80,7 +80,6 @@ async def test_what_is_wrong_with_a_message_names_the_field_and_stores_nothing()
         good = {"to": PHONE, "text": "x"}
         cases: list[tuple[object, list[str]]] = [
             ({"to": "12", "text": "x"}, ["to"]),
-            ({"to": PHONE, "text": "no route"}, ["to"]),
             ({"to": PHONE}, [""]),
             ({"to": PHONE, "text": 3}, ["text"]),
             ({"to": PHONE, "text": ""}, ["text"]),
@@ -93,7 +92,6 @@ async def test_what_is_wrong_with_a_message_names_the_field_and_stores_nothing()
             ({"messages": [good, {"to": PHONE, "text": 3}]}, ["messages[1].text"]),
             ({"messages": [good, {"to": "12", "text": "x"}]}, ["messages[1].to"]),
             ({"messages": [{"to": "12", "text": "x"}]}, ["messages[0].to"]),
-            ({"messages": [good, {"to": PHONE, "text": "no route"}]}, ["messages[].to"]),
         ]
         for body, expected in cases:
             answer = await api.post("/v1/messages", json=body)

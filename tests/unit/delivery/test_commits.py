@@ -51,9 +51,9 @@ async def test_a_bad_row_is_given_up_and_holds_up_no_other(tmp_path: Path) -> No
 async def test_a_bad_row_is_tried_again_after_a_pause(tmp_path: Path) -> None:
     async with opened(tmp_path) as database:
         clock = Clock()
-        # Two refusals each time: one with the whole group, one call by call.
+        # The writer tries a group that fails three times: whole, by operation, by call.
         running = Deferred.fromCoroutine(
-            commit_rows(database.writer, Halve(mercy=5), [2, 3], clock, tries=9)
+            commit_rows(database.writer, Halve(mercy=6), [2, 3], clock, tries=9)
         )
         await quiet(database)
         assert not running.called

@@ -126,6 +126,18 @@ async def test_the_same_part_again_changes_nothing(tmp_path: Path) -> None:
 
 
 @reactor_test
+async def test_a_part_that_comes_in_while_a_start_reads_the_store_counts_once(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        await s.add(1, 1, total=2)
+        await s.reassembly.recover()
+        await s.add(2, total=2)
+        assert s.texts == [("<1><2>", "")]
+        assert await s.database.read(inbox.waiting_parts) == []
+
+
+@reactor_test
 async def test_a_reference_used_again_closes_the_old_message_as_incomplete(
     tmp_path: Path,
 ) -> None:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-from smsgw.delivery.inbound import InboundMessages, connect
-from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
-from smsgw.model import MessageStatus, StatusReport
-from smsgw.routing.inbound import InboundTable
+from smsgw.model import MessageStatus, MoMessage, StatusReport
 from smsgw.store.database import Database
 from smsgw.store.outbox import SETTLE, ReportFate, Settlement
 from smsgw.store.progress import StatusChange
@@ -30,9 +29,12 @@ class Scene:
         clock = started_clock()
         self.changes: list[StatusChange] = []
         self.link = FakeLink()
-        self.reports = Reports(database.writer, clock, self.changes.extend)
-        reassembly = Reassembly(database, clock, InboundTable([]), lambda row: None)
-        connect(self.link, InboundMessages(database, clock, reassembly), self.reports)
+        self.fates: Counter[tuple[str, ReportFate]] = Counter()
+        reports = Reports(database.writer, clock, self.changes.extend, self.count)
+        self.link.on_inbound = partial(reports.take, "cmcc")
+
+    def count(self, link: str, fate: ReportFate, count: int) -> None:
+        self.fates[link, fate] += count
 
     async def settle(self, state: MessageStatus) -> list[str]:
         items = await stored(self.database)
@@ -57,7 +59,7 @@ async def test_a_report_is_answered_after_its_commit(tmp_path: Path) -> None:
         await quiet(s.database)
         assert s.link.acknowledged == [0]
         assert [change.status for change in s.changes] == [MessageStatus.DELIVERED]
-        assert s.reports.counts == {("cmcc", ReportFate.MATCHED): 1}
+        assert s.fates == {("cmcc", ReportFate.MATCHED): 1}
 
 
 @reactor_test
@@ -65,13 +67,13 @@ async def test_early_repeated_and_contradicting_reports_are_answered_and_counted
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as s:
-        s.link.bring(report(), report())
+        s.link.bring(report(), MoMessage("13800001001", "10690001", 0, b"ok"), report())
         await quiet(s.database)
         assert await s.settle(MessageStatus.SENT) == ["delivered"]
         s.link.bring(report(), report(MessageStatus.UNDELIVERED, "UNDELIV"))
         await quiet(s.database)
         assert s.link.acknowledged == [0] * 4
-        assert s.reports.counts == {
+        assert s.fates == {
             ("cmcc", ReportFate.PARKED): 1,
             ("cmcc", ReportFate.DUPLICATE): 2,
             ("cmcc", ReportFate.CONFLICT): 1,
@@ -88,4 +90,4 @@ async def test_a_report_the_store_refused_is_not_answered(tmp_path: Path) -> Non
         s.link.bring(report())
         await quiet(s.database)
         assert s.link.acknowledged == []
-        assert s.reports.counts == {}
+        assert s.fates == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smsgw.routing.inbound import Destination, InboundTable
 
 DIGITS = st.text(st.sampled_from("0123456789"), max_size=20)

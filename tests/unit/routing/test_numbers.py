@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smsgw.errors import ValidationError
 from smsgw.model import Operator
 from smsgw.routing.numbers import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from smsgw.model import MessageClass, Operator
 from smsgw.routing.rules import Rule, rules_by_operator
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Connection, Engine, create_engine, event
+
 from smsgw.store.ids import IdSource
 from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
-from sqlalchemy import Connection, Engine, create_engine, event
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from smsgw.model import Event
 from smsgw.store import events
 from smsgw.store.ids import IdSource
-from sqlalchemy import Connection
 
 
 def test_appended_events_come_back_in_order_with_id_and_time(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
+
 from smsgw.errors import Conflict
 from smsgw.store import inbox
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import RECEIVE, Received
-from sqlalchemy import Connection
 from tests.support.store import NOW, inbound_row, part_row
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
 from smsgw.model import Event, MessageStatus
 from smsgw.store import events, messages
 from smsgw.store.ids import IdSource
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 from tests.support.store import NOW, message_row, segment_row
 
 

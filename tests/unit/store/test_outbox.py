@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, func, select
+
 from smsgw.errors import StoreError
 from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
 from smsgw.store import events, messages, outbox
@@ -10,7 +12,6 @@ from smsgw.store.ids import IdSource
 from smsgw.store.messages import MessageRow, SegmentRow
 from smsgw.store.outbox import REPORTS, SETTLE, Reported, ReportFate, ReportRow, Settled, Settlement
 from smsgw.store.schema import parked_report
-from sqlalchemy import Connection, func, select
 from tests.support.store import NOW, PHONE, message_row, segment_row
 
 S = MessageStatus

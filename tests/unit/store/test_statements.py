@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from sqlalchemy import Connection, func, select
+
 from smsgw.store import inbox, messages, schema
 from smsgw.store.ids import IdSource
 from smsgw.store.statements import insert_rows, update_rows
-from sqlalchemy import Connection, func, select
 from tests.support.store import message_row
 
 astuple = msgspec.structs.astuple

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smsgw.errors import EncodeError, ValidationError
 from smsgw.text import gsm7
 from smsgw.text.charset import Alphabet, Family, decode
