@@ -23,16 +23,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
 from smsgw.model import Event, MessageStatus
 from smsgw.store.database import Database, _connect
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, SegmentRow
 from smsgw.store.outbox import REPORTS, SETTLE, ReportRow, Settlement
 from smsgw.store.statements import give_ids
 from smsgw.store.writer import Operation
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 TEXT = "您有一条新的审批请求，请回复同意或不同意并说明理由。" * 2
 

@@ -161,8 +161,7 @@ class Dispatcher:
             timeout: Seconds to wait for answers; what has none then is settled as unknown.
         """
         self._stopping = True
-        if self._sweep_timer is not None and self._sweep_timer.active():
-            self._sweep_timer.cancel()
+        self._cancel_sweep()
         return Deferred.fromCoroutine(self._stop(timeout))
 
     async def _stop(self, timeout: float) -> None:
@@ -219,7 +218,12 @@ class Dispatcher:
         except StoreError as error:
             self.log.error("expired messages could not be settled: {error}", error=str(error))
         if not self._stopping:
+            self._cancel_sweep()
             self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
+
+    def _cancel_sweep(self) -> None:
+        if self._sweep_timer is not None and self._sweep_timer.active():
+            self._sweep_timer.cancel()
 
     def _sweep_again(self) -> None:
         swept = Deferred.fromCoroutine(self._sweep())

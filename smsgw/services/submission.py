@@ -122,7 +122,6 @@ class Sends(Protocol):
 
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed."""
-        ...
 
 
 class Submission:
@@ -169,9 +168,8 @@ class Submission:
 
         async def accept() -> list[int]:
             if not 1 <= len(outgoing) <= BULK_MAX:
-                raise ValidationError(
-                    "messages", f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
-                )
+                problem = f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
+                raise ValidationError("messages", problem)
             plans: list[Plan] = []
             for index, one in enumerate(outgoing):
                 try:
@@ -328,11 +326,8 @@ class Submission:
             known = ", ".join(self._links) or "none"
             raise ValidationError("link", f"no link {name!r}; links are: {known}")
         if outgoing.access_number not in ("", link.access_number):
-            raise ValidationError(
-                "access_number",
-                f"{outgoing.access_number} is not link {name}'s; its number is "
-                f"{link.access_number}",
-            )
+            problem = f"{outgoing.access_number} is not link {name}'s, {link.access_number} is"
+            raise ValidationError("access_number", problem)
         operator = self._routes.operator_of(phone)
         if outgoing.expects_reply and link.operator != operator:
             raise ValidationError(
@@ -350,9 +345,8 @@ class Submission:
         links = [link for link in self._links.values() if link.access_number == access_number]
         if not links:
             known = ", ".join(sorted({link.access_number for link in self._links.values()}))
-            raise ValidationError(
-                "access_number", f"{access_number} is none of ours; write one of {known}"
-            )
+            problem = f"{access_number} is none of ours; write one of {known}"
+            raise ValidationError("access_number", problem)
         operator = self._routes.operator_of(phone)
         own = [link for link in links if link.operator == operator]
         return self._first_up(own or links)
@@ -366,14 +360,11 @@ def _check(outgoing: Outgoing) -> None:
     if not outgoing.text.strip():
         raise ValidationError("text", "empty; write what the phone should show")
     if len(outgoing.reference) > REFERENCE_CHARACTERS:
-        raise ValidationError(
-            "reference",
-            f"{len(outgoing.reference)} characters, limit {REFERENCE_CHARACTERS}; shorten it",
-        )
+        problem = f"{len(outgoing.reference)} characters, limit {REFERENCE_CHARACTERS}; shorten it"
+        raise ValidationError("reference", problem)
     if not 0 < outgoing.valid_for <= VALID_FOR_MAX:
-        raise ValidationError(
-            "valid_for", f"{outgoing.valid_for:g} seconds, allowed 1 to {VALID_FOR_MAX}"
-        )
+        problem = f"{outgoing.valid_for:g} seconds, allowed 1 to {VALID_FOR_MAX}"
+        raise ValidationError("valid_for", problem)
     extension = outgoing.extension
     if extension and not (extension.isascii() and extension.isdigit()):
         raise ValidationError(

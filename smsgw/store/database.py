@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
@@ -77,6 +79,7 @@ class Database:
         connection = _connect(self.path)
         try:
             _prepare_schema(self.path, connection)
+            _use_wal(self.path, connection)
             self._continue_ids(connection)
         except BaseException:
             connection.close()
@@ -84,6 +87,8 @@ class Database:
         give_ids(connection, self.ids)
         self._readers = _reading_engine(self.path)
         self._pool = ThreadPool(1, READERS, "smsgw-store-readers")
+        # Without close() the process shall end all the same, as it does with the writer's thread.
+        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
         self.writer.start(connection)
 
@@ -179,7 +184,7 @@ def _connect(path: Path) -> Connection:
     """Open the one writing connection."""
     if sqlite3.sqlite_version_info < SQLITE_NEEDED:
         needed = ".".join(map(str, SQLITE_NEEDED))
-        raise StoreError(f"SQLite is {sqlite3.sqlite_version}, needed {needed} or newer")
+        raise StoreError(f"{path}: SQLite is {sqlite3.sqlite_version}, needed {needed} or newer")
     if not path.parent.is_dir():
         raise StoreError(f"{path}: folder {path.parent} does not exist; create it")
     engine = create_engine(_url(path), poolclass=NullPool, hide_parameters=True)
@@ -188,15 +193,24 @@ def _connect(path: Path) -> Connection:
     with _one_line(path):
         connection = engine.connect()
         try:
-            with connection.begin():
-                pass  # takes the write lock: shows now what the first change would
-            mode = connection.connection.cursor().execute("PRAGMA journal_mode").fetchone()[0]
-            if mode != "wal":
-                raise StoreError(f"journal mode is {mode}, needed wal; use a local disk")
+            with connection.begin() as transaction:  # shows now what the first change would
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+                transaction.rollback()
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _use_wal(path: Path, connection: Connection) -> None:
+    """Switch the file to write-ahead logging: only once we know that it is ours."""
+    with _one_line(path):
+        driver = connection.connection.cursor()
+        mode = driver.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        driver.close()
+        if mode != "wal":
+            raise StoreError(f"journal mode is {mode}, needed wal; use a local disk")
 
 
 def _reading_engine(path: Path) -> Engine:
@@ -214,7 +228,6 @@ def _url(path: Path) -> URL:
 
 def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
     _settings(connection)
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")

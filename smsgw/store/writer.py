@@ -17,13 +17,16 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import SQLAlchemyError
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.errors import StoreError
+
+_log = Logger()
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -105,7 +108,8 @@ class Writer:
         commits: Groups committed so far.
         rows: Rows committed so far; a single function counts as one.
         seconds: Time the writer thread spent on those groups.
-        on_commit: Called on the reactor thread after each commit with its rows and its seconds.
+        on_commit: Called on the reactor thread after each commit with its rows and its seconds,
+            before the Deferreds fire.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -209,19 +213,23 @@ class Writer:
             self.rows += rows
             self.seconds += seconds
         self._hand_over()  # before the callbacks: the thread works while they run
+        if committed and self.on_commit is not None:
+            try:
+                self.on_commit(rows, seconds)
+            except Exception as error:
+                _log.error("observing a commit of {rows} rows: {error!r}", rows=rows, error=error)
         for call in group:
             if isinstance(call.outcome, Failure):
                 call.deferred.errback(call.outcome)
             else:
                 call.deferred.callback(call.outcome)
-        if committed and self.on_commit is not None:
-            self.on_commit(rows, seconds)
 
     def _thread_ended(self) -> None:
         if self._thread is None or self._closing is None:
             raise AssertionError("a writer thread ended that nobody asked to end")
         self._thread.join()
         self._thread = None
+        self._busy = False
         closing, self._closing = self._closing, None
         closing.callback(None)
 
@@ -248,7 +256,7 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
                 _execute_batches(connection, batches, careful=False)
             except Exception:
                 # One call is at fault. Start again, each operation behind a savepoint.
-                transaction.rollback()
+                _roll_back(connection, transaction)
                 transaction = connection.begin()
                 _execute_batches(connection, batches, careful=True)
             for single in singles:
@@ -256,7 +264,7 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
             _check_still_in_transaction(connection)
             transaction.commit()
         except BaseException:
-            transaction.rollback()
+            _roll_back(connection, transaction)
             raise
     except BaseException as error:
         failure = Failure(translated("commit", error))
@@ -264,6 +272,14 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
             call.outcome = failure
         return False
     return True
+
+
+def _roll_back(connection: Connection, transaction: RootTransaction) -> None:
+    """Undo everything, also after a failed commit, which SQLAlchemy takes for the end of it."""
+    try:
+        transaction.rollback()
+    finally:
+        connection.connection.rollback()
 
 
 def _execute_batches(connection: Connection, batches: list[_Batch], *, careful: bool) -> None:

@@ -131,6 +131,8 @@ class TestUnusableFiles:
     def test_a_database_of_something_else_is_refused(self, path: Path) -> None:
         execute(path, "CREATE TABLE photos (id INTEGER)")
         assert refusal(path) == "holds tables of something else; name another file"
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
     def test_a_file_that_is_no_database_is_refused(self, path: Path) -> None:
         path.write_bytes(b"[links]\n" * 200)

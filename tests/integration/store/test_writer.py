@@ -135,6 +135,11 @@ class TestGroupCommit:
         assert [len(result) for result in results] == [5, 1, 2, 5, 1]
 
     @reactor_test
+    async def test_an_observer_that_fails_spoils_nothing(self, database: Database) -> None:
+        database.writer.on_commit = lambda rows, seconds: {}[rows]
+        assert await database.writer.run(note(database, "kept")) == "kept"
+
+    @reactor_test
     async def test_no_rows_need_no_commit(self, database: Database) -> None:
         assert await database.writer.batch(ACCEPT, []) == []
         assert database.writer.commits == 0

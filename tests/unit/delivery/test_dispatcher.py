@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
 from smsgw.delivery.dispatcher import Dispatcher
 from smsgw.delivery.retry import RetryPolicy
 from smsgw.delivery.throttle import Limits
-from smsgw.model import MessageStatus
+from smsgw.model import MessageClass, MessageStatus
 from smsgw.store.database import Database
 from smsgw.store.outbox import SETTLE, Settlement
 from smsgw.store.progress import StatusChange
@@ -483,9 +485,8 @@ async def test_stopping_returns_what_was_marked_and_not_submitted(tmp_path: Path
         s.link.up = False
         await s.quiet()
         second = await stored(s.database)
-        s.link.up = True
-        s.dispatcher._senders["cmcc"].lanes.put(second[0])
-        s.link.up = False
+        s.dispatcher.offer(second)
+        assert await states(s.database, [*first, *second]) == ["sending", "queued"]
         stopped = s.dispatcher.stop(30.0)
         await s.quiet()
         await stopped
@@ -557,17 +558,32 @@ async def test_a_segment_that_is_not_recorded_holds_up_no_other(tmp_path: Path) 
 async def test_reading_more_is_tried_again_when_the_store_was_in_trouble(tmp_path: Path) -> None:
     async with scene(tmp_path, FakeLink(window=4), lane_limit=2) as s:
         items = await stored(s.database, 6)
+        await rename(s.database, "message", "hidden")
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert s.link.sent == []
+        await rename(s.database, "hidden", "message")
+        for _ in range(8):
+            await s.pass_time(1.1)
+            s.link.accept_all()
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"] * 6
+
+
+@reactor_test
+async def test_stopping_while_the_store_is_in_trouble_ends(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=2), lane_limit=2) as s:
+        items = await stored(s.database, 4)
         s.dispatcher.offer(items)
         await s.quiet()
         await rename(s.database, "message", "hidden")
         s.link.accept_all()
         await s.quiet()
+        stopped = s.dispatcher.stop(5.0)
+        await s.pass_time(5.0)
+        await stopped
         await rename(s.database, "hidden", "message")
-        for _ in range(6):
-            await s.pass_time(1.1)
-            s.link.accept_all()
-        await s.quiet()
-        assert await states(s.database, items) == ["sent"] * 6
+        assert "sending" in await states(s.database, items)
 
 
 @reactor_test
@@ -580,3 +596,44 @@ async def test_a_sweep_the_store_refused_comes_again(tmp_path: Path) -> None:
         await rename(s.database, "hidden", "message")
         await s.pass_time(30.0)
         assert await states(s.database, items) == ["expired"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@reactor_test(seconds=20.0)
+async def test_whatever_a_carrier_answers_nothing_is_lost_nor_sent_twice_in_silence(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    policy = RetryPolicy(attempts=3, first_seconds=1.0)
+    async with scene(tmp_path, FakeLink(window=5), policy=policy, lane_limit=4) as s:
+        items = []
+        for _ in range(12):
+            kind, parts = chance.choice(list(MessageClass)), chance.randint(1, 3)
+            items += await stored(s.database, message_class=str(kind), parts=parts)
+        s.dispatcher.offer(items)
+        done: set[int] = set()
+        for _ in range(200):
+            await s.pass_time(chance.random())
+            batch = s.link.unanswered[: chance.randint(0, 5)]
+            results = []
+            for _, item in batch:
+                assert item.row.id not in done
+                result = chance.choice(
+                    [accepted(f"{item.row.id:016x}"), accepted(""), LATER, TOO_FAST, NO_ANSWER]
+                )
+                if result not in (LATER, TOO_FAST):
+                    done.add(item.row.id)
+                results.append(result)
+            s.link.answer(*results)
+            if chance.random() < 0.1:
+                s.link.up = not s.link.up
+                s.link.on_free()
+            if chance.random() < 0.05:
+                await s.dispatcher.recover()
+        s.link.up = True
+        for _ in range(120):
+            s.link.accept_all()
+            await s.pass_time(1.0)
+        ends = await states(s.database, items)
+        assert set(ends) <= {"sent", "unknown", "rejected", "canceled"}
+        assert s.dispatcher.state()["cmcc"]["queued"] == 0

@@ -321,6 +321,18 @@ async def test_after_a_stop_nothing_is_taken_and_a_waiting_store_is_left(tmp_pat
         assert s.reassembly.waiting == 0
 
 
+@reactor_test
+async def test_what_is_being_stored_at_a_stop_is_handed_over_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        s.reassembly.add(await s.store(1, total=1))
+        s.reassembly.stop()
+        await quiet(s.database)
+        assert s.read == []
+        assert [row.text for row in await s.database.read(inbox.unhandled)] == ["<1>"]
+
+
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [

@@ -74,6 +74,11 @@ class Tail(Pdu):
     rest: Annotated[bytes, Rest()] = b""
 
 
+@pdu(0x74, "TOY_BLANK")
+class Blank(Pdu):
+    rest: Annotated[bytes, Rest()] = b""
+
+
 TRIP = Trip(
     7,
     "ab",
@@ -210,6 +215,16 @@ def test_a_tolerated_tail_is_kept() -> None:
     assert Tail(1, b"xyz").encode()[8:] == b"\1xyz"
     with pytest.raises(PduError, match="number"):
         decode(Tail(1).encode()[:8], Tail)
+
+
+def test_a_pdu_may_have_no_fixed_field_at_all() -> None:
+    assert decode(Blank(b"xyz").encode(), Blank) == Blank(b"xyz")
+    assert Blank().encode() == bytes.fromhex("0000000800000074")
+
+
+def test_a_class_that_is_no_pdu_yet_has_no_octets() -> None:
+    with pytest.raises(NotImplementedError):
+        Pdu().encode()
 
 
 def test_an_end_behind_the_buffer_is_an_error_and_never_a_crash() -> None:

@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from smsgw.errors import LocalProtocolError, PduError
+from smsgw.errors import LocalProtocolError, PduError, WindowFull
 from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
 from smsgw.protocols.cmpp import pdus
@@ -245,3 +245,41 @@ def test_one_call_handles_every_whole_pdu_and_keeps_the_rest() -> None:
     assert pair.server.data_to_send() == b"".join(pdus.ActiveTestResp(n).encode() for n in range(4))
     pair.server.receive_data(stream[-3:], 1.0)
     assert pair.server.data_to_send() == pdus.ActiveTestResp(4).encode()
+
+
+def test_a_window_that_is_full_refuses_and_sends_nothing() -> None:
+    pair = bound_pair(window=1)
+    pair.client.submit(pdus.Submit30(dest_terminal_id=["1"]), 0.0)
+    pair.client.data_to_send()
+    with pytest.raises(WindowFull, match="1 requests are unanswered, limit 1"):
+        pair.client.submit(pdus.Submit30(dest_terminal_id=["1"]), 0.0)
+    assert pair.client.data_to_send() == b""
+
+
+def test_a_late_answer_finds_its_submit_even_without_a_context() -> None:
+    pair = bound_pair(response_timeout=10.0)
+    key = pair.client.submit(pdus.Submit30(dest_terminal_id=["1"]), 0.0)
+    pair.client.tick(10.0)
+    assert pair.client.events() == [ev.ResponseLost(key, None)]
+    assert isinstance(key, int)
+    pair.client.receive_data(pdus.SubmitResp30(key, 5, 8).encode(), 11.0)
+    assert pair.client.events() == [ev.SubmitAnswered(None, 8, "", late=True)]
+
+
+def test_a_login_that_takes_too_long_fails_and_a_tick_before_that_does_not() -> None:
+    tested = session(response_timeout=10.0)
+    tested.bind(0.0)
+    tested.tick(9.0)
+    assert tested.events() == []
+    tested.tick(10.0)
+    assert tested.events() == [ev.SessionFailed("no answer while binding within 10 s")]
+
+
+def test_heartbeats_are_repeated_until_the_peer_is_given_up() -> None:
+    pair = bound_pair(heartbeat_interval=100.0, heartbeat_tries=3, response_timeout=10.0)
+    for now in (100.0, 110.0, 120.0):
+        pair.client.tick(now)
+        (frame,) = cmpp.Framer().split(pair.client.data_to_send())
+        assert isinstance(cmpp.decode(frame), pdus.ActiveTest)
+    pair.client.tick(130.0)
+    assert pair.client.events() == [ev.SessionFailed("3 heartbeats unanswered")]

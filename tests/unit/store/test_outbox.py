@@ -245,6 +245,26 @@ class TestReports:
         }
         assert box.status(message) == "delivered"
 
+    def test_parts_on_two_links_are_reported_in_one_batch(self, box: Outbox) -> None:
+        message, (one, two, _) = box.message(S.QUEUED, S.QUEUED, S.QUEUED)
+        for segment, link in ((one, "cmcc"), (two, "telecom")):
+            box.connection.exec_driver_sql(
+                "UPDATE segment SET link = ? WHERE id = ?", (link, segment.id)
+            )
+            box.settle(segment, S.SENT, carrier_message_id="0a")
+        rows = [report("0a", S.DELIVERED, link=link) for link in ("cmcc", "telecom")]
+        results = REPORTS.execute(box.connection, rows)
+        assert [result.segment_id for result in results] == [one.id, two.id]
+        assert box.status(message) == "sending"
+
+    def test_an_id_known_before_the_submit_is_matched_too(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        box.settle(segment, S.SENDING, carrier_message_id="0a")
+        assert box.report("0a", S.DELIVERED).fate == ReportFate.MATCHED
+        assert not box.settle(segment, S.SENT, carrier_message_id="0a").applied
+        assert box.status(message) == "delivered"
+        assert box.kinds() == ["message.sending", "message.delivered"]
+
     def test_an_intermediate_report_does_not_finish(self, box: Outbox) -> None:
         message, (segment,) = box.message(S.UNKNOWN, status="unknown")
         box.settle(segment, S.UNKNOWN, carrier_message_id="0a")

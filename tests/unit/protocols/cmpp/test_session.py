@@ -375,3 +375,20 @@ def test_an_unbind_answer_nobody_asked_for_ends_the_session() -> None:
     joined = pair()
     joined.client.receive_data(pdus.TerminateResp(5).encode(), 0.0)
     assert joined.client.events() == [ev.SessionFailed("unbind answered while bound")]
+
+
+def test_a_submit_before_the_login_ends_the_session_without_an_answer() -> None:
+    tested = server()
+    tested.receive_data(pdus.Submit30(5, dest_terminal_id=["13800001001"]).encode(), 0.0)
+    assert tested.events() == [ev.SessionFailed("CMPP_SUBMIT while open")]
+    assert tested.data_to_send() == b""
+
+
+def test_the_sp_s_answer_to_a_deliver_reaches_the_gateway() -> None:
+    joined = pair()
+    joined.server.submit(pdus.Deliver30(), 0.0, "mo")
+    joined.exchange()
+    (received,) = joined.take(joined.client, ev.MoReceived)
+    joined.client.acknowledge(received.pdu, 9)
+    joined.exchange()
+    assert joined.take(joined.server, ev.DeliverAnswered) == [ev.DeliverAnswered("mo", 9)]
