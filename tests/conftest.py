@@ -13,6 +13,12 @@ from twisted.python import log
 from twisted.python.failure import Failure
 
 
+def pytest_collection_finish() -> None:
+    """Take everything imported so far out of the collector's rounds: one follows each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_reactor() -> Iterator[None]:
     """Fail a test that leaves a timer, a port, a connection or a logged failure behind."""

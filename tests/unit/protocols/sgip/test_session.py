@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from smsgw.errors import LocalProtocolError, WindowFull
@@ -25,6 +26,13 @@ ASKS: dict[Side, Pdu] = {
     Side.SP: sgip.Submit(user_number=["8613000001001"], message_content=b"hi"),
     Side.GATEWAY: sgip.Deliver(user_number="8613000001001", sp_number="10690001"),
 }
+
+
+def fresh(side: Side) -> Pdu:
+    """A command that was never sent: it gets its sequence when it is."""
+    return msgspec.structs.replace(ASKS[side])
+
+
 """A command that each side may send on a connection it opened."""
 
 
@@ -193,7 +201,7 @@ def test_a_peer_that_never_logs_in_is_closed() -> None:
 
 def test_a_submit_is_answered_with_its_own_sequence_as_id() -> None:
     joined = pair()
-    key = joined.client.submit(ASKS[Side.SP], 0.0, "context")
+    key = joined.client.submit(fresh(Side.SP), 0.0, "context")
     assert key == (NODE, WORD, 1)
     joined.exchange()
     (received,) = joined.take(joined.server, ev.SubmitReceived)
@@ -210,7 +218,7 @@ def test_a_submit_is_answered_with_its_own_sequence_as_id() -> None:
 
 def test_a_refused_submit_has_no_id() -> None:
     session = client()
-    session.submit(ASKS[Side.SP], 0.0, "context")
+    session.submit(fresh(Side.SP), 0.0, "context")
     session.receive_data(sgip.SubmitResp(NODE, WORD, 1, 33).encode(), 0.0)
     assert session.events() == [ev.SubmitAnswered("context", 33, "")]
 
@@ -238,7 +246,7 @@ def test_an_answer_is_matched_by_its_counter_when_the_other_words_differ(
     words: tuple[int, int, int],
 ) -> None:
     session = client()
-    session.submit(ASKS[Side.SP], 0.0, "context")
+    session.submit(fresh(Side.SP), 0.0, "context")
     session.receive_data(sgip.SubmitResp(*words, 0).encode(), 0.0)
     own = sequence_text((NODE, WORD, 1))
     assert session.events() == [ev.SubmitAnswered("context", 0, own)]
@@ -247,7 +255,7 @@ def test_an_answer_is_matched_by_its_counter_when_the_other_words_differ(
 @pytest.mark.parametrize("counter", [0, 1, 77])
 def test_an_answer_to_nothing_open_is_dropped(counter: int) -> None:
     session = client()
-    session.submit(ASKS[Side.SP], 0.0, "context")
+    session.submit(fresh(Side.SP), 0.0, "context")
     session.receive_data(sgip.SubmitResp(NODE, WORD, 1).encode(), 0.0)
     session.events()
     session.receive_data(sgip.SubmitResp(NODE, 0, counter).encode(), 0.0)
@@ -257,9 +265,9 @@ def test_an_answer_to_nothing_open_is_dropped(counter: int) -> None:
 
 def test_open_requests_stay_findable_by_counter_however_many_were_sent() -> None:
     session = client(window=3)
-    session.submit(ASKS[Side.SP], 0.0, "oldest")
+    session.submit(fresh(Side.SP), 0.0, "oldest")
     for counter in range(2, 40):
-        session.submit(ASKS[Side.SP], 0.0, counter)
+        session.submit(fresh(Side.SP), 0.0, counter)
         session.receive_data(sgip.SubmitResp(NODE, WORD, counter).encode(), 0.0)
     session.events()
     session.receive_data(sgip.SubmitResp(0, 0, 1).encode(), 0.0)
@@ -269,7 +277,7 @@ def test_open_requests_stay_findable_by_counter_however_many_were_sent() -> None
 
 def test_a_lost_answer_still_tells_the_id_and_may_come_late() -> None:
     session = client()
-    session.submit(ASKS[Side.SP], 0.0, "context")
+    session.submit(fresh(Side.SP), 0.0, "context")
     assert session.next_deadline() == 30.0
     session.tick(30.0)
     own = sequence_text((NODE, WORD, 1))
@@ -280,7 +288,7 @@ def test_a_lost_answer_still_tells_the_id_and_may_come_late() -> None:
 
 def test_a_lost_connection_resolves_what_is_open() -> None:
     session = client()
-    session.submit(ASKS[Side.SP], 0.0, "context")
+    session.submit(fresh(Side.SP), 0.0, "context")
     session.connection_lost(1.0)
     own = sequence_text((NODE, WORD, 1))
     assert session.events() == [ev.ResponseLost((NODE, WORD, 1), "context", own)]
@@ -290,9 +298,9 @@ def test_a_lost_connection_resolves_what_is_open() -> None:
 def test_a_full_window_refuses_the_next_submit() -> None:
     session = client()
     for _ in range(32):
-        session.submit(ASKS[Side.SP], 0.0)
+        session.submit(fresh(Side.SP), 0.0)
     with pytest.raises(WindowFull, match="limit 32"):
-        session.submit(ASKS[Side.SP], 0.0)
+        session.submit(fresh(Side.SP), 0.0)
 
 
 # ---- deliver, report, user report --------------------------------------------------------
@@ -300,7 +308,7 @@ def test_a_full_window_refuses_the_next_submit() -> None:
 
 def test_a_deliver_and_a_report_are_acknowledged_with_all_three_words() -> None:
     joined = pair(Side.GATEWAY)
-    joined.client.submit(ASKS[Side.GATEWAY], 0.0, "mo")
+    joined.client.submit(fresh(Side.GATEWAY), 0.0, "mo")
     joined.client.submit(sgip.Report(submit_sequence_counter=2), 0.0, "report")
     joined.exchange()
     mo, report = joined.server_events
@@ -481,7 +489,7 @@ def test_an_idle_client_unbinds() -> None:
 
 def test_a_client_with_an_open_request_is_not_idle() -> None:
     session = client(idle_timeout=10.0)
-    session.submit(ASKS[Side.SP], 9.0)
+    session.submit(fresh(Side.SP), 9.0)
     session.tick(10.0)
     assert session.bound
     assert session.next_deadline() == 39.0
@@ -495,7 +503,7 @@ def test_a_client_with_an_open_request_is_not_idle() -> None:
 
 def test_a_client_is_idle_once_its_last_request_was_given_up() -> None:
     session = client(idle_timeout=10.0)
-    session.submit(ASKS[Side.SP], 0.0)
+    session.submit(fresh(Side.SP), 0.0)
     session.tick(30.0)
     assert session.bound
     assert session.next_deadline() == 40.0
@@ -582,3 +590,11 @@ def test_any_node_number_is_written(node: int) -> None:
     (bind,) = sent(session)
     assert isinstance(bind, sgip.Bind)
     assert bind.sequence_node == node
+
+
+def test_a_command_that_is_repeated_keeps_its_sequence() -> None:
+    session = client()
+    again = fresh(Side.SP)
+    first = session.submit(again, 0.0)
+    session.window.close(first)
+    assert session.submit(again, 1.0) == first

@@ -11,7 +11,6 @@ from smsgw.model import Event, MessageClass
 from smsgw.services.conversations import SlotPlan
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.model import AssigneeDraft, StepDraft
-from smsgw.store.inbox import InboundRow
 from smsgw.store.schema import metadata
 from tests.support.requests import ACCESS, ANN, BOB, EVE, Office, asking, result_of
 
@@ -283,30 +282,12 @@ def test_what_was_stored_and_not_read_is_read_once_after_a_restart(office: Offic
     request = office.create((ANN,))
     row = office.stored(ANN, "同意")
     engine = office.restarted()
-    assert result_of(engine.recover()) == 1
+    assert result_of(engine.reply(row)) == "decided"
     assert office.show(request)["outcome"] == "approved"
     sent = len(office.composer.sent)
-    assert result_of(engine.recover()) == 0
     assert result_of(engine.reply(row)) == "decided"
     assert len(office.composer.sent) == sent
     assert len(office.assignee(request, ANN)["answers"]) == 1
-
-
-def test_one_message_that_cannot_be_read_does_not_hold_up_the_others(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office.create((ANN, BOB))
-    bad = office.stored(ANN, "同意")
-    office.stored(BOB, "同意")
-    real = office.engine.reply
-
-    def reply(inbound: InboundRow) -> object:
-        if inbound.id == bad.id:
-            raise Conflict("changed meanwhile")
-        return real(inbound)
-
-    monkeypatch.setattr(office.engine, "reply", reply)
-    assert result_of(office.engine.recover()) == 1
 
 
 def test_an_inbound_message_that_is_not_recorded_is_an_error(office: Office) -> None:
