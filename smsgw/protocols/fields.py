@@ -13,7 +13,8 @@ import construct
 import msgspec
 
 from smsgw.errors import ValidationError
-from smsgw.protocols.layout import Listed, Octets, Pdu, Record, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.kinds import Listed, Octets, Record, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.layout import Pdu
 
 TLV_KEYS = {"tag", "length", "value_hex", "name", "value"}
 """``name`` and ``value`` are a carrier's own additions, which it has checked itself."""

@@ -234,7 +234,7 @@ class Session:
             The sequence its answer will carry.
 
         Raises:
-            LocalProtocolError: Not bound.
+            LocalProtocolError: Not bound, or this very PDU is unanswered.
             WindowFull: No slot is free.
             EncodeError: A field does not fit; nothing was sent and no slot taken.
         """
@@ -244,6 +244,8 @@ class Session:
         if window.free <= 0:
             raise WindowFull(f"{window.limit} requests are unanswered, limit {window.limit}")
         key = self.next_sequence(pdu)
+        if key in window:
+            raise LocalProtocolError(f"sequence {key} is unanswered; submit a new PDU")
         octets = pdu.encode()
         self._out.append(octets)
         window.open(key, context, octets, now)

@@ -8,18 +8,8 @@ from typing import Any
 import construct
 
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.layout import (
-    Listed,
-    Octets,
-    Pdu,
-    Record,
-    Reserved,
-    Rest,
-    Sized,
-    Text,
-    Tlv,
-    Tlvs,
-)
+from smsgw.protocols.kinds import Listed, Octets, Record, Reserved, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.layout import Pdu
 
 MOST_ITEMS = 4
 MOST_OCTETS = 60

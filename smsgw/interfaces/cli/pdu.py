@@ -23,7 +23,8 @@ from smsgw.model import Coding
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.cmpp.constants import STATUS_TEXTS
 from smsgw.protocols.codec import Codec
-from smsgw.protocols.layout import Listed, Octets, Pdu, Record, Sized, Text, Tlvs
+from smsgw.protocols.kinds import Listed, Octets, Record, Sized, Text, Tlvs
+from smsgw.protocols.layout import Pdu
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.sgip.results import error_text
 from smsgw.protocols.smgp.tlv import to_item

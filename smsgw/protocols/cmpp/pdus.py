@@ -10,20 +10,8 @@ from typing import Annotated
 
 import msgspec
 
-from smsgw.protocols.layout import (
-    U8,
-    U16,
-    U32,
-    U64,
-    Listed,
-    Number,
-    Octets,
-    Pdu,
-    Reserved,
-    Sized,
-    Text,
-    pdu,
-)
+from smsgw.protocols.kinds import U8, U16, U32, U64, Listed, Number, Octets, Reserved, Sized, Text
+from smsgw.protocols.layout import Pdu, pdu
 
 Int8 = Annotated[int, U8]
 Int16 = Annotated[int, U16]

@@ -9,20 +9,19 @@ from typing import Annotated
 
 import msgspec
 
-from smsgw.protocols.layout import (
+from smsgw.protocols.kinds import (
     U8,
     U32,
     Listed,
     Number,
-    Pdu,
     Record,
     Reserved,
     Rest,
     Secret,
     Sized,
     Text,
-    pdu,
 )
+from smsgw.protocols.layout import Pdu, pdu
 
 Int8 = Annotated[int, U8]
 Int32 = Annotated[int, U32]

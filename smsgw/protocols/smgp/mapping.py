@@ -7,7 +7,7 @@ from datetime import datetime
 
 from smsgw.errors import EncodeError
 from smsgw.model import MoMessage, Segment, StatusReport
-from smsgw.protocols.layout import Tlv
+from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.smgp import pdus, tlv
 from smsgw.protocols.smgp.auth import make_message_id
 from smsgw.protocols.smgp.report import Report, build_report, parse_report, status_of

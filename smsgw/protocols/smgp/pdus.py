@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from smsgw.protocols.layout import (
+from smsgw.protocols.kinds import (
     U8,
     U16,
     U32,
     Listed,
     Octets,
-    Pdu,
     Reserved,
     Rest,
     Sized,
     Text,
     Tlv,
     Tlvs,
-    pdu,
 )
+from smsgw.protocols.layout import Pdu, pdu
 
 Int8 = Annotated[int, U8]
 Int16 = Annotated[int, U16]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from smsgw.errors import EncodeError, ValidationError
-from smsgw.protocols.layout import Tlv
+from smsgw.protocols.kinds import Tlv
 
 
 class Tag(NamedTuple):

@@ -8,7 +8,8 @@ import pytest
 
 from smsgw.errors import PduError, ValidationError
 from smsgw.protocols.codec import Codec
-from smsgw.protocols.layout import U8, U16, U32, Pdu, pdu
+from smsgw.protocols.kinds import U8, U16, U32
+from smsgw.protocols.layout import Pdu, pdu
 
 
 @pdu(1, "TOY_ASK")

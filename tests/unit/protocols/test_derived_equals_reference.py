@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.errors import EncodeError, PduError
-from smsgw.protocols.layout import Layout, Listed, Octets, Pdu, Record, Rest, Sized, Text, Tlvs
+from smsgw.protocols.kinds import Listed, Octets, Record, Rest, Sized, Text, Tlvs
+from smsgw.protocols.layout import Layout, Pdu
 from smsgw.protocols.registry import CARRIERS
 from tests.support.random_pdus import largest_of, random_pdu, random_value
 

@@ -9,20 +9,8 @@ import pytest
 
 from smsgw.errors import EncodeError, ValidationError
 from smsgw.protocols.fields import pdu_from_fields, pdu_to_fields
-from smsgw.protocols.layout import (
-    U8,
-    U16,
-    Listed,
-    Octets,
-    Pdu,
-    Record,
-    Rest,
-    Sized,
-    Text,
-    Tlv,
-    Tlvs,
-    pdu,
-)
+from smsgw.protocols.kinds import U8, U16, Listed, Octets, Record, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.layout import Pdu, pdu
 
 
 class Node(msgspec.Struct):

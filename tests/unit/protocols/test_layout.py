@@ -9,15 +9,14 @@ import msgspec
 import pytest
 
 from smsgw.errors import EncodeError, PduError
-from smsgw.protocols import layout
-from smsgw.protocols.layout import (
+from smsgw.protocols import compiler, layout
+from smsgw.protocols.kinds import (
     U8,
     U16,
     U32,
     Listed,
     Number,
     Octets,
-    Pdu,
     Record,
     Reserved,
     Rest,
@@ -26,8 +25,8 @@ from smsgw.protocols.layout import (
     Text,
     Tlv,
     Tlvs,
-    pdu,
 )
+from smsgw.protocols.layout import Pdu, pdu
 
 
 class Stop(msgspec.Struct):
@@ -278,15 +277,15 @@ def test_long_digits_lose_their_middle(text: str, shown: str) -> None:
 
 
 def test_only_so_many_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "TEXTS_KEPT", 3)
-    layout.TEXTS.clear()
+    monkeypatch.setattr(compiler, "TEXTS_KEPT", 3)
+    compiler.TEXTS.clear()
     for number in range(10):
         octets = Trip(n=str(number)).encode()
         assert decode(octets) == Trip(n=str(number))
-        assert len(layout.TEXTS) <= 3
+        assert len(compiler.TEXTS) <= 3
 
 
 def test_secrets_and_phone_numbers_are_never_remembered() -> None:
-    layout.TEXTS.clear()
+    compiler.TEXTS.clear()
     decode(TRIP_OCTETS)
-    assert set(layout.TEXTS.values()) == {"ab", "one", "four"}
+    assert set(compiler.TEXTS.values()) == {"ab", "one", "four"}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from smsgw.errors import FrameError, PduError, ValidationError
 from smsgw.protocols import smgp
-from smsgw.protocols.layout import Pdu, Tlv
+from smsgw.protocols.kinds import Tlv
+from smsgw.protocols.layout import Pdu
 from smsgw.protocols.smgp.codec import SESSION_CODEC
 from tests.support.feeding import feed_three_ways
 from tests.support.random_pdus import random_pdu

@@ -10,7 +10,7 @@ import pytest
 from smsgw.errors import EncodeError, PduError
 from smsgw.model import Coding, MessageStatus, MoMessage, Segment, StatusReport
 from smsgw.protocols import smgp
-from smsgw.protocols.layout import Tlv
+from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.smgp import mapping
 from tests.support.vectors import vector
 

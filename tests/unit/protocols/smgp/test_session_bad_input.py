@@ -9,7 +9,8 @@ import pytest
 
 from smsgw.protocols import events as ev
 from smsgw.protocols import smgp
-from smsgw.protocols.layout import Pdu, Tlv
+from smsgw.protocols.kinds import Tlv
+from smsgw.protocols.layout import Pdu
 from tests.support.smgp_sessions import (
     account,
     answers,

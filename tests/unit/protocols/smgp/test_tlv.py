@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smsgw.errors import EncodeError, ValidationError
-from smsgw.protocols.layout import Tlv
+from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.smgp import tlv
 
 
