@@ -14,7 +14,11 @@ from twisted.python.failure import Failure
 
 
 def pytest_collection_finish() -> None:
-    """Take everything imported so far out of the collector's rounds: one follows each test."""
+    """Take what is alive out of the collector's rounds, here and after each test's own round.
+
+    A round after each test makes a Deferred nobody listened to say so in the test that dropped it;
+    without the freezing it would cost more than most tests.
+    """
     gc.collect()
     gc.freeze()
 
@@ -32,6 +36,7 @@ def clean_reactor() -> Iterator[None]:
     log.addObserver(observe)
     yield
     gc.collect()
+    gc.freeze()
     log.removeObserver(observe)
     timers = [c for c in reactor.getDelayedCalls() if c not in before]  # type: ignore[attr-defined]
     readers = [r for r in reactor.getReaders() if isinstance(r, Port | Server)]  # type: ignore[attr-defined]

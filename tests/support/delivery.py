@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet import reactor
@@ -13,7 +15,7 @@ from twisted.internet.task import Clock
 from smsgw.delivery.lanes import QueuedSegment
 from smsgw.model import MessageClass
 from smsgw.store import messages
-from smsgw.store.database import Database
+from smsgw.store.database import Database, upgrade
 from smsgw.store.messages import ACCEPT, MessageRow, SegmentRow
 from tests.support.store import NOW, message_row, segment_row
 
@@ -25,9 +27,18 @@ def started_clock() -> Clock:
     return clock
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """A database file at the newest schema: the migrations run once for all tests."""
+    with TemporaryDirectory() as folder:
+        upgrade(Path(folder) / "smsgw.db")
+        return (Path(folder) / "smsgw.db").read_bytes()
+
+
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Database]:
     """A new database, closed in the end."""
+    (path / "smsgw.db").write_bytes(_empty_database())
     database = Database(path / "smsgw.db", reactor)
     database.open()
     try:
