@@ -114,10 +114,10 @@ class Connector:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        self._move(Phase.STOPPED, "stopped")
         if self._dialling is not None:
             self._dialling.cancel()
         protocol, done = self.protocol, Deferred[None]()
-        self._move(Phase.STOPPED, "stopped")
         if protocol is None:
             done.callback(None)
         else:

@@ -382,7 +382,8 @@ class Link:
         batch = []
         for context, result in results:
             if isinstance(context, Deferred):
-                context.callback(result)
+                if not context.called:  # it was given up, and the answer comes late
+                    context.callback(result)
             else:
                 batch.append((context, result))
         if batch:

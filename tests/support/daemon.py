@@ -23,7 +23,7 @@ from twisted.web.client import HTTPConnectionPool
 from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from tests.support.rigs import make_account
+from tests.support.rigs import SECRET, make_account
 
 TOKEN = "test-token-0123456789"
 LOGINS = {"cmpp": "901234", "smgp": "106900", "sgip": "sp12345"}
@@ -120,9 +120,11 @@ class Town:
         self.carriers: dict[str, Ismg] = {}
         self.daemon: Daemon | None = None
         self.url = ""
+        self.token = TOKEN
         self._pool = HTTPConnectionPool(reactor, persistent=False)
 
-    async def start(self) -> None:
+    async def start(self, example: Path | None = None) -> None:
+        """Start carriers and daemon, with our configuration or one of ``examples/``."""
         ports = {}
         for name, login in LOGINS.items():
             self.carriers[name] = Ismg(
@@ -137,14 +139,19 @@ class Town:
         listener = free_port()
         there = dial_endpoint(reactor, "127.0.0.1", listener)
         self.carriers["sgip"].dials(there, make_account(CARRIERS["sgip"], "smg"))
-        self.config.write_text(CONFIG.format(token=TOKEN, listener=listener, **ports))
+        if example is None:
+            self.config.write_text(CONFIG.format(token=TOKEN, listener=listener, **ports))
+        else:
+            text = example.read_text(encoding="utf-8").replace("7890", str(ports["cmpp"]))
+            self.config.write_text('[http]\nlisten = "127.0.0.1:0"\n' + text)
         await self.run()
 
     async def run(self) -> None:
         """Start the daemon, and wait until its links are up."""
         self.daemon = Daemon()
         arguments = [sys.executable, "-m", "smsgw", "run", "-c", str(self.config)]
-        process = reactor.spawnProcess(self.daemon, sys.executable, arguments, env=os.environ)
+        environment = {**os.environ, "API_TOKEN": TOKEN, "CMCC_SECRET": SECRET}
+        process = reactor.spawnProcess(self.daemon, sys.executable, arguments, env=environment)
         self.daemon.pid = process.pid
         self.url = await self.daemon.listening
         await self.until(self._links_up)

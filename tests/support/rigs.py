@@ -51,7 +51,7 @@ class Rig:
             behaviour=self.behaviour,
             activity=lambda what, pdu, details: self.seen.append((what, pdu)),
         )
-        port = await self.ismg.start()
+        self.port = port = await self.ismg.start()
         listener = None
         if self.carrier.peer_dials:
             endpoint = listen_endpoint(reactor, "127.0.0.1", 0)

@@ -7,6 +7,7 @@ every reply reached the right request and person and every part's status report 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
@@ -65,7 +66,11 @@ def demo(program: Program, keep: bool, as_json: bool) -> None:
 
     async def run(reactor: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="smsgw-demo-") as folder:
-            codes.append(await _Demo(reactor, Path(folder), program, as_json).play(keep))
+            performance = _Demo(reactor, Path(folder), program, as_json)
+            playing = Deferred.fromCoroutine(performance.play(keep))
+            reactor.addSystemEventTrigger("before", "shutdown", _end, playing)
+            with contextlib.suppress(CancelledError):
+                codes.append(await playing)
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -230,7 +235,14 @@ class _Demo:
             line = f"  curl -H '{header}' {self._stage.url}{path}"
             console.print(line, soft_wrap=True, highlight=False)
         console.print("Ctrl-C ends it.")
-        await Deferred()
+        with contextlib.suppress(CancelledError):
+            await Deferred()
+
+
+def _end(playing: Deferred[int]) -> Deferred[int]:
+    """Ctrl-C: stop waiting, and close everything before the reactor goes."""
+    playing.cancel()
+    return playing
 
 
 def _matters(line: str) -> bool:

@@ -87,6 +87,8 @@ def _tell(what: str, pdu: str, details: dict[str, Any]) -> None:
 
 def _tell_json(what: str, pdu: str, details: dict[str, Any]) -> None:
     plain = {key: value for key, value in details.items() if isinstance(value, str | int)}
+    if "what" in plain:  # what was acknowledged
+        plain["of"] = plain.pop("what")
     click.echo(json.dumps({"what": what, "pdu": pdu, **plain}, ensure_ascii=False))
 
 

@@ -121,7 +121,8 @@ def _query(request: Any) -> dict[str, list[str]]:
 
 def _write(request: Any, reply: Reply) -> bytes:
     body = reply.body()
-    request.setResponseCode(int(reply.status))
+    status = HTTPStatus(reply.status)
+    request.setResponseCode(status.value, status.phrase.encode())
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
     for name, value in {**headers, "Content-Length": str(len(body))}.items():
         request.setHeader(name, value)

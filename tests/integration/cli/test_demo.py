@@ -1,0 +1,104 @@
+"""``smsgw demo``: as a process, and one performance in the test's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from twisted.internet import reactor
+
+from smsgw.daemon.program import Program
+from smsgw.interfaces.cli import demo as module
+from smsgw.interfaces.cli.story import APPROVERS, narrate
+from tests.support.api import closed_connections
+from tests.support.processes import Command
+from tests.support.reactor import reactor_test
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using readBody with a transport")
+
+
+@pytest.fixture(autouse=True)
+def switch_interval():
+    """The gateway changes it for its process."""
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)
+
+
+async def play(tmp_path, as_json: bool = False) -> int:
+    performance = module._Demo(reactor, tmp_path, Program(), as_json)
+    code = await performance.play(keep=False)
+    await closed_connections()
+    return code
+
+
+@reactor_test(seconds=30)
+async def test_the_record_says_ok_and_the_exit_code_is_0():
+    demo = Command("demo", "--json")
+    assert await demo.ended == 0
+    record = json.loads(demo.out)
+    assert record["ok"] is True
+    assert (record["replies"], record["replies_mapped"]) == (4, 4)
+    assert record["segments"] == record["segments_reported"]
+    assert [one["matched_by"] for one in record["approvers"]]
+    assert demo.err == ""
+
+
+@reactor_test(seconds=30)
+async def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
+    demo = Command("demo", "--keep")
+    await demo.says("Ctrl-C ends it.")
+    assert demo.out.count("curl -H") == 5
+    demo.interrupt()
+    assert await demo.ended == 0
+    assert demo.err == ""
+
+
+@reactor_test(seconds=30)
+async def test_ctrl_c_in_the_middle_closes_everything_and_is_no_success():
+    demo = Command("demo")
+    await demo.says("created over HTTP")
+    demo.interrupt()
+    assert await demo.ended == 1
+    assert demo.err == ""
+
+
+@reactor_test(seconds=30)
+async def test_a_performance_tells_its_story_and_prints_the_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_AFTER", 0.02)
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
+    assert await play(tmp_path) == 0
+    out = capsys.readouterr().out
+    for one in APPROVERS.values():
+        assert one.name in out
+        assert one.phone not in out
+        assert one.phone[-4:] in out
+    for heading in module.COLUMNS:
+        assert heading in out
+    assert "OK: 4 of 4 replies mapped to the request" in out
+    assert 'smsgw_links_up{link="mobile"} 1.0' in out
+    assert "WRONG" not in out
+
+
+@reactor_test(seconds=30)
+async def test_one_that_cannot_finish_in_time_says_so_and_fails(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "FINISH_WITHIN", 0.3)
+    monkeypatch.setattr(module, "ANSWER_AFTER", 60)
+    assert await play(tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "WRONG" in out
+    assert "FAILED: " in out
+
+
+@reactor_test(seconds=30)
+async def test_json_is_all_that_is_printed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "FINISH_WITHIN", 0.3)
+    monkeypatch.setattr(module, "ANSWER_AFTER", 60)
+    assert await play(tmp_path, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_what_goes_wrong_at_a_carrier_is_told_and_what_says_nothing_is_not():
+    assert narrate("trouble", "", {"event": "[x] refused"}) == r"[red]\[x] refused[/]"
+    assert narrate("acknowledged", "", {}) == ""
