@@ -10,13 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from smsgw.protocols.registry import CARRIERS
+from smsgw.simulator.ismg import Ismg
 from smsgw.simulator.script import always
+from smsgw.transport.endpoints import listen_endpoint
 from tests.support.daemon import Town
 from tests.support.reactor import reactor_test
-from tests.support.rigs import Rig
+from tests.support.rigs import make_account
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +54,7 @@ async def test_the_curl_example_sends_a_message_and_asks_an_approver(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        timeout=15,
     )
     assert run.stdout.count('"id"') == 2
 
@@ -64,16 +68,19 @@ async def test_the_curl_example_sends_a_message_and_asks_an_approver(tmp_path):
 
 @reactor_test(seconds=20)
 async def test_the_link_example_prints_the_answer_and_the_report():
-    rig = Rig(CARRIERS["cmpp"])
-    await rig.start()
+    carrier = CARRIERS["cmpp"]
+    endpoint = listen_endpoint(reactor, "127.0.0.1", 0)
+    ismg = Ismg(carrier, make_account(carrier), endpoint, reactor)
+    port = await ismg.start()
     run = await deferToThread(
         subprocess.run,
-        [sys.executable, str(ROOT / "examples" / "link.py"), str(rig.port)],
+        [sys.executable, str(ROOT / "examples" / "link.py"), str(port)],
         capture_output=True,
         text=True,
         check=True,
+        timeout=15,
     )
     first, second, *_ = run.stdout.splitlines()
     assert first.startswith("accepted ")
     assert "DELIVRD" in second
-    await rig.stop()
+    await ismg.stop()
