@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -13,6 +14,28 @@ from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+
+
+class Shutdown:
+    """The test's reactor, whose end comes when the test says so.
+
+    Attributes:
+        triggers: What was asked to be called then.
+    """
+
+    def __init__(self) -> None:
+        self.triggers: list[Callable[[], Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+    def addSystemEventTrigger(self, phase: str, kind: str, call: Callable[[], Any]) -> None:
+        assert (phase, kind) == ("before", "shutdown")
+        self.triggers.append(call)
+
+    async def come(self) -> None:
+        for call in self.triggers:
+            await call()
 
 
 class Command(ProcessProtocol):

@@ -65,12 +65,7 @@ def demo(program: Program, keep: bool, as_json: bool) -> None:
     codes: list[int] = []
 
     async def run(reactor: Any) -> None:
-        with tempfile.TemporaryDirectory(prefix="smsgw-demo-") as folder:
-            performance = _Demo(reactor, Path(folder), program, as_json)
-            playing = Deferred.fromCoroutine(performance.play(keep))
-            reactor.addSystemEventTrigger("before", "shutdown", _end, playing)
-            with contextlib.suppress(CancelledError):
-                codes.append(await playing)
+        codes.append(await _perform(reactor, program, keep, as_json))
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -78,6 +73,28 @@ def demo(program: Program, keep: bool, as_json: bool) -> None:
         if ended.code:
             raise
     sys.exit(codes[0] if codes else 1)
+
+
+async def _perform(reactor: Any, program: Program, keep: bool, as_json: bool) -> int:
+    """Play once; returns the exit code. Ctrl-C closes everything before the reactor goes."""
+    ended = False
+
+    def end() -> Deferred[int]:
+        nonlocal ended
+        ended = True
+        playing.cancel()
+        return playing
+
+    with tempfile.TemporaryDirectory(prefix="smsgw-demo-") as folder:
+        performance = _Demo(reactor, Path(folder), program, as_json)
+        playing = Deferred.fromCoroutine(performance.play(keep))
+        reactor.addSystemEventTrigger("before", "shutdown", end)
+        try:
+            return await playing
+        except Exception:
+            if not ended:
+                raise
+            return 1  # what was waited for was cut short
 
 
 class _Demo:
@@ -237,12 +254,6 @@ class _Demo:
         console.print("Ctrl-C ends it.")
         with contextlib.suppress(CancelledError):
             await Deferred()
-
-
-def _end(playing: Deferred[int]) -> Deferred[int]:
-    """Ctrl-C: stop waiting, and close everything before the reactor goes."""
-    playing.cancel()
-    return playing
 
 
 def _matters(line: str) -> bool:

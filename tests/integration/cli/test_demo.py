@@ -7,12 +7,15 @@ import sys
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from smsgw.daemon.program import Program
+from smsgw.errors import ConfigError
 from smsgw.interfaces.cli import demo as module
 from smsgw.interfaces.cli.story import APPROVERS, narrate
 from tests.support.api import closed_connections
-from tests.support.processes import Command
+from tests.support.processes import Command, Shutdown
 from tests.support.reactor import reactor_test
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using readBody with a transport")
@@ -97,6 +100,48 @@ async def test_json_is_all_that_is_printed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(module, "ANSWER_AFTER", 60)
     assert await play(tmp_path, as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@reactor_test(seconds=30)
+async def test_what_is_kept_ends_in_order_with_the_performance_s_own_code(
+    capsys, monkeypatch, as_json
+):
+    monkeypatch.setattr(module, "FINISH_WITHIN", 0.1)
+    shutdown = Shutdown()
+    kept = module._perform(shutdown, Program(), keep=True, as_json=as_json)
+    code = Deferred.fromCoroutine(kept)
+    said = ""
+    while "Ctrl-C ends it." not in said:
+        await deferLater(reactor, 0.01)
+        captured = capsys.readouterr()
+        said += captured.err if as_json else captured.out
+    assert not code.called
+    await shutdown.come()
+    assert await code == 1
+    assert said.count("curl -H") == 5
+    await closed_connections()
+
+
+@reactor_test(seconds=30)
+async def test_what_is_cut_short_is_no_success(capsys):
+    shutdown = Shutdown()
+    cut = Deferred.fromCoroutine(module._perform(shutdown, Program(), keep=False, as_json=False))
+    while "created over HTTP" not in capsys.readouterr().out:
+        await deferLater(reactor, 0.005)
+    await shutdown.come()
+    assert await cut == 1
+    await closed_connections()
+
+
+@reactor_test(seconds=30)
+async def test_what_goes_wrong_is_raised(tmp_path):
+    class NoProgram(Program):
+        def load(self, path):
+            raise ConfigError("links", "no")
+
+    with pytest.raises(ConfigError):
+        await module._perform(Shutdown(), NoProgram(), keep=False, as_json=True)
 
 
 def test_what_goes_wrong_at_a_carrier_is_told_and_what_says_nothing_is_not():

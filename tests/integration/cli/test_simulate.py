@@ -17,7 +17,7 @@ from smsgw.protocols.events import BindRefused
 from smsgw.protocols.registry import CARRIERS
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Link, PeerListener
-from tests.support.processes import Command
+from tests.support.processes import Command, Shutdown
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS, make_account
@@ -140,23 +140,6 @@ OPTIONS = {
 }
 
 
-class Shutdown:
-    """The test's reactor, whose end comes when the test says so."""
-
-    def __init__(self) -> None:
-        self.triggers = []
-
-    def __getattr__(self, name):
-        return getattr(reactor, name)
-
-    def addSystemEventTrigger(self, phase, kind, call, *args):
-        self.triggers.append(call)
-
-    async def come(self) -> None:
-        for call in self.triggers:
-            await call()
-
-
 async def performed(name: str, capsys, **options) -> str:
     """What a whole conversation prints."""
     shutdown, customer = Shutdown(), Customer(name)
@@ -190,6 +173,22 @@ async def test_it_says_so_in_json_too(capsys):
     assert {"what": "bind", "pdu": "", "name": "901234", "version": "3.0"} in [
         json.loads(line) for line in out.splitlines()
     ]
+
+
+@reactor_test
+async def test_what_it_cannot_do_is_one_line_and_a_code(capsys):
+    taken = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
+    number = taken.getHost().port
+    for options, code, line in (
+        ({"version": "9.9"}, 2, "--version: '9.9' is none of 2.0, 3.0\n"),
+        ({"dial": ":7890"}, 2, "--dial: ':7890' is no HOST:PORT\n"),
+        ({"port": number}, 1, f"cannot listen on 127.0.0.1:{number}: "),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            await module._run(Shutdown(), **{**OPTIONS, **options})
+        assert ended.value.code == code
+        assert capsys.readouterr().err.startswith(line)
+    await taken.stopListening()
 
 
 def test_trouble_is_told_and_what_has_no_words_is_not():

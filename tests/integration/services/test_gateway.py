@@ -116,7 +116,8 @@ async def test_a_reply_decides_the_request_it_answers(tmp_path):
         events = await town.gateway.events(ACCOUNT, after=0, limit=50)
         kinds = [one["kind"] for one in events]
         assert kinds.count("request.answered") == kinds.count("request.closed") == 1
-        assert await town.gateway.events(ACCOUNT, after=int(events[-1]["id"]), limit=9) == []
+        later = await town.gateway.events(ACCOUNT, after=int(events[1]["id"]), limit=50)
+        assert later[: len(events) - 2] == events[2:]
         assert town.metric("smsgw_requests_finished_total", outcome="approved") == 1
         (assignment,) = shown["steps"][0]["assignees"]
         with pytest.raises(Conflict):
