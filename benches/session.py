@@ -28,7 +28,7 @@ from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from smsgw.model import Segment
 from smsgw.protocols import events as ev
 from smsgw.protocols.registry import CARRIERS
-from smsgw.protocols.session import Role, Side
+from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import SessionProtocol
 
 HOST = "127.0.0.1"
@@ -272,7 +272,9 @@ def table(protocols: list[str], seconds: float) -> None:
         f"CPython {platform.python_version()} {platform.python_compiler()}, {os.cpu_count()} cores,"
         f" {type(reactor).__name__}; submit of 70 hanzi + response, {seconds:g} s each\n"
     )
-    print(f"{'':6} {'window':>6} {'binds':>5} {'pairs/s':>9} {'client µs':>9} {'server µs':>9}  of bare")
+    print(
+        f"{'':6} {'window':>6} {'binds':>5} {'pairs/s':>9} {'client µs':>9} {'server µs':>9}  of bare"
+    )
     bare = {}
     for protocol in ["bare", *protocols]:
         for window, binds in ROWS:

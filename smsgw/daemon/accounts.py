@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from smsgw.daemon.sections import Section
 from smsgw.model import Coding
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.session import Account
 
 _LEAST = {
     "window": 1,

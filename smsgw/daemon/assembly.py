@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -12,8 +10,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
-from smsgw.daemon.sections import Network
 from smsgw.daemon.settings import Config, LinkSettings
+from smsgw.delivery.retry import DoubtPolicy
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.routing.inbound import InboundTable
@@ -23,7 +21,9 @@ from smsgw.services.gateway import Gateway, LinkEntry
 from smsgw.services.submission import LinkInfo
 from smsgw.store.database import Database
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from smsgw.transport.link import Link, PeerListener
+from smsgw.transport.link import Link
+from smsgw.transport.listener import PeerListener
+from smsgw.transport.peers import peer_filter
 
 SWITCH_INTERVAL = 0.0001
 """Seconds between thread switches: at CPython's 5 ms a busy reactor starves the writer thread."""
@@ -51,11 +51,14 @@ class Assembly(Service):
         self.gateway = Gateway(
             database,
             [_entry(link, reactor, self.metrics) for link in links],
-            RouteTable({link.name: link.operator for link in links}, config.rules),
+            RouteTable(
+                {link.name: link.operator for link in links if link.account.sends}, config.rules
+            ),
             InboundTable([(link.name, link.access_number) for link in links]),
             _slot_plan(config),
             reactor,
             self.metrics,
+            _doubt(config),
         )
         tokens = {token.token: token.account for token in config.tokens}
         app = make_app(self.gateway, tokens, self.metrics)
@@ -146,17 +149,12 @@ def _peer_listener(settings: LinkSettings, reactor: Any) -> PeerListener | None:
         name=listener.login, secret=listener.secret, version=settings.account.version
     )
     endpoint = listen_endpoint(reactor, listener.listen.host, listener.listen.port)
-    return PeerListener(endpoint, account, _allows(listener.allow))
+    return PeerListener(endpoint, account, peer_filter(listener.allow))
 
 
-def _allows(allow: Sequence[Network]) -> Callable[[str], bool]:
-    """Who may connect to a listener: this machine, and the networks it lists."""
-
-    def allows(host: str) -> bool:
-        peer = ipaddress.ip_address(host)
-        return peer.is_loopback or any(peer in network for network in allow)
-
-    return allows
+def _doubt(config: Config) -> DoubtPolicy:
+    delivery = config.delivery
+    return DoubtPolicy(delivery.unknown_wait, resend=delivery.on_unknown == "resend")
 
 
 def _slot_plan(config: Config) -> SlotPlan:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
 from smsgw.daemon.settings import (
     Config,
     Conversations,
+    DeliverySettings,
     GatewaySettings,
     HttpSettings,
     LinkSettings,
@@ -29,9 +30,10 @@ from smsgw.daemon.settings import (
 )
 from smsgw.errors import ConfigError, EncodeError
 from smsgw.model import MessageClass, Operator, Segment
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
-from smsgw.protocols.session import Role, Side
+from smsgw.protocols.states import Role, Side
 from smsgw.routing.rules import Rule
 from smsgw.services.conversations import check_plan
 
@@ -40,6 +42,7 @@ __all__ = [
     "Config",
     "ConfigErrors",
     "Conversations",
+    "DeliverySettings",
     "GatewaySettings",
     "HttpSettings",
     "LinkSettings",
@@ -79,9 +82,11 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
     http = _http(root.section("http"))
     tokens = _tokens(root)
     conversations = _conversations(root.section("conversations"))
+    delivery = _delivery(root.section("delivery"))
     links = _links(root, conversations)
     rules = _rules(root.section("routing"), links)
     root.finish()
+    _check_directions(root, links, rules)
     _check_listeners(http, links.values(), problems)
     problems.check()
     return Config(
@@ -91,6 +96,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
         tokens=tokens,
         links=links,
         conversations=conversations,
+        delivery=delivery,
         rules=rules,
         warnings=tuple(problems.warnings),
     )
@@ -105,6 +111,7 @@ def effective(config: Config) -> dict[str, Any]:
             token.name: {"token": MASK, "account": token.account} for token in config.tokens
         },
         "conversations": dataclasses.asdict(config.conversations),
+        "delivery": dataclasses.asdict(config.delivery),
         "links": {name: _shown_link(link) for name, link in config.links.items()},
         "routing": {"rules": [_shown_rule(rule) for rule in config.rules or ()]},
     }
@@ -178,6 +185,15 @@ def _conversations(section: Section) -> Conversations:
     return conversations
 
 
+def _delivery(section: Section) -> DeliverySettings:
+    delivery = DeliverySettings(
+        unknown_wait=section.duration("unknown_wait", 600.0, 1.0),
+        on_unknown=section.choice("on_unknown", ("resend", "fail"), "resend"),
+    )
+    section.finish()
+    return delivery
+
+
 def _links(root: Section, conversations: Conversations) -> dict[str, LinkSettings]:
     links: dict[str, LinkSettings] = {}
     for name, section in root.named_sections("links"):
@@ -201,7 +217,7 @@ def _link(name: str, section: Section, carrier: Carrier) -> LinkSettings:
         carrier=carrier,
         account=read_account(section, carrier),
         operator=section.choice("operator", list(Operator), DEFAULT_OPERATORS.get(carrier.name)),
-        host=section.text("host"),
+        host=section.host("host"),
         port=section.integer("port", carrier.port, 1, 65535),
         access_number=section.text("access_number", digits=True),
         number_digits_max=section.integer("number_digits_max", carrier.number_digits_max, 1, 32),
@@ -224,6 +240,7 @@ def _listener(link: Section, carrier: Carrier) -> ListenerSettings | None:
         )
         return None
     section = link.section("listener")
+    seen = len(section.problems.errors)
     settings = ListenerSettings(
         listen=section.address("listen"),
         login=section.text("login"),
@@ -232,6 +249,11 @@ def _listener(link: Section, carrier: Carrier) -> ListenerSettings | None:
     )
     _check_allow(section, settings)
     section.finish()
+    if len(section.problems.errors) == seen:
+        account = carrier.account(
+            name=settings.login, secret=settings.secret, version=carrier.codec.default_version
+        )
+        _check_login(section, carrier, account, Side.GATEWAY)
     return settings
 
 
@@ -243,13 +265,7 @@ def _check_link(section: Section, link: LinkSettings, conversations: Conversatio
         )
     except ConfigError as error:
         section.problems.errors.append(error)
-    try:
-        session = link.carrier.session(
-            link.account, Role.CLIENT, Side.SP, lambda: datetime(2026, 1, 1)
-        )
-        session.bind(0.0)
-    except EncodeError as error:
-        section.add("login", f"or secret does not fit the login PDU: {error}")
+    _check_login(section, link.carrier, link.account, Side.SP)
     longest = Segment(
         to="1" + "0" * 10,
         source="1" * link.number_digits_max,
@@ -260,6 +276,44 @@ def _check_link(section: Section, link: LinkSettings, conversations: Conversatio
         link.carrier.to_submit(link.account, link.account.version, longest).encode()
     except EncodeError as error:
         section.problems.add(section.path, f"a submit cannot be encoded: {error}")
+
+
+def _check_login(section: Section, carrier: Carrier, account: Account, side: Side) -> None:
+    session = carrier.session(account, Role.CLIENT, side, lambda: datetime(2026, 1, 1))
+    try:
+        session.bind(0.0)
+    except EncodeError as error:
+        section.add("login", f"or secret does not fit the login PDU: {error}")
+
+
+def _check_directions(
+    root: Section, links: Mapping[str, LinkSettings], rules: Sequence[Rule] | None
+) -> None:
+    """Check that what logins for one direction leave out is done by another link."""
+    sending = {link.operator for link in links.values() if link.account.sends}
+    receiving = {
+        (link.operator, link.access_number) for link in links.values() if link.account.receives
+    }
+    for link in links.values():
+        path = f"links.{link.name}.{link.account.direction_key}"
+        if not link.account.sends and link.operator not in sending:
+            root.problems.add(
+                path,
+                f"this login only receives, and no other link of operator {link.operator} sends; "
+                "let it do both, or add a link that sends",
+            )
+        if not link.account.receives and (link.operator, link.access_number) not in receiving:
+            root.problems.warn(
+                path,
+                "this login only sends, so no reply and no report arrives; let it do both, or add "
+                f"a link that receives for {link.access_number}",
+            )
+    for index, rule in enumerate(rules or ()):
+        for name in rule.groups[0]:
+            if name in links and not links[name].account.sends:
+                root.problems.add(
+                    f"routing.rules[{index}].links", f"{name} only receives; name links that send"
+                )
 
 
 def _check_listeners(http: HttpSettings, links: Iterable[LinkSettings], problems: Problems) -> None:

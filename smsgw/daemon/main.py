@@ -19,9 +19,6 @@ from smsgw.errors import ConfigError, SmsgwError
 
 log = Logger()
 
-SWITCH_INTERVAL = 0.0001
-"""Seconds between thread switches: with CPython's 5 ms the database thread starves."""
-
 
 def run(path: Path) -> int:
     """Run the gateway that ``path`` describes until SIGTERM or SIGINT; return the exit code.
@@ -36,7 +33,6 @@ def run(path: Path) -> int:
     start_logging(sys.stderr)
     for warning in config.warnings:
         log.warn("configuration: {warning}", warning=warning)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     return _Run(make_gateway(config, reactor)).until_signal()
 
 

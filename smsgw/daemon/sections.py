@@ -10,20 +10,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import ipaddress
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from smsgw.errors import ConfigError
+from smsgw.transport.peers import Network
 
 T = TypeVar("T")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+HOST_CHARACTERS_MAX = 253
+SHOWN_CHARACTERS = 40
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
 _ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INLINE_WARNING = "written in the file itself; write file:NAME or env:VARIABLE instead"
 
@@ -155,7 +159,7 @@ class Section:
     def number(self, key: str, default: float | None = None, low: float = 0.0) -> float:
         """Return a number that is at least ``low``."""
         value = self._take(key, default, (int, float), "a number")
-        return float(self._within(key, float(value), low, None))
+        return float(self._within(key, _finite(value), low, None))
 
     def flag(self, key: str, default: bool = False) -> bool:
         """Return true or false."""
@@ -170,7 +174,7 @@ class Section:
                 self.add(key, f'{value!r} is no duration; write seconds or "30s", "5m", "72h"')
                 return default or low
             value = float(match[1]) * _UNITS[match[2]]
-        return float(self._within(key, float(value), low, None))
+        return float(self._within(key, _finite(value), low, None))
 
     def choice(self, key: str, allowed: Sequence[T], default: T | None = None) -> T:
         """Return one of the allowed values; without a default it is required."""
@@ -228,8 +232,23 @@ class Section:
             return Address("127.0.0.1", 0)
         return Address(host, int(match[3]))
 
+    def host(self, key: str) -> str:
+        """Return where to connect: a name or an address."""
+        value = self.text(key)
+        if value and not _is_host(value):
+            hint = 'write "gateway.example" or "192.0.2.1"'
+            self.add(key, f"{_shortened(value)!r} is no host name and no address; {hint}")
+        return value
+
     def secret(self, key: str) -> str:
         """Return a secret from ``env:VARIABLE``, ``file:NAME``, or the value itself (warns)."""
+        value = self._secret(key)
+        if not value.isascii():
+            self.add(key, "has characters that are not ASCII; peers would read them differently")
+            return ""
+        return value
+
+    def _secret(self, key: str) -> str:
         value = self.text(key)
         kind, _, name = value.partition(":")
         if kind == "env":
@@ -283,6 +302,38 @@ class Section:
             upper = f" to {high}" if high is not None else " or more"
             self.add(key, f"{self.values[key]!r} is impossible; write {low:g}{upper}")
         return low if wrong else value
+
+
+def _finite(value: float) -> float:
+    """A number as a float; what is none that one can count with becomes NaN."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _is_host(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        pass
+    else:
+        return True
+    try:
+        name = value.encode("idna").decode("ascii").removesuffix(".")
+    except UnicodeError:
+        return False
+    labels = name.split(".")
+    return (
+        len(name) <= HOST_CHARACTERS_MAX
+        and all(map(_LABEL.fullmatch, labels))
+        and not labels[-1].isdigit()  # an address with a mistake in it
+    )
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
 
 
 def _listed(values: Sequence[Any]) -> str:

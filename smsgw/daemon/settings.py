@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smsgw.daemon.sections import Address, Network
+from smsgw.daemon.sections import Address
 from smsgw.model import Coding, Operator
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.session import Account
 from smsgw.routing.rules import Rule
 from smsgw.services.conversations import SlotPlan
+from smsgw.transport.peers import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,19 @@ class Conversations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """``[delivery]``: what follows when a carrier's answer to a submit never came.
+
+    Attributes:
+        unknown_wait: Seconds in which a late report may still tell the outcome.
+        on_unknown: Send the message again then, or give it up.
+    """
+
+    unknown_wait: float
+    on_unknown: Literal["resend", "fail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole file, checked.
 
@@ -121,6 +135,7 @@ class Config:
         tokens: Who may use it.
         links: The carriers, by name, in the order of the file.
         conversations: How replies find back.
+        delivery: What follows an unknown outcome.
         rules: Routing rules in order; None for each operator's subscribers by its own links.
         warnings: What works and should be changed, one line each.
     """
@@ -131,5 +146,6 @@ class Config:
     tokens: tuple[TokenSettings, ...]
     links: dict[str, LinkSettings]
     conversations: Conversations
+    delivery: DeliverySettings
     rules: tuple[Rule, ...] | None
     warnings: tuple[str, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,26 +18,28 @@ from twisted.python.failure import Failure
 
 from smsgw.delivery.commits import commit_rows, log_failure
 from smsgw.delivery.lanes import Lane, QueuedSegment
-from smsgw.delivery.retry import RetryPolicy
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.sender import TRIES, OnChanges, Sender, SendingLink
 from smsgw.delivery.throttle import Limits
 from smsgw.errors import StoreError
 from smsgw.model import MessageClass, MessageStatus
-from smsgw.store import outbox
+from smsgw.store import backlog
+from smsgw.store.backlog import WaitingSegment
 from smsgw.store.database import Database
-from smsgw.store.outbox import SETTLE, RecoveredSegment, Settlement
+from smsgw.store.outbox import PARKED_SECONDS, SETTLE, Settled, Settlement
 from smsgw.store.progress import StatusChange
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 LANE_LIMIT = 10_000
 """Segments of one class and link in memory."""
 
 SWEEP_SECONDS = 30.0
-"""How often queued messages past ``valid_until`` are looked for."""
+"""How often the store is searched for what is past its time: queued messages past ``valid_until``,
+waits for an unknown outcome, parked reports."""
 
 SWEEP_ROWS = 1000
+PAGE = 1000
+"""Interrupted segments read at a time."""
+
 RELOAD_PAUSE_SECONDS = 1.0
 
 INTERRUPTED_ERROR = "stopped between submit and answer"
@@ -52,6 +54,7 @@ class Dispatcher:
         reactor: Its clock and timers.
         limits: Link name to what was agreed about its speed.
         policy: When a refused segment is tried again.
+        doubt: What follows when an answer never came.
         lane_limit: The most segments of one class and link in memory.
         on_changes: Told which messages got a new status, after the commit.
         chance: Random numbers from 0 to 1.
@@ -67,6 +70,7 @@ class Dispatcher:
         *,
         limits: Mapping[str, Limits] | None = None,
         policy: RetryPolicy | None = None,
+        doubt: DoubtPolicy | None = None,
         lane_limit: int = LANE_LIMIT,
         on_changes: OnChanges = lambda changes: None,
         chance: Callable[[], float] = random.random,
@@ -74,6 +78,7 @@ class Dispatcher:
         self._database = database
         self._reactor = reactor
         self._on_changes = on_changes
+        self._doubt = doubt or DoubtPolicy()
         self._stopping = False
         self._sweep_timer: IDelayedCall | None = None
         agreed = limits or {}
@@ -84,6 +89,7 @@ class Dispatcher:
                 reactor,
                 limits=agreed.get(link.name, Limits()),
                 policy=policy or RetryPolicy(),
+                doubt=self._doubt,
                 lane_limit=lane_limit,
                 on_changes=on_changes,
                 on_hungry=self._reload,
@@ -118,37 +124,47 @@ class Dispatcher:
         return Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> None:
-        now = self._now_ms()
-        found = await self._database.read(partial(outbox.recover, now_ms=now))
-        doubtful: list[Settlement] = []
-        for one in found:
-            row = one.segment
-            sender = self._senders.get(row.link)
-            if row.state == MessageStatus.QUEUED:
-                if sender is None:
-                    self._unknown(row.link)
-                else:
-                    sender.lanes.load(_queued(one))
-            elif sender is None or not sender.lanes.holds(row.id):
-                doubtful.append(
-                    Settlement(
-                        row.id,
-                        row.message_id,
-                        MessageStatus.UNKNOWN,
-                        now,
-                        error=INTERRUPTED_ERROR,
-                        attempts=row.attempts,
-                    )
-                )
-        if doubtful:
-            self.log.warn("{count} segments are of unknown outcome", count=len(doubtful))
-            settled = await commit_rows(
-                self._database.writer, SETTLE, doubtful, self._reactor, TRIES
-            )
-            self._tell([change for result in settled if result for change in result.changes])
+        until = self._doubt.until(self._now_ms())
+        await self._database.writer.run(partial(backlog.begin_waits, until=until))
+        await self._settle_interrupted(until)
+        for link in await self._database.read(backlog.queued_by_link):
+            if link not in self._senders:
+                self._unknown(link)
+        for sender in self._senders.values():
+            for lane in sender.lanes:
+                await self._load(sender, lane)
         await self._sweep()
         for sender in self._senders.values():
             sender.pump()
+
+    async def _settle_interrupted(self, until: int) -> None:
+        """Settle what the last run was sending as unknown, a page at a time."""
+        after, count, full = 0, 0, True
+        while full:
+            page = partial(backlog.interrupted, after=after, limit=PAGE)
+            rows = await self._database.read(page)
+            full = len(rows) == PAGE
+            after = rows[-1].id if rows else after
+            doubtful = [
+                Settlement(
+                    row.id,
+                    row.message_id,
+                    MessageStatus.UNKNOWN,
+                    self._now_ms(),
+                    error=INTERRUPTED_ERROR,
+                    next_attempt_at=until,
+                    attempts=row.attempts,
+                )
+                for row in rows
+                if row.link not in self._senders or not self._senders[row.link].lanes.holds(row.id)
+            ]
+            settled: list[Settled | None] = await commit_rows(
+                self._database.writer, SETTLE, doubtful, self._reactor, TRIES
+            )
+            self._tell([change for result in settled if result for change in result.changes])
+            count += len(doubtful)
+        if count:
+            self.log.warn("{count} segments are of unknown outcome", count=count)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what waits where, by link, JSON-ready."""
@@ -171,29 +187,27 @@ class Dispatcher:
 
     def _reload(self, sender: Sender, lane: Lane) -> None:
         """Read more of a lane; what is offered meanwhile stays in the store behind it."""
+        loaded = Deferred.fromCoroutine(self._load(sender, lane))
+        loaded.addCallbacks(lambda _: sender.pump(), self._not_loaded, (), {}, (sender, lane), {})
+
+    async def _load(self, sender: Sender, lane: Lane) -> None:
+        """Read as much of a lane as there is room for."""
         lane.more, lane.loading = False, True
         room = sender.lanes.limit - len(lane)
-        read = self._database.read(
+        found = await self._database.read(
             partial(
-                _load,
-                now=self._now_ms(),
+                backlog.waiting,
                 link=sender.link.name,
                 message_class=lane.message_class,
-                room=room,
+                now_ms=self._now_ms(),
+                limit=room,
                 held=sender.lanes.held,
             )
         )
-        read.addCallbacks(self._loaded, self._not_loaded, (sender, lane), {}, (sender, lane), {})
-
-    def _loaded(
-        self, found: tuple[list[RecoveredSegment], bool], sender: Sender, lane: Lane
-    ) -> None:
         lane.loading = False
-        segments, truncated = found
-        for one in segments:
+        for one in found:
             sender.lanes.load(_queued(one))
-        lane.more = lane.more or truncated
-        sender.pump()
+        lane.more = lane.more or len(found) >= room
 
     def _not_loaded(self, failure: Failure, sender: Sender, lane: Lane) -> None:
         self.log.error(
@@ -207,19 +221,51 @@ class Dispatcher:
     # ---- expiry --------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
-        """Expire what waits in the store, and come back later."""
-        expire = partial(outbox.expire, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+        """Settle what is past its time in the store, and come back later."""
         try:
-            full = True
-            while full and not self._stopping:
-                expired = await self._database.writer.run(expire)
-                self._tell([change for one in expired for change in one.changes])
-                full = len(expired) == SWEEP_ROWS
+            await self._expire()
+            await self._end_waits()
+            older = self._now_ms() - PARKED_SECONDS * 1000
+            await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
         except StoreError as error:
-            self.log.error("expired messages could not be settled: {error}", error=str(error))
-        if not self._stopping:
-            self._cancel_sweep()
-            self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
+            self.log.error("what is past its time could not be settled: {error}", error=str(error))
+        finally:
+            if not self._stopping:
+                self._cancel_sweep()
+                self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
+
+    async def _expire(self) -> None:
+        expire = partial(backlog.expire, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+        full = True
+        while full and not self._stopping:
+            expired = await self._database.writer.run(expire)
+            self._tell([change for one in expired for change in one.changes])
+            full = len(expired) == SWEEP_ROWS
+
+    async def _end_waits(self) -> None:
+        """Send again, or give up, what nobody told the outcome of in time."""
+        attempts = self._doubt.attempts if self._doubt.resend else 0
+        end = partial(backlog.end_waits, now_ms=self._now_ms(), attempts=attempts, limit=SWEEP_ROWS)
+        full = True
+        while full and not self._stopping:
+            ended = await self._database.writer.run(end)
+            again = [one.resend for one in ended if one.resend is not None]
+            if ended:
+                self.log.warn(
+                    "no outcome in time: {again} segments are sent again, {given_up} given up",
+                    again=len(again),
+                    given_up=len(ended) - len(again),
+                )
+            self._tell([change for one in ended for change in one.changes])
+            touched: dict[str, Sender] = {}
+            for one in again:
+                sender = self._senders.get(one.segment.link)
+                if sender is not None and not self._stopping:
+                    sender.lanes.load(_queued(one))
+                    touched[one.segment.link] = sender
+            for sender in touched.values():
+                sender.pump()
+            full = len(ended) == SWEEP_ROWS
 
     def _cancel_sweep(self) -> None:
         if self._sweep_timer is not None and self._sweep_timer.active():
@@ -241,31 +287,5 @@ class Dispatcher:
         self.log.warn("link {link} is not configured: its messages wait in the store", link=link)
 
 
-def _queued(one: RecoveredSegment) -> QueuedSegment:
+def _queued(one: WaitingSegment) -> QueuedSegment:
     return QueuedSegment(one.segment, MessageClass(one.message_class), one.valid_until)
-
-
-def _load(
-    connection: Connection,
-    *,
-    now: int,
-    link: str,
-    message_class: MessageClass,
-    room: int,
-    held: frozenset[int],
-) -> tuple[list[RecoveredSegment], bool]:
-    """Return up to ``room`` queued segments of a lane not in memory, and whether there are more."""
-    found: list[RecoveredSegment] = []
-    for one in outbox.recover(connection, now):
-        row = one.segment
-        if (
-            row.state != MessageStatus.QUEUED
-            or row.link != link
-            or one.message_class != message_class
-            or row.id in held
-        ):
-            continue
-        if len(found) == room:
-            return found, True
-        found.append(one)
-    return found, False

@@ -24,6 +24,9 @@ from smsgw.store.inbox import InboundRow
 LIMIT = 10_000
 """Messages in memory; what is above it stays in the store and is read when these are done."""
 
+PAGE = 1000
+"""Messages read from the store at a time."""
+
 PAUSES = (1.0, 5.0, 30.0, 120.0)
 """Seconds between tries when reading a message fails; after the last it waits for a start."""
 
@@ -104,8 +107,18 @@ class Handover:
 
     async def _recover(self) -> None:
         self._more = False
-        for row in await self._database.read(inbox.unhandled):
-            self.add(row)
+        after = 0
+        while not self._stopping:
+            if len(self._held) >= self._limit:
+                self._more = True
+                return
+            page = partial(inbox.unhandled, after=after, limit=PAGE)
+            rows = await self._database.read(page)
+            for row in rows:
+                self.add(row)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].id
 
     async def _work(self, sender: str) -> None:
         queue = self._waiting[sender]

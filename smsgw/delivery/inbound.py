@@ -8,7 +8,6 @@ brings it again.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
@@ -38,15 +37,11 @@ class InboundMessages:
         database: Open.
         reactor: Its clock.
         reassembly: Gets what is new.
-
-    Attributes:
-        counts: How many parts each link brought, by (link, "new" or "duplicate"). They only grow.
     """
 
     log = Logger()
 
     def __init__(self, database: Database, reactor: IReactorTime, reassembly: Reassembly) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
         self._database = database
         self._reactor = reactor
         self._reassembly = reassembly
@@ -71,7 +66,6 @@ class InboundMessages:
         for item, outcome in zip(taken, outcomes, strict=True):
             if outcome is not None:
                 item.acknowledge(0)
-                self.counts[link, "duplicate" if outcome.duplicate else "new"] += 1
         for row, outcome, joined in zip(rows, outcomes, whole, strict=True):
             stored = joined is not None and await joined
             if outcome is not None and not outcome.duplicate and not stored:
@@ -112,10 +106,13 @@ def dedupe_key(message: MoMessage, now: float) -> str:
     that starts its count anew gives an old one to a new message. So the content, header included,
     is part of the key.
     """
+    carrier_id = message.carrier_message_id
+    if not carrier_id.strip("0"):
+        carrier_id = ""  # a gateway that leaves it empty, which says nothing about repeats
     digest = hashlib.blake2b(digest_size=8)
-    since = "" if message.carrier_message_id else message.received or str(now // REPEAT_SECONDS)
-    about = (message.carrier_message_id, since, message.sender, message.destination)
+    since = "" if carrier_id else message.received or str(now // REPEAT_SECONDS)
+    about = (carrier_id, since, message.sender, message.destination)
     digest.update("\0".join(about).encode())
     digest.update(bytes((0, message.coding & 0xFF)))
     digest.update(message.content)
-    return f"{message.carrier_message_id[:ID_SHOWN]}:{digest.hexdigest()}"
+    return f"{carrier_id[:ID_SHOWN]}:{digest.hexdigest()}"

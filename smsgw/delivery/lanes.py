@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from smsgw.model import MessageClass
+from smsgw.model import MessageClass, Segment
 from smsgw.store.messages import SegmentRow
 
 WEIGHTS = {
@@ -35,6 +35,7 @@ class QueuedSegment(msgspec.Struct, eq=False):
         valid_until: Milliseconds; it is not sent at or after that.
         want_report: Ask the carrier for a status report.
         refusals: How often a carrier refused it for now, "too fast" not counted.
+        failures: How often the store could not mark it.
     """
 
     row: SegmentRow
@@ -42,6 +43,21 @@ class QueuedSegment(msgspec.Struct, eq=False):
     valid_until: int
     want_report: bool = True
     refusals: int = 0
+    failures: int = 0
+
+    def segment(self) -> Segment:
+        """Return what a link is asked to send."""
+        row = self.row
+        return Segment(
+            to=row.recipient,
+            source=row.source,
+            coding=row.coding,
+            content=row.content,
+            udhi=row.udhi,
+            part=row.part,
+            total=row.total,
+            want_report=self.want_report,
+        )
 
 
 class Lane:

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -43,6 +43,9 @@ REMEMBERED_SECONDS = 600.0
 REMEMBERED_MAX = 1000
 PARTS_MAX = 20_000
 """Parts in memory over all groups; above it the oldest group is delivered incomplete."""
+
+PAGE = 1000
+"""Parts read from the store at a time."""
 
 GROUPS_PER_SENDER = 32
 STORE_PAUSE_SECONDS = 1.0
@@ -165,8 +168,16 @@ class Reassembly:
         return Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> None:
-        for part in await self._database.read(inbox.waiting_parts):
-            self.add(part)
+        after = (0, 0)
+        while not self._stopped:
+            page = partial(inbox.waiting_parts, after=after, limit=PAGE)
+            parts = await self._database.read(page)
+            for part in parts:
+                self.add(part)
+            if len(parts) < PAGE:
+                return
+            after = (parts[-1].received_at, parts[-1].id)
+            await DeferredList(list(self._running))  # what this page completed, before the next
 
     def stop(self) -> None:
         """Stop the timers. What waits is in the store."""

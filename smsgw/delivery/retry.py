@@ -1,4 +1,4 @@
-"""When a segment that a carrier refused for now is tried again. Pure."""
+"""When a segment is tried again: refused for now, or of unknown outcome. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,28 @@ class RetryPolicy:
     attempts: int = 8
     first_seconds: float = 5.0
     cap_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtPolicy:
+    """What follows when a submit's answer never came.
+
+    Attributes:
+        wait_seconds: How long a late report may still tell the outcome; then it is decided. Ten
+            minutes: the answer itself cannot come any more (its connection is gone, or its time is
+            over), a phone that is on has reported by then, and an approval is still worth sending.
+        resend: Send it again, marked as a possible duplicate; or else give it up.
+        attempts: Submits of one segment in all, after which it is given up: a carrier that takes
+            everything and answers nothing must not make a phone ring all day.
+    """
+
+    wait_seconds: float = 600.0
+    resend: bool = True
+    attempts: int = 5
+
+    def until(self, at: int) -> int:
+        """Return when the wait ends that begins ``at``; both in milliseconds."""
+        return at + int(self.wait_seconds * 1000)
 
 
 def retry_at(policy: RetryPolicy, refusals: int, now: float, chance: float) -> float | None:

@@ -17,12 +17,13 @@ from twisted.logger import Logger
 
 from smsgw.delivery.commits import commit_rows, log_failure
 from smsgw.delivery.lanes import Lane, Lanes, QueuedSegment
-from smsgw.delivery.retry import RetryPolicy, retry_at
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy, retry_at
 from smsgw.delivery.throttle import THROTTLE_CODES, Limits, TokenBucket
 from smsgw.errors import Disposition
 from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus, Segment, SubmitResult
 from smsgw.protocols.carrier import Carrier
-from smsgw.store.outbox import EXPIRED_ERROR, SETTLE, Settled, Settlement
+from smsgw.store.backlog import EXPIRED_ERROR, UNKNOWN_ERROR
+from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.progress import StatusChange
 from smsgw.store.writer import Writer
 
@@ -30,7 +31,10 @@ TRIES = 60
 """How often an answer's settlement is tried, a second apart, when the store refuses it."""
 
 STORE_PAUSE_SECONDS = 1.0
-"""How long nothing is sent after the store refused to mark segments."""
+"""How long nothing is sent after the store refused to mark segments; one alone waits so long, and
+each time twice as long."""
+
+STORE_PAUSE_MAX_SECONDS = 300.0
 
 SIBLING_ERROR = "another part of the message failed"
 STOPPED_ERROR = "stopped before the answer came"
@@ -64,6 +68,7 @@ class Sender:
         reactor: Its clock and one timer.
         limits: What was agreed about speed.
         policy: When a refused segment is tried again.
+        doubt: How long an unknown outcome is waited for.
         lane_limit: The most segments of one class in memory.
         on_changes: Told which messages got a new status, after the commit.
         on_hungry: Asked to read more of a lane from the store.
@@ -80,6 +85,7 @@ class Sender:
         *,
         limits: Limits,
         policy: RetryPolicy,
+        doubt: DoubtPolicy,
         lane_limit: int,
         on_changes: OnChanges,
         on_hungry: Callable[[Sender, Lane], None],
@@ -90,6 +96,7 @@ class Sender:
         self._writer = writer
         self._reactor = reactor
         self._policy = policy
+        self._doubt = doubt
         self._on_changes = on_changes
         self._on_hungry = on_hungry
         self._chance = chance
@@ -148,7 +155,9 @@ class Sender:
             self._pause(picked + given_up)
             return
         for item, result in zip(picked, settled, strict=False):
-            if result is not None and result.applied:
+            if result is None:
+                self._put_off(item)
+            elif result.applied:
                 item.row.attempts += 1
                 self._ready.append(item)
             else:
@@ -160,6 +169,12 @@ class Sender:
             self._return_ready()
         else:
             self.pump()
+
+    def _put_off(self, item: QueuedSegment) -> None:
+        """Keep one segment that the store could not mark beside others, and try it again later."""
+        item.failures += 1
+        wait = min(STORE_PAUSE_SECONDS * 2 ** min(item.failures - 1, 16), STORE_PAUSE_MAX_SECONDS)
+        self.lanes.put_later(item, int((self._reactor.seconds() + wait) * 1000))
 
     def _pause(self, items: list[QueuedSegment]) -> None:
         """Keep what the store could not mark, and wait before anything else is marked."""
@@ -176,14 +191,15 @@ class Sender:
         if given_up:
             self._ready = deque(item for item in self._ready if item not in given_up)
             self._settle([self._gave_up(item, at) for item in given_up], given_up)
-        taken = self.link.submit_many([(_segment(item), item) for item in self._ready])
+        taken = self.link.submit_many([(item.segment(), item) for item in self._ready])
         for _ in range(taken):
             item = self._ready.popleft()
             self._in_flight[item.row.id] = item
 
     def _gave_up(self, item: QueuedSegment, at: int) -> Settlement:
         if item.valid_until <= at:
-            state, error = MessageStatus.EXPIRED, EXPIRED_ERROR
+            state = MessageStatus.EXPIRED
+            error = UNKNOWN_ERROR if item.row.possible_duplicate else EXPIRED_ERROR
         else:
             state, error = MessageStatus.CANCELED, SIBLING_ERROR
         return _settlement(item, state, at, error)
@@ -195,11 +211,11 @@ class Sender:
         rows: list[Settlement] = []
         items: list[QueuedSegment] = []
         for item, result in results:
-            late = self._in_flight.pop(item.row.id, None) is None
-            if late:  # settled as unknown before; now its outcome is known
-                if result.disposition is Disposition.UNKNOWN:
-                    continue
-                self.lanes.hold(item)
+            late = self._in_flight.get(item.row.id) is not item
+            if not late:
+                del self._in_flight[item.row.id]
+            elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
+                continue  # nothing new; or it is being sent again, and that decides
             rows.append(self._outcome(item, result, now, late))
             items.append(item)
         if rows:
@@ -217,6 +233,7 @@ class Sender:
         row.stat, row.error = str(result.code), result.text
         if result.disposition is Disposition.UNKNOWN:
             row.state, row.stat = MessageStatus.UNKNOWN, ""
+            row.next_attempt_at = self._doubt.until(row.at)
         elif result.disposition is Disposition.FINAL:
             row.state = MessageStatus.REJECTED
         else:
@@ -328,7 +345,10 @@ class Sender:
             items = list(self._in_flight.values())
             self._in_flight.clear()
             unknown = MessageStatus.UNKNOWN
-            self._settle([_settlement(item, unknown, at, STOPPED_ERROR) for item in items], items)
+            rows = [_settlement(item, unknown, at, STOPPED_ERROR) for item in items]
+            for row in rows:
+                row.next_attempt_at = self._doubt.until(at)
+            self._settle(rows, items)
             await self._until_idle(STORE_PAUSE_SECONDS)
         for running in list(self._settling):
             running.cancel()
@@ -369,17 +389,3 @@ class Sender:
 def _settlement(item: QueuedSegment, state: MessageStatus, at: int, error: str = "") -> Settlement:
     row = item.row
     return Settlement(row.id, row.message_id, state, at, error=error, attempts=row.attempts)
-
-
-def _segment(item: QueuedSegment) -> Segment:
-    row = item.row
-    return Segment(
-        to=row.recipient,
-        source=row.source,
-        coding=row.coding,
-        content=row.content,
-        udhi=row.udhi,
-        part=row.part,
-        total=row.total,
-        want_report=item.want_report,
-    )

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from smsgw.errors import Disposition
 from smsgw.model import MoMessage, Segment, StatusReport
+from smsgw.protocols.account import Account
 from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Session, Side
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role, Side
 
 
 class Result(NamedTuple):

@@ -1,9 +1,10 @@
 """Writes the fast form of one PDU declaration: two Python functions over precompiled struct runs.
 
-Consecutive fixed-size fields are one :class:`struct.Struct`; lists, sized octets and TLVs are
-handled between the runs. ``struct`` cuts an over-long ``6s`` without a word, so every text is
-length-checked before packing; slices past the end are silent, so each decode ends by comparing its
-position with the PDU's end.
+Consecutive fixed-size fields are one :class:`struct.Struct`; lists, sized octets, TLVs and texts
+that end at their 0x00 are handled between the runs. ``struct`` cuts an over-long ``6s`` without a
+word, so every text is length-checked before packing; slices past the end are silent and a 0x00 may
+be the next PDU's, so each decode ends by comparing its position, which only grows, with the PDU's
+end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from smsgw.protocols.kinds import (
     LATIN1,
+    CText,
     Listed,
     Octets,
     Record,
@@ -82,7 +84,7 @@ class Compiler:
         decode = _function(
             "decode(buffer, start, end)",
             self._decode_lines(),
-            "(Misfit, StructError, IndexError)",
+            "(Misfit, StructError, IndexError, ValueError)",
             "explain_decode(buffer[start:end])",
         )
         encode = _function(
@@ -128,7 +130,12 @@ class Compiler:
                 targets.append(local)
                 values.append(_read(subcon, local))
                 continue
-            if isinstance(subcon, Sized):
+            if isinstance(subcon, CText):
+                flush()
+                lines.append(f"stop = buffer.index(Z, at, at + {subcon.octets_max})")
+                lines.append(f"{local} = {_read_to_stop(subcon)}")
+                lines.append("at = stop + 1")
+            elif isinstance(subcon, Sized):
                 codes.append(_code(subcon.length))
                 targets.append("n")
                 flush()
@@ -201,7 +208,13 @@ class Compiler:
                 arguments.append(_write(subcon, value))
                 checks += _check(subcon, value)
                 continue
-            if isinstance(subcon, Sized):
+            if isinstance(subcon, CText):
+                lines.append(f"{local} = {value}.encode('latin-1') + Z")
+                checks += [
+                    f"len({local}) > {subcon.octets_max}",
+                    f"{local}.find(Z) + 1 != len({local})",
+                ]
+            elif isinstance(subcon, Sized):
                 codes.append(_code(subcon.length))
                 arguments.append(f"len({local})")
                 lines.append(f"{local} = {value}")
@@ -277,6 +290,11 @@ def _read(subcon: Any, value: str) -> str:
     if isinstance(subcon, Text):
         return f"TEXTS[{value}]" if subcon.remembered else _cut(subcon, value)
     return value
+
+
+def _read_to_stop(subcon: CText) -> str:
+    value = "buffer[at:stop]"
+    return f"TEXTS[{value}]" if subcon.remembered else f"{value}.decode('latin-1')"
 
 
 def _cut(subcon: Text, value: str) -> str:

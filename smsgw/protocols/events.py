@@ -60,17 +60,19 @@ class DeliverAnswered(msgspec.Struct):
 
 
 class ResponseLost(msgspec.Struct):
-    """A request was sent and its answer did not come: the outcome is unknown.
+    """A request's answer did not come: the outcome is unknown, unless it never left.
 
     Attributes:
         sequence: The request's own sequence.
         context: What the caller gave with it.
         carrier_message_id: Known without an answer only where it is the sequence itself (SGIP).
+        written: Whether its octets were handed to the transport; if not, the peer never saw it.
     """
 
     sequence: Hashable
     context: Any
     carrier_message_id: str = ""
+    written: bool = True
 
 
 class SubmitReceived(msgspec.Struct, gc=False):

@@ -13,7 +13,7 @@ import construct
 import msgspec
 
 from smsgw.errors import ValidationError
-from smsgw.protocols.kinds import Listed, Octets, Record, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.kinds import CText, Listed, Octets, Record, Rest, Sized, Text, Tlv, Tlvs
 from smsgw.protocols.layout import Pdu
 
 TLV_KEYS = {"tag", "length", "value_hex", "name", "value"}
@@ -104,7 +104,7 @@ def pdu_from_fields(classes: Mapping[str, type[Pdu]], fields: Mapping[str, Any])
 def _value(key: str, subcon: Any, value: Any) -> Any:
     if isinstance(subcon, Sized | Octets):
         return _octets(key, value)
-    if isinstance(subcon, Text):
+    if isinstance(subcon, Text | CText):
         return _typed(key, value, str, "text")
     if isinstance(subcon, construct.FormatField):
         return _typed(key, value, int, "an integer")

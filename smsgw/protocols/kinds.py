@@ -1,7 +1,8 @@
 """The kinds of field a PDU is declared with: construct objects that say width, padding and limits.
 
-Spec: cmpp.md section 2, smgp.md section 2, sgip.md section 2. What :mod:`smsgw.protocols.compiler`
-does not find here, or among construct's integers, it refuses at import.
+Spec: cmpp.md section 2, smgp.md section 2, sgip.md section 2, SMPP 3.4 3.1. What
+:mod:`smsgw.protocols.compiler` does not find here, or among construct's integers, it refuses at
+import.
 """
 
 from __future__ import annotations
@@ -52,6 +53,51 @@ class Number(Text):
 
 
 class Secret(Text):
+    """Text that no log and no ``str()`` may show, and that nothing keeps."""
+
+    masked = True
+    remembered = False
+
+
+class CText(construct.Adapter):  # type: ignore[misc]
+    """SMPP's C-Octet String: text up to its 0x00, one octet a character (Latin-1).
+
+    Spec: SMPP 3.4 3.1.
+
+    Args:
+        octets_max: Most octets on the wire, the 0x00 included.
+    """
+
+    masked = False
+    remembered = True
+
+    def __init__(self, octets_max: int) -> None:
+        super().__init__(construct.NullTerminated(construct.GreedyBytes))
+        self.octets_max = octets_max
+
+    def _decode(self, obj: bytes, context: object, path: str) -> str:
+        if len(obj) >= self.octets_max:
+            raise construct.StringError(f"no 0x00 within {self.octets_max} octets", path=path)
+        return obj.decode(LATIN1)
+
+    def _encode(self, obj: str, context: object, path: str) -> bytes:
+        raw = obj.encode(LATIN1)
+        if len(raw) >= self.octets_max:
+            raise construct.StringError(
+                f"{len(raw)} octets, limit {self.octets_max - 1}", path=path
+            )
+        if b"\0" in raw:
+            raise construct.StringError("0x00 inside a text that 0x00 ends", path=path)
+        return raw
+
+
+class CNumber(CText):
+    """A phone's number, or an id: text that seldom repeats."""
+
+    remembered = False
+
+
+class CSecret(CText):
     """Text that no log and no ``str()`` may show, and that nothing keeps."""
 
     masked = True

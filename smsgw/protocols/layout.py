@@ -32,7 +32,17 @@ import msgspec
 
 from smsgw.errors import EncodeError, PduError
 from smsgw.protocols.compiler import Compiler
-from smsgw.protocols.kinds import U32, Listed, Octets, Rest, Sized, Text, Tlvs, declared_fields
+from smsgw.protocols.kinds import (
+    U32,
+    CText,
+    Listed,
+    Octets,
+    Rest,
+    Sized,
+    Text,
+    Tlvs,
+    declared_fields,
+)
 
 
 class Pdu(msgspec.Struct, gc=False):
@@ -177,7 +187,7 @@ class Layout:
 
 KINDS: tuple[tuple[Any, type], ...] = (
     (construct.FormatField, int),
-    (Text, str),
+    (Text | CText, str),
     (Octets | Sized | Rest, bytes),
     (Listed | Tlvs, list),
 )
@@ -186,13 +196,17 @@ KINDS: tuple[tuple[Any, type], ...] = (
 
 def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> EncodeError:
     if isinstance(subcon, Text):
-        return _text_error(name, subcon, value)
+        return _text_error(name, subcon.octets, value)
+    if isinstance(subcon, CText):
+        if len(value) < subcon.octets_max and "\0" in value:
+            return EncodeError(name, "text without 0x00", "0x00 in it")
+        return _text_error(name, subcon.octets_max - 1, value)
     if isinstance(subcon, Listed) and isinstance(subcon.item, Text):
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 return EncodeError(f"{name}[{index}]", "text", type(item).__name__)
             if len(item) > subcon.item.octets or not _is_latin1(item):
-                return _text_error(f"{name}[{index}]", subcon.item, item)
+                return _text_error(f"{name}[{index}]", subcon.item.octets, item)
         return EncodeError(name, f"{_largest(subcon.count)} items", f"{len(value)} items")
     if isinstance(subcon, Sized):
         return EncodeError(name, f"{_largest(subcon.length)} octets", f"{len(value)} octets")
@@ -204,11 +218,11 @@ def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> Encod
     return EncodeError(name, type(subcon).__name__, f"{type(value).__name__} ({problem})")
 
 
-def _text_error(name: str, subcon: Text, value: str) -> EncodeError:
+def _text_error(name: str, octets_max: int, value: str) -> EncodeError:
     if not _is_latin1(value):
         odd = next(char for char in value if ord(char) > 0xFF)
         return EncodeError(name, "one octet a character", f"character {odd!r}")
-    return EncodeError(name, f"{subcon.octets} octets", f"{len(value)} octets")
+    return EncodeError(name, f"{octets_max} octets", f"{len(value)} octets")
 
 
 def _is_latin1(value: str) -> bool:

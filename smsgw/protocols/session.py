@@ -11,123 +11,20 @@ Legality is ``TRANSITIONS``: what is not in it is an error, ours (LocalProtocolE
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from smsgw.errors import FrameError, LocalProtocolError, PduError, WindowFull
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
 from smsgw.protocols.window import Window
 
 MISTAKES_MAX = 20
 """Unreadable or unknown PDUs in a row after which a peer is given up (cmpp.md section 15)."""
-
-
-class Role(enum.Enum):
-    """Who opened the connection."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-
-class Side(enum.Enum):
-    """Who is the customer (submits) and who the gateway (delivers)."""
-
-    SP = "sp"
-    GATEWAY = "gateway"
-
-
-class State(enum.Enum):
-    """Where a session is."""
-
-    OPEN = "open"
-    BINDING = "binding"
-    BOUND = "bound"
-    UNBINDING = "unbinding"
-    CLOSED = "closed"
-
-
-class Input(enum.Enum):
-    """What can happen to it."""
-
-    BIND = "bind"
-    BIND_ACCEPTED = "bind accepted"
-    BIND_REFUSED = "bind refused"
-    PEER_BIND = "peer's bind"
-    REQUEST = "request"
-    PEER_REQUEST = "peer's request"
-    ANSWER = "peer's answer"
-    HEARTBEAT = "peer's heartbeat"
-    UNBIND = "unbind"
-    UNBIND_ANSWERED = "unbind answered"
-    PEER_UNBIND = "peer's unbind"
-    FAIL = "failure"
-    CONNECTION_LOST = "connection lost"
-
-
-TRANSITIONS: dict[tuple[State, Input], State] = {
-    (State.OPEN, Input.BIND): State.BINDING,
-    (State.OPEN, Input.PEER_BIND): State.BOUND,
-    (State.OPEN, Input.BIND_REFUSED): State.CLOSED,
-    (State.OPEN, Input.PEER_UNBIND): State.CLOSED,
-    (State.OPEN, Input.FAIL): State.CLOSED,
-    (State.OPEN, Input.CONNECTION_LOST): State.CLOSED,
-    (State.BINDING, Input.BIND_ACCEPTED): State.BOUND,
-    (State.BINDING, Input.BIND_REFUSED): State.CLOSED,
-    (State.BINDING, Input.HEARTBEAT): State.BINDING,
-    (State.BINDING, Input.PEER_UNBIND): State.CLOSED,
-    (State.BINDING, Input.FAIL): State.CLOSED,
-    (State.BINDING, Input.CONNECTION_LOST): State.CLOSED,
-    (State.BOUND, Input.REQUEST): State.BOUND,
-    (State.BOUND, Input.PEER_REQUEST): State.BOUND,
-    (State.BOUND, Input.ANSWER): State.BOUND,
-    (State.BOUND, Input.HEARTBEAT): State.BOUND,
-    (State.BOUND, Input.UNBIND): State.UNBINDING,
-    (State.BOUND, Input.PEER_UNBIND): State.CLOSED,
-    (State.BOUND, Input.FAIL): State.CLOSED,
-    (State.BOUND, Input.CONNECTION_LOST): State.CLOSED,
-    (State.UNBINDING, Input.PEER_REQUEST): State.UNBINDING,
-    (State.UNBINDING, Input.ANSWER): State.UNBINDING,
-    (State.UNBINDING, Input.HEARTBEAT): State.UNBINDING,
-    (State.UNBINDING, Input.UNBIND_ANSWERED): State.CLOSED,
-    (State.UNBINDING, Input.PEER_UNBIND): State.CLOSED,
-    (State.UNBINDING, Input.FAIL): State.CLOSED,
-    (State.UNBINDING, Input.CONNECTION_LOST): State.CLOSED,
-    (State.CLOSED, Input.FAIL): State.CLOSED,
-    (State.CLOSED, Input.CONNECTION_LOST): State.CLOSED,
-}
-
-LOCAL_INPUTS = frozenset({Input.BIND, Input.REQUEST, Input.UNBIND})
-
-
-@dataclass(slots=True, kw_only=True)
-class Account:
-    """What both sides of a login agreed on paper. Carriers add their own fields.
-
-    Attributes:
-        name: Login name.
-        secret: Shared secret.
-        version: Protocol version to speak.
-        window: W, unanswered requests at a time.
-        response_timeout: T in seconds.
-        heartbeat_interval: C in seconds: silence after which a heartbeat is sent; 0 = never.
-        heartbeat_tries: N, unanswered heartbeats after which the peer is dead.
-        submit_sends: How often an unanswered submit is sent in all. More than 1 can double
-            messages when only the answer was lost.
-    """
-
-    name: str
-    secret: str
-    version: str
-    window: int = 16
-    response_timeout: float = 60.0
-    heartbeat_interval: float = 180.0
-    heartbeat_tries: int = 3
-    submit_sends: int = 1
 
 
 class Session:
@@ -166,6 +63,7 @@ class Session:
         self.window = Window(account.window, account.response_timeout, account.submit_sends)
         self._framer = self.codec.framer()
         self._out: list[bytes] = []
+        self._unwritten: list[Hashable] = []  # requests in _out that were never in data_to_send()
         self._events: list[ev.Event] = []
         self._silent_since: float | None = None
         self._control_deadline: float | None = None  # bind, unbind, or a peer that must bind
@@ -248,6 +146,7 @@ class Session:
             raise LocalProtocolError(f"sequence {key} is unanswered; submit a new PDU")
         octets = pdu.encode()
         self._out.append(octets)
+        self._unwritten.append(key)
         window.open(key, context, octets, now)
         return key
 
@@ -296,8 +195,12 @@ class Session:
         self._control_deadline = None
         self._heartbeat_deadline = None
         self._silent_since = None
+        unwritten = set(self._unwritten)
         for sequence, context in self.window.drain():
-            self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
+            if sequence in unwritten:
+                self._events.append(ev.ResponseLost(sequence, context, written=False))
+            else:
+                self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
 
     def tick(self, now: float) -> None:
         """Do what is due at ``now``: give up, send again, test the peer."""
@@ -320,11 +223,12 @@ class Session:
         return min((at for at in due if at is not None), default=None)
 
     def data_to_send(self) -> bytes:
-        """Take the bytes to write."""
+        """Take the bytes to write; they count as sent from then on."""
         if not self._out:
             return b""
         data = b"".join(self._out)
         self._out.clear()
+        self._unwritten.clear()
         return data
 
     def events(self) -> list[ev.Event]:

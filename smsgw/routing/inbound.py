@@ -13,6 +13,9 @@ import msgspec
 
 from smsgw.routing.numbers import PrefixMap
 
+COUNTRY = "86"
+"""Some gateways write it before our access number too, as they do before a phone's."""
+
 
 class Destination(msgspec.Struct, frozen=True, gc=False):
     """The number an inbound message was sent to, understood.
@@ -44,7 +47,7 @@ class InboundTable:
         access_numbers: Iterable[tuple[str, str]],
         owners: Mapping[str, str] | None = None,
     ) -> None:
-        by_link: dict[str, dict[str, str]] = {}
+        by_link: dict[str, dict[str, str | None]] = {}
         everywhere: dict[str, str | None] = {}
         for link, access_number in access_numbers:
             by_link.setdefault(link, {})[access_number] = link
@@ -57,6 +60,8 @@ class InboundTable:
     def destination(self, number: str, link: str | None = None) -> Destination | None:
         """Return the access number, longest match, and the extension after it.
 
+        A number that matches nothing as it is written is tried again without 86 in front.
+
         Args:
             number: Where the message was sent to, as the carrier wrote it.
             link: Look only among this link's access numbers; None for those of all links.
@@ -64,17 +69,18 @@ class InboundTable:
         Returns:
             None when no access number matches.
         """
-        if link is None:
-            found: tuple[str, str | None] | None = self._everywhere.longest(number)
-        else:
-            numbers = self._by_link.get(link)
-            found = None if numbers is None else numbers.longest(number)
-        if found is None:
+        numbers = self._everywhere if link is None else self._by_link.get(link)
+        if numbers is None:
             return None
-        access_number, owner = found
-        return Destination(access_number, number[len(access_number) :], owner)
+        for written in (number, number.removeprefix(COUNTRY)):
+            found = numbers.longest(written)
+            if found is not None:
+                access_number, owner = found
+                return Destination(access_number, written[len(access_number) :], owner)
+        return None
 
     def owner(self, number: str) -> str | None:
         """Return the account that statically owns a number, longest match, or None."""
-        found = self._owners.longest(number)
-        return None if found is None else found[1]
+        spellings = (number, number.removeprefix(COUNTRY))
+        found = [match for match in map(self._owners.longest, spellings) if match is not None]
+        return max(found, key=lambda match: len(match[0]))[1] if found else None

@@ -19,14 +19,11 @@ from typing import Generic, TypeVar
 
 from smsgw.errors import ValidationError
 from smsgw.model import Operator
+from smsgw.text.numbers import NATIONAL, national_number
 
 T = TypeVar("T")
 
-_NATIONAL = r"(1[0-9]{10}|1[04][0-9]{11})"
-"""11 digits starting with 1, or the 13 of an IoT number (140-144, 1064)."""
-
-_WRITTEN = re.compile(rf"(?:(?:\+|00)?86)?{_NATIONAL}")
-_WITH_COUNTRY = re.compile(rf"(?:\+|00)?86{_NATIONAL}")
+_WRITTEN = re.compile(rf"(?:(?:\+|00)?86)?{NATIONAL}")
 
 _SEPARATORS = re.compile("[\\s\\-\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
 """Spaces, the hyphens of every keyboard, and the invisible marks that phone books paste along."""
@@ -139,8 +136,7 @@ def strip_country(number: str) -> str:
 
     Short codes, landlines, access numbers and pseudo-codes pass through unchanged.
     """
-    match = _WITH_COUNTRY.fullmatch(number)
-    return match.group(1) if match else number
+    return national_number(number)
 
 
 def operator_of(number: str, ported: Mapping[str, Operator] | None = None) -> Operator:

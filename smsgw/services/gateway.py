@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -20,6 +20,7 @@ from smsgw.delivery.handover import Handover
 from smsgw.delivery.inbound import InboundMessages
 from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
+from smsgw.delivery.retry import DoubtPolicy
 from smsgw.delivery.throttle import Limits
 from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageClass, MessageStatus
 from smsgw.routing.inbound import InboundTable
@@ -35,6 +36,12 @@ from smsgw.store.progress import StatusChange
 from smsgw.transport.link import Inbound, Link
 
 Json = dict[str, Any]
+
+ANSWERS_WITHIN = 25.0
+"""Seconds a stop waits for the carriers' answers to what is in flight; then it is unknown."""
+
+REPLIES_WITHIN = 10.0
+"""Seconds a stop waits for replies that are being read."""
 
 
 class GatewayObserver(Protocol):
@@ -113,6 +120,7 @@ class Gateway:
         plan: How extensions are made.
         reactor: Its clock and timers.
         observer: Told what is counted.
+        doubt: What follows when a carrier's answer never came.
 
     Attributes:
         requests: Asks people and reads their answers.
@@ -129,6 +137,7 @@ class Gateway:
         plan: SlotPlan,
         reactor: IReactorTime,
         observer: GatewayObserver,
+        doubt: DoubtPolicy | None = None,
     ) -> None:
         self._database = database
         self._links = {entry.link.name: entry.link for entry in links}
@@ -141,6 +150,7 @@ class Gateway:
             database,
             reactor,
             limits={entry.link.name: Limits(entry.rate) for entry in links},
+            doubt=doubt,
             on_changes=self._count_finished,
         )
         self._submission = Submission(
@@ -186,13 +196,16 @@ class Gateway:
         self._running = True
 
     async def stop(self) -> None:
-        """Finish what is in flight, unbind, and close the store."""
+        """Finish what is in flight, unbind, and close the store.
+
+        Peers and database that do not answer hold it up for less than 45 seconds: the two limits
+        of this module, the 5 s of an unbind, and the last commits.
+        """
         self._running = False
-        await self._dispatcher.stop()
-        for link in self._links.values():
-            await link.stop()
+        await self._dispatcher.stop(ANSWERS_WITHIN)
+        await DeferredList([link.stop() for link in self._links.values()], consumeErrors=True)
         self._reassembly.stop()
-        await self._handover.stop()
+        await self._handover.stop(REPLIES_WITHIN)
         await self._database.close()
 
     def listener_port(self, link: str) -> int:
@@ -261,12 +274,12 @@ class Gateway:
         reports = [item for item in batch if item.report is not None]
         messages = [item for item in batch if item.message is not None]
         if reports:
-            self._watched(self._reports.take(link, reports))
+            self._watched("status reports", self._reports.take(link, reports))
         if messages:
-            self._watched(self._inbound.take(link, messages))
+            self._watched("inbound messages", self._inbound.take(link, messages))
 
-    def _watched(self, taken: Deferred[None]) -> None:
-        taken.addErrback(lambda failure: self.log.failure("inbound", failure))
+    def _watched(self, what: str, work: Deferred[None]) -> None:
+        work.addErrback(lambda failure: self.log.failure("{what} failed", failure, what=what))
 
     def _read(self, row: InboundRow) -> Deferred[None]:
         return self.requests.reply(row).addCallback(self._observer.replied)
@@ -284,7 +297,7 @@ class Gateway:
         if event.kind == "request.closed":
             self._observer.request_finished(str(event.data.get("outcome", "")))
         if event.kind in ("request.step_opened", "request.answered", "request.step_closed"):
-            self._watched(Deferred.fromCoroutine(self._count_slots()))
+            self._watched("counting slots", Deferred.fromCoroutine(self._count_slots()))
 
     async def _count_slots(self) -> None:
         now = int(self._clock.seconds() * 1000)

@@ -2,8 +2,9 @@
 
 Rules: nothing is ever guessed. Refusals are looked for first (``不同意`` contains ``同意``), at the
 start only; the rest is the reason. An approval must stand alone or be followed by a remark that
-takes nothing back. Whatever is not certain is ``UNCLEAR``, and the caller asks back. The words are
-a :class:`~smsgw.services.vocabulary.Vocabulary`; this module knows no request, person or message.
+is known to take nothing back (:mod:`smsgw.services.remarks`). Whatever is not certain is
+``UNCLEAR``, and the caller asks back. The words are a
+:class:`~smsgw.services.vocabulary.Vocabulary`; this module knows no request, person or message.
 """
 
 from __future__ import annotations
@@ -12,20 +13,24 @@ import enum
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
+from smsgw.services.remarks import (
+    LEADING,
+    SEPARATORS,
+    TRAILING,
+    doubt_about_no,
+    doubt_about_yes,
+    patterns,
+)
 from smsgw.services.vocabulary import DEFAULT, TO_SIMPLIFIED, Vocabulary
 
-SEPARATORS = " ,.:;、。!~-—+()（）[]"
-"""What may stand between a decision and its reason, after folding."""
+TEXT_MAX = 1000
+"""Characters of the longest text that is read."""
 
-_LEADING = " ,.:;、。!~()\"'“”‘’「」『』《》〈〉<>[]【】·"
-_TRAILING = _LEADING + "-—+…"
 _INVISIBLE = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)]))
 """Variation selectors and skin tones; zero width characters are known by their category."""
 
-_CLAUSES = re.compile(r"[,.:;、。!~()\[\]]+")
-_SIGNATURE = re.compile(r"^\s*【[^【】]*】|【[^【】]*】\s*$")
+_SIGNATURE = re.compile(r"^\s*【([^【】]*)】|【([^【】]*)】\s*$")
 _SHORT_ID = re.compile(r"#\s*([0-9]+)")
 _NUMBER = re.compile(r"[0-9]+")
 _NUMBERED = re.compile(r"([0-9]{1,2})(?![0-9])")
@@ -99,7 +104,9 @@ def verify_short_id(digits: str) -> bool:
 
 def read(text: str, vocabulary: Vocabulary = DEFAULT) -> Reading:
     """Return what ``text`` means as a reply to one question."""
-    said = _fold(text)
+    if _is_too_long(text):
+        return _unclear("too long")
+    said = _fold(text, vocabulary)
     if not said.text:
         return Reading(Kind.UNCLEAR, "", "empty")
     typed = _SHORT_ID.match(said.text)
@@ -121,7 +128,9 @@ def read_listed(text: str, vocabulary: Vocabulary = DEFAULT) -> Reading:
 
     The number is the item and never the answer; a number alone is UNCLEAR.
     """
-    said = _fold(text)
+    if _is_too_long(text):
+        return _unclear("too long")
+    said = _fold(text, vocabulary)
     number = _NUMBERED.match(said.text)
     if not number:
         reading = read(text, vocabulary)
@@ -144,8 +153,8 @@ class _Said:
 
     def trimmed(self) -> _Said:
         """Without separators, quotes and brackets around."""
-        kept = self.text.rstrip(_TRAILING)
-        start = len(kept) - len(kept.lstrip(_LEADING))
+        kept = self.text.rstrip(TRAILING)
+        start = len(kept) - len(kept.lstrip(LEADING))
         return _Said(kept[start:], self.source, self.origin[start : len(kept)])
 
     def parted(self) -> _Said:
@@ -159,16 +168,23 @@ class _Said:
         return self.source[rest.origin[0] : rest.origin[-1] + 1].strip()
 
 
-def _fold(text: str) -> _Said:
+def _is_too_long(text: str) -> bool:
+    return len(text) > TEXT_MAX or len(unicodedata.normalize("NFKC", text)) > TEXT_MAX
+
+
+def _fold(text: str, v: Vocabulary) -> _Said:
     source = text
     for _ in range(2):  # one signature at the head, one at the tail
-        shorter = _SIGNATURE.sub("", source, count=1)
+        signature = _SIGNATURE.search(source)
+        if not signature or not _is_signature(signature[1] or signature[2] or "", v):
+            break
+        shorter = source[: signature.start()] + source[signature.end() :]
         if shorter.strip():
             source = shorter
     letters: list[str] = []
     origin: list[int] = []
     for index, char in enumerate(source):
-        for letter in unicodedata.normalize("NFKC", char).translate(TO_SIMPLIFIED).casefold():
+        for letter in _folded(char):
             category = unicodedata.category(letter)
             if category == "Cf" or letter in _INVISIBLE:
                 continue
@@ -178,36 +194,19 @@ def _fold(text: str) -> _Said:
     return _Said("".join(letters), source, tuple(origin)).trimmed()
 
 
-@lru_cache(maxsize=16)
-def _patterns(v: Vocabulary) -> dict[str, re.Pattern[str]]:
-    parted = f"[{re.escape(SEPARATORS)}]"
-    words = {
-        "negative": v.negatives + v.weak_negatives,
-        "positive": v.positives,
-        "object": v.objects,
-        "question": v.questions,
-        "decision": v.negatives + v.weak_negatives + v.positives,
-        "refusal": v.negatives,
-    }
-    patterns = {name: re.compile(_any(choice)) for name, choice in words.items()}
-    patterns["opening"] = re.compile(
-        f"(?:{_any(v.acknowledgements)}{parted}*|{_any(v.greetings)}{parted}+"
-        f"|{_any(v.intensifiers)}{parted}*){{1,4}}(?={_any(v.negatives + v.weak_negatives)}"
-        f"|{_any(v.positives)})"
-    )
-    patterns["negated"] = re.compile(f"(?:{_any(v.negations)})(?:{_any(v.strong_positives)})")
-    patterns["doubt"] = re.compile(
-        f"{_any(v.doubts)}|(?<![a-z'])(?:{_any(v.english_doubts)})(?![a-z'])"
-    )
-    patterns["another"] = re.compile(
-        rf"[0-9]\s*[{re.escape(SEPARATORS)}]*(?:{_any(words['decision'])})"
-    )
-    return patterns
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(TO_SIMPLIFIED).casefold()
 
 
-def _any(words: tuple[str, ...]) -> str:
-    """An alternation that prefers the longest word."""
-    return "(?:" + "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True)) + ")"
+def _is_signature(bracketed: str, v: Vocabulary) -> bool:
+    """Whether 【…】 is a name and changes nothing of what was said: not 【暂不】 or 【限本周】."""
+    folded, made = _folded(bracketed.strip()), patterns(v)
+    return (
+        len(folded) > 1
+        and not any(map(str.isdigit, folded))
+        and not made["unsigned"].search(folded)
+        and not made["english"].search(folded)
+    )
 
 
 def _unclear(rule: str) -> Reading:
@@ -215,12 +214,12 @@ def _unclear(rule: str) -> Reading:
 
 
 def _read_words(said: _Said, v: Vocabulary) -> Reading:
-    patterns = _patterns(v)
-    opening = patterns["opening"].match(said.text)
+    made = patterns(v)
+    opening = made["opening"].match(said.text)
     if opening:
         said = said.skip(opening.end())
     for kind, name in ((Kind.NO, "negative"), (Kind.YES, "positive")):
-        found = patterns[name].match(said.text)
+        found = made[name].match(said.text)
         if not found:
             continue
         word, rest = found[0], said.skip(found.end())
@@ -229,12 +228,11 @@ def _read_words(said: _Said, v: Vocabulary) -> Reading:
         problem = _broken_word(word, rest.text)
         if not problem:
             weak = word in v.weak_negatives
-            judge = _doubt_about_no if kind is Kind.NO else _doubt_about_yes
-            problem = judge(rest.text, weak, v)
+            problem = _doubt(kind, rest.text, weak, v)
         if problem:
             return _unclear(problem)
         return Reading(kind, _reason(rest, kind, v), "word")
-    if said.text.rstrip(_TRAILING) in v.acknowledgements + v.greetings:
+    if said.text.rstrip(TRAILING) in v.acknowledgements + v.greetings + v.thanks:
         return _unclear("acknowledgement")
     return _unclear("no match")
 
@@ -245,7 +243,7 @@ def _read_number(digits: str, rest: _Said, v: Vocabulary) -> Reading:
     kind = Kind.YES if digits == v.yes_number else Kind.NO
     remark = rest.parted()
     if not remark.text:
-        return _unclear("number and text") if rest.text.strip(_TRAILING) else _number(kind, "")
+        return _unclear("number and text") if rest.text.strip(TRAILING) else _number(kind, "")
     words = _read_words(remark, v)
     if words.rule not in ("no match", "acknowledgement"):
         if words.kind is not kind:
@@ -254,9 +252,12 @@ def _read_number(digits: str, rest: _Said, v: Vocabulary) -> Reading:
     first = remark.text[0]
     if len(remark.text) == len(rest.text) or first.isdigit() or first in v.measures:
         return _unclear("number and text")  # 2楼, 1.5, 2 天后
-    judge = _doubt_about_no if kind is Kind.NO else _doubt_about_yes
-    problem = judge(rest.text, False, v)
+    problem = _doubt(kind, rest.text, False, v)
     return _unclear(problem) if problem else _number(kind, rest.as_written())
+
+
+def _doubt(kind: Kind, rest: str, weak: bool, v: Vocabulary) -> str:
+    return doubt_about_no(rest, weak, v) if kind is Kind.NO else doubt_about_yes(rest, v)
 
 
 def _number(kind: Kind, reason: str) -> Reading:
@@ -268,7 +269,7 @@ def _reason(rest: _Said, kind: Kind, v: Vocabulary) -> str:
     colour = v.particles + v.applause
     bare = rest.skip(len(rest.text) - len(rest.text.lstrip(colour)))
     if kind is Kind.YES:
-        thing = _patterns(v)["object"].match(bare.text)
+        thing = patterns(v)["object"].match(bare.text)
         bare = bare.skip(thing.end()) if thing else bare
         return bare.skip(len(bare.text) - len(bare.text.lstrip(colour))).as_written()
     coloured = not bare.text or bare.text[0] in SEPARATORS
@@ -282,80 +283,3 @@ def _broken_word(word: str, rest: str) -> str:
     if rest[0].isascii() and (rest[0].isalnum() or rest[0] in "'_"):
         return "longer word"
     return ""
-
-
-def _doubt_about_no(rest: str, weak: bool, v: Vocabulary) -> str:
-    """Why a refusal followed by ``rest`` is not certain; "" when it is."""
-    patterns = _patterns(v)
-    bare = rest.lstrip(v.particles)
-    parted = not bare or bare[0] in SEPARATORS
-    if _asks(rest, v):
-        return "question"
-    if parted:
-        rest = bare
-    elif weak or (rest.startswith(v.longer_words) and not rest.startswith(v.exceptions)):
-        return "longer word"
-    reason = rest.lstrip(SEPARATORS)
-    only_spaces = parted and not rest[: len(rest) - len(reason)].strip()
-    if weak and only_spaces and reason[:1].isascii() and reason[:1].isalpha():
-        return "longer word"  # no problem
-    first_clause = _CLAUSES.split(reason, maxsplit=1)[0]
-    if not parted and patterns["question"].search(first_clause):
-        return "question"
-    if (not parted and patterns["refusal"].search(first_clause)) or (
-        only_spaces and patterns["negative"].match(reason)
-    ):
-        return "contradictory"  # 不同意驳回
-    if patterns["another"].search(rest):
-        return "several answers"
-    if any(p in patterns["negated"].sub("", rest) for p in v.strong_positives):
-        return "contradictory"
-    if _another_number(rest, v.no_number):
-        return "contradictory"
-    if any(word in rest for word in v.reversals) or _takes_back(rest, v):
-        return "taken back"
-    if re.search(r"(?:但|不过|可是|but)(?:是?\W*$|.*(?:可以|行|好|准|ok|fine))", rest):
-        return "conditional"
-    return ""
-
-
-def _doubt_about_yes(rest: str, _weak: bool, v: Vocabulary) -> str:
-    """Why an approval followed by ``rest`` is not certain; "" when it is."""
-    patterns = _patterns(v)
-    if _asks(rest, v) or patterns["question"].search(rest):
-        return "question"
-    bare = rest.lstrip(v.particles + v.applause)
-    thing = patterns["object"].match(bare)
-    if thing and bare == rest:
-        bare = bare[thing.end() :].lstrip(v.particles + v.applause)
-    if not bare:
-        return ""
-    if bare[0] not in SEPARATORS:
-        return "longer word"  # 同意书, 同意不了, 同意王总的意见
-    remark = bare.lstrip(SEPARATORS)
-    between = bare[: len(bare) - len(remark)]
-    if not between.strip() and remark[:1].isascii() and remark[:1].isalpha():
-        return "longer word"  # agree with him
-    if patterns["another"].search(rest):
-        return "several answers"
-    if _another_number(remark, v.yes_number):
-        return "contradictory"
-    for phrase in v.harmless:
-        remark = remark.replace(phrase, "")
-    return "conditional" if patterns["doubt"].search(remark) else ""
-
-
-def _asks(rest: str, v: Vocabulary) -> bool:
-    """Whether the text ends as a question does, or carries a question mark."""
-    return "?" in rest or rest.rstrip(_TRAILING).endswith(v.question_endings)
-
-
-def _takes_back(rest: str, v: Vocabulary) -> bool:
-    clauses = (clause for clause in _CLAUSES.split(rest.replace(" ", ",")))
-    return any(clause.strip(SEPARATORS).lstrip("我刚才") in v.slips for clause in clauses)
-
-
-def _another_number(rest: str, own: str) -> bool:
-    """Whether all that follows is a number, and not the choice that says the same."""
-    number = rest.strip(_TRAILING)
-    return number.isdigit() and number != own

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TO_SIMPLIFIED = str.maketrans(
-    "駁絕決準過贊許認無難應該嗎麼問題條見時還沒對錯為書報銷購買請辦執實發錢後們這個張項經讚總別來樣會說訂審",
-    "驳绝决准过赞许认无难应该吗么问题条见时还没对错为书报销购买请办执实发钱后们这个张项经赞总别来样会说订审",
+    "駁絕決準過贊許認無難應該嗎麼問題條見時還沒對錯為書報銷購買請辦執實發錢後們這個張項經讚總別來樣會說訂審"
+    "點開誤寫擬緩遲異議權隨緊儘盡財務轉謝電話領導勞煩處動進啟馬兩滿圖場訊壞費間備",
+    "驳绝决准过赞许认无难应该吗么问题条见时还没对错为书报销购买请办执实发钱后们这个张项经赞总别来样会说订审"
+    "点开误写拟缓迟异议权随紧尽尽财务转谢电话领导劳烦处动进启马两满图场讯坏费间备",
 )
 """Traditional to simplified, one character to one, only those that occur in the words below."""
 
@@ -39,9 +41,22 @@ class Vocabulary:
         exceptions: Beginnings that look like ``longer_words`` and are a plain reason.
         questions: Marks of a question anywhere in a text.
         question_endings: Marks of a question at the end of a clause.
-        harmless: Phrases in a remark that only look like a doubt.
-        doubts: What in the remark after an approval makes it less than certain.
-        english_doubts: The same, as whole English words.
+        thanks: Whole texts that never decide.
+        courtesies: Remarks that leave an approval as it is, whole.
+        pleas: What may begin a remark that urges to go on.
+        urges: How fast and how: ``尽快``.
+        actions: What is to be gone on with: ``办理``.
+        notices: What begins a remark about who is to be told: ``通知``, ``转``.
+        offices: Who may be told, and may be asked to do a duty.
+        others: Who may only be told.
+        duties: What an office may be asked to do; never to decide, never to bear the cost.
+        doubts: What in brackets at the head or tail makes them more than a signature.
+        english_doubts: What, as a whole English word, makes a refusal less than certain.
+        english_phrases: English words that begin a phrase after a refusal (``disagree with``).
+        conditions: What in the reason of a refusal makes it conditional.
+        acceptances: Ends of a clause by which a refusal accepts something else (``减半就行``).
+        objections: What, refused, is a refusal of a refusal (``驳回异议``), besides ``negatives``.
+        laughter: What makes nothing certain.
         reversals: What in the reason of a refusal makes it less than certain.
         slips: Clauses that, by themselves, take back or weaken a refusal.
         strong_positives: What may not occur un-negated in the reason of a refusal.
@@ -51,14 +66,16 @@ class Vocabulary:
 
     negatives: tuple[str, ...] = (
         "不同意不同意", "不同意", "绝不同意", "决不同意", "不能同意", "无法同意", "难以同意",
-        "不予同意", "拒绝同意", "不批准", "不能批准", "不予批准", "拒绝批准", "不通过", "不予通过",
-        "不能通过", "不赞成", "不赞同", "不认可", "不核准", "不准许", "不允许", "驳回", "拒绝",
-        "否决", "反对",
+        "不予同意", "拒绝同意", "不批准", "不能批准", "不予批准", "拒绝批准", "不予通过", "不赞成",
+        "不赞同", "不认可", "不核准", "驳回", "否决",
         "reject", "rejected", "disagree", "disapprove", "disapproved", "refuse", "refused",
         "not approved", "not approve", "not agree", "not agreed", "do not agree", "don't agree",
         "do not approve", "don't approve",
     )  # fmt: skip
-    weak_negatives: tuple[str, ...] = ("不行", "不可以", "不准", "不许", "不批", "否", "no")
+    weak_negatives: tuple[str, ...] = (
+        "不行", "不可以", "不准", "不许", "不批", "否", "反对", "拒绝", "不通过", "不能通过",
+        "不允许", "不准许", "no",
+    )  # fmt: skip
     positives: tuple[str, ...] = (
         "同意", "批准", "准予批准", "予以批准", "审批通过", "审核通过", "通过", "赞成", "赞同",
         "核准", "准许", "认可",
@@ -73,24 +90,26 @@ class Vocabulary:
     no_number: str = "2"
     opt_outs: tuple[str, ...] = ("t", "td", "r", "退订", "unsubscribe", "stop")
     acknowledgements: tuple[str, ...] = (
-        "好的", "收到", "ok", "okay", "嗯嗯", "嗯", "已阅", "已悉", "知道了",
+        "好的", "ok", "okay", "嗯嗯", "嗯", "已阅", "已悉", "知道了",
     )  # fmt: skip
-    greetings: tuple[str, ...] = ("好", "您好", "你好", "领导好", "领导", "hi", "hello", "谢谢")
+    greetings: tuple[str, ...] = ("好", "您好", "你好", "领导好", "收到", "hi", "hello")
+    thanks: tuple[str, ...] = ("谢谢", "多谢", "感谢", "thanks", "thank you")
     intensifiers: tuple[str, ...] = (
         "我们", "我方", "我司", "本人", "我", "完全", "非常", "十分", "坚决", "强烈", "明确",
         "确认", "表示", "仍然", "依然", "也", "回复", "选择", "选", "审批意见", "意见", "i",
     )  # fmt: skip
     particles: str = "了啊呀哦喔噢哈啦的滴"
-    applause: str = "👍🙏👌✅✔✓√💪🌹🤝😊🙂"
+    applause: str = "👍🙏👌✅✔✓√💪🌹🤝😊"
     longer_words: tuple[str, ...] = (
         "见", "愿", "书", "的", "者", "就", "也", "又", "不", "吗", "么", "吧", "呢", "嘛", "呗",
         "与", "或", "一半", "部分", "和", "及", "还", "是", "率", "更", "过", "才", "才怪", "可",
         "行", "没", "无", "否", "理由", "原因", "接收", "骚扰", "短信", "推销", "广告", "垃圾",
-        "权", "票", "党", "派",
+        "权", "票", "党", "派", "意见", "都", "那", "难道", "岂", "会", "要", "将", "0", "零",
         "/", "\\", "|", "&", '"', "'", "”", "’", "」", "』", "》", "%", "=", "*", "_",
     )  # fmt: skip
     exceptions: tuple[str, ...] = (
         "是因为", "原因:", "原因 ", "原因是", "理由:", "理由 ", "理由是", "过高", "过大", "过多",
+        "会议", "要求", "将来",
     )  # fmt: skip
     questions: tuple[str, ...] = (
         "?", "什么", "怎么", "为何", "如何", "是否", "能否", "可否", "与否", "会怎样", "能不能",
@@ -99,10 +118,32 @@ class Vocabulary:
     question_endings: tuple[str, ...] = (
         "吗", "么", "呢", "没", "没有", "怎样", "对不对", "是不是", "行不行", "好不好",
     )  # fmt: skip
-    harmless: tuple[str, ...] = (
-        "没问题", "没有问题", "没意见", "没有意见", "无意见", "无异议", "没有异议", "不客气",
-        "不用谢", "挺不错", "很不错",
+    courtesies: tuple[str, ...] = (
+        "谢谢", "谢谢您", "谢谢领导", "谢谢大家", "多谢", "感谢", "辛苦", "辛苦了", "大家辛苦了",
+        "各位辛苦了", "没问题", "没有问题", "没意见", "没有意见", "无意见", "无异议", "没有异议",
+        "不客气", "不用谢", "收到", "好的", "已阅", "支持", "全力支持", "加油", "很好", "挺好",
+        "照办", "请照办", "发自我的iphone", "发自我的手机", "来自我的手机",
+        "ok", "thanks", "thanks a lot", "many thanks", "thank you", "thank you very much", "thx",
+        "please", "please proceed", "proceed", "go ahead", "please go ahead", "asap", "good",
+        "great", "well done", "regards", "best regards", "sir", "madam", "of course", "sure",
+        "sent from my iphone",
     )  # fmt: skip
+    pleas: tuple[str, ...] = ("请", "请大家", "望", "麻烦", "烦请", "敬请")
+    urges: tuple[str, ...] = (
+        "尽快", "尽早", "抓紧", "抓紧时间", "赶紧", "赶快", "马上", "立即", "立刻", "即刻", "及时",
+        "按时", "迅速", "速", "快", "认真", "按流程", "按程序", "按计划",
+    )  # fmt: skip
+    actions: tuple[str, ...] = (
+        "办", "办理", "去办", "执行", "落实", "实施", "推进", "安排", "处理", "跟进", "采购",
+        "购买", "下单", "支付", "付款", "报销", "发放", "发布", "播出", "开始", "启动",
+    )  # fmt: skip
+    notices: tuple[str, ...] = ("通知", "转告", "告知", "转", "抄送", "知会")
+    offices: tuple[str, ...] = (
+        "财务", "财务部", "财务处", "财务科", "人事", "人事部", "行政", "行政部", "采购部",
+        "总编室", "办公室", "技术部", "设备部",
+    )  # fmt: skip
+    others: tuple[str, ...] = ("各部门", "相关部门", "相关人员", "申请人", "大家", "各位")
+    duties: tuple[str, ...] = ("办理", "执行", "落实")
     doubts: tuple[str, ...] = (
         "不", "没", "无", "未", "非", "别", "勿", "莫", "否", "拒", "驳", "反对", "但", "可是",
         "然而", "只是", "只要", "只能", "仅", "除", "如果", "假如", "若", "要是", "万一", "的话",
@@ -113,21 +154,41 @@ class Vocabulary:
         "保留", "勉强", "情况", "应该", "估计", "貌似", "好像", "似乎", "只有", "必须", "随便",
         "屁", "做梦", "没门", "玩笑", "骗", "逗", "吧", "嘛", "同意", "批准", "赞成",
         "赞同", "通过", "核准", "准许", "❌", "✖", "✗", "👎", "🚫", "🙃", "😅", "/", "|",
+        "拟", "待", "缓", "推迟", "延", "下月", "下周", "本周", "月底", "以下", "以上", "假",
     )  # fmt: skip
     english_doubts: tuple[str, ...] = (
-        "no", "not", "but", "if", "unless", "however", "only", "except", "maybe", "cancel", "wait",
-        "or", "never", "reject", "rejected", "disagree", "refuse", "yes", "approve", "agree",
-        "don't", "doesn't", "isn't", "can't", "won't", "until", "when", "after", "half", "joking",
+        "if", "unless", "until", "wait", "hold on", "hold", "pending", "draft", "not yet",
+        "i mean", "i meant", "ignore", "oops", "lol", "jk", "kidding", "joking",
     )  # fmt: skip
+    english_phrases: tuple[str, ...] = ("with", "to", "that", "nothing", "none", "any", "no")
+    conditions: tuple[str, ...] = (
+        "如果", "假如", "倘若", "若是", "若超", "若不", "若能", "若有", "若无", "要是", "只要",
+        "的话", "前提",
+    )  # fmt: skip
+    acceptances: tuple[str, ...] = (
+        "可以", "可行", "就行", "也行", "还行", "才行", "得行", "就好", "也好", "也可",
+        "就可", "亦可", "ok", "okay", "fine",
+    )  # fmt: skip
+    objections: tuple[str, ...] = (
+        "拒绝", "反对", "不通过", "异议", "质疑", "抗议", "反悔", "否定",
+    )  # fmt: skip
+    laughter: tuple[str, ...] = ("哈哈", "呵呵", "嘿嘿", "狗头", "😂", "🤣")
     reversals: tuple[str, ...] = (
         "除非", "再想想", "没想好", "再考虑", "再说", "再定", "再议", "改天", "等我", "看情况",
-        "视情况", "算了", "玩笑", "逗你", "骗你", "个屁", "👍", "👌", "✅", "❤", "😂", "🤣",
+        "视情况", "算了", "玩笑", "逗你", "骗你", "个屁", "👍", "👌", "✅", "✔", "✓", "√", "💪",
+        "❤", "我是说", "我的意思", "手滑", "误触", "误按", "说反", "按反", "反话", "当我没说",
+        "不算数", "上一条", "忽略", "不反对", "不拒绝", "没意见", "没有意见", "无意见", "没问题",
+        "没有问题", "无异议", "没异议", "没有异议",
     )  # fmt: skip
     slips: tuple[str, ...] = (
         "不对", "错了", "打错了", "发错了", "点错了", "按错了", "写错了", "说错了", "手误", "误发",
         "误操作", "更正", "打错", "发错", "错", "才怪", "收回", "不", "不是", "no", "not", "行",
         "可以", "好", "好的", "ok", "慢着", "且慢", "等会", "等等", "稍等", "别急", "暂时", "一半",
         "应该", "估计", "貌似", "好像", "似乎", "大概", "也许", "可能", "勉强", "随便", "保留",
+        "无", "没", "没有", "暂无", "取消", "撤", "撤回", "撤销", "作废", "反", "不可能", "不知道",
+        "不清楚", "不确定", "none", "nil", "nothing", "fine", "sure", "do it", "proceed",
+        "please proceed", "go ahead", "please go ahead", "no problem", "no problems",
+        "no objection", "no objections", "no worries", "no issue", "no issues",
     )  # fmt: skip
     strong_positives: tuple[str, ...] = ("同意", "批准", "赞成", "赞同", "yes", "approve", "agree")
     negations: tuple[str, ...] = (

@@ -22,9 +22,10 @@ from twisted.internet.interfaces import (
 
 from smsgw.model import MessageStatus, MoMessage, Segment, StatusReport
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Side
+from smsgw.protocols.states import Role, Side
 from smsgw.simulator.phones import Activity, Phone, Phones
 from smsgw.simulator.script import Script, silent
 from smsgw.transport.adapter import SessionProtocol

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, tuple_, update
 
 from smsgw.errors import Conflict
 from smsgw.store.schema import inbound, inbound_part
@@ -99,41 +99,25 @@ class Receive(Operation[PartRow, Received]):
 RECEIVE = Receive()
 
 
-def load_group(
-    connection: Connection, sender: str, destination: str, reference: str, total: int
+def waiting_parts(
+    connection: Connection, after: tuple[int, int] = (0, 0), limit: int = 1000
 ) -> list[PartRow]:
-    """Return the parts of one long message that are not joined yet, by sequence, then oldest."""
+    """Return parts that belong to no inbound message yet, oldest first.
+
+    Args:
+        connection: Any connection.
+        after: ``received_at`` and ``id`` of the last part of the page before.
+        limit: The most to return.
+    """
     table = inbound_part.c
     query = (
         select(inbound_part)
         .where(
-            table.sender == sender,
-            table.destination == destination,
-            table.reference == reference,
-            table.total == total,
             table.inbound_id.is_(None),
+            tuple_(table.received_at, table.id) > tuple_(*after),
         )
-        .order_by(table.sequence, table.id)
-    )
-    return [PartRow(*row) for row in connection.execute(query)]
-
-
-def waiting_parts(connection: Connection) -> list[PartRow]:
-    """Return every part that belongs to no inbound message yet, oldest first."""
-    table = inbound_part.c
-    query = (
-        select(inbound_part).where(table.inbound_id.is_(None)).order_by(table.received_at, table.id)
-    )
-    return [PartRow(*row) for row in connection.execute(query)]
-
-
-def parts_of(connection: Connection, inbound_id: int) -> list[PartRow]:
-    """Return the parts an inbound message was joined from, by sequence."""
-    table = inbound_part.c
-    query = (
-        select(inbound_part)
-        .where(table.inbound_id == inbound_id)
-        .order_by(table.sequence, table.id)
+        .order_by(table.received_at, table.id)
+        .limit(limit)
     )
     return [PartRow(*row) for row in connection.execute(query)]
 
@@ -160,9 +144,21 @@ def get(connection: Connection, inbound_id: int) -> InboundRow | None:
     return InboundRow(*row) if row is not None else None
 
 
-def unhandled(connection: Connection) -> list[InboundRow]:
-    """Return inbound messages nobody has read yet, oldest first: what a start has to go on with."""
-    query = select(inbound).where(inbound.c.handled_at.is_(None)).order_by(inbound.c.id)
+def unhandled(connection: Connection, after: int = 0, limit: int = 1000) -> list[InboundRow]:
+    """Return inbound messages nobody has read yet, oldest first: what a start has to go on with.
+
+    Args:
+        connection: Any connection.
+        after: Id of the last message of the page before.
+        limit: The most to return.
+    """
+    table = inbound.c
+    query = (
+        select(inbound)
+        .where(table.handled_at.is_(None), table.id > after)
+        .order_by(table.id)
+        .limit(limit)
+    )
     return [InboundRow(*row) for row in connection.execute(query)]
 
 

@@ -1,4 +1,4 @@
-"""What became of segments: settling submits, applying reports, recovery and expiry.
+"""What became of segments: settling submits and applying reports.
 
 States move forward only (:data:`smsgw.model.STATUS_RANK`). The one step back is a retry: a segment
 that was not accepted goes back to ``queued`` with ``next_attempt_at``. A report may come before the
@@ -12,20 +12,25 @@ from enum import StrEnum
 from typing import ClassVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, or_, select
+from sqlalchemy import Connection
 
 from smsgw.errors import StoreError
 from smsgw.model import FINAL_RANK, MessageStatus
-from smsgw.store.messages import SegmentRow
 from smsgw.store.progress import RANK, Batch, SegmentNow, StatusChange
-from smsgw.store.schema import message, parked_report, segment
+from smsgw.store.schema import parked_report
 from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array
 from smsgw.store.writer import Operation
 
-EXPIRED_ERROR = "valid_until passed before it was sent"
+PARKED_SECONDS = 72 * 3600
+"""How long a report nobody matches waits for its segment; what is older belongs to another one.
+
+Spec: cmpp.md section 16, quirk 24.
+"""
 
 _QUEUED, _SENDING, _UNKNOWN = "queued", "sending", "unknown"
 _Key = tuple[str, str]
+_Named = tuple[SegmentNow, "Settled", int]
+"""A segment that just got its carrier's id, what settling it led to, and when."""
 
 
 class Settlement(msgspec.Struct, gc=False):
@@ -109,7 +114,7 @@ class Settle(Operation[Settlement, Settled]):
         batch = Batch(connection)
         batch.load({row.message_id for row in rows})
         results: list[Settled] = []
-        named: dict[_Key, tuple[SegmentNow, Settled]] = {}
+        named: dict[_Key, list[_Named]] = {}
         for row in rows:
             now = batch.segments.get(row.segment_id)
             if now is None:
@@ -118,7 +123,7 @@ class Settle(Operation[Settlement, Settled]):
             results.append(result)
             name = row.carrier_message_id
             if name and (result.applied or not now.carrier_message_id) and batch.name(now, name):
-                named[now.link, name] = (now, result)
+                named.setdefault((now.link, name), []).append((now, result, row.at))
         if named:
             _apply_parked(connection, batch, named)
         batch.save()
@@ -242,28 +247,35 @@ def _parked(connection: Connection, keys: Iterable[_Key]) -> list[_Parked]:
     return sorted(found, key=lambda parked: parked.id)
 
 
-def _apply_parked(
-    connection: Connection, batch: Batch, named: dict[_Key, tuple[SegmentNow, Settled]]
-) -> None:
-    waiting = _parked(connection, named)
-    for parked in waiting:
-        now, result = named[parked.link, parked.carrier_message_id]
-        row = ReportRow(
-            parked.link,
-            parked.carrier_message_id,
-            parked.recipient,
-            parked.status,
-            parked.stat,
-            parked.error,
-            parked.received_at,
-        )
-        result.changes += _report(batch, now, row).changes
-    if waiting:
-        ids = [parked.id for parked in waiting]
+def _apply_parked(connection: Connection, batch: Batch, named: dict[_Key, list[_Named]]) -> None:
+    """Apply what waited for these ids; what is of another phone or too old stays as it is."""
+    applied: list[int] = []
+    for parked in _parked(connection, named):
+        for now, result, at in named[parked.link, parked.carrier_message_id]:
+            if parked.recipient not in ("", now.recipient):
+                continue
+            if at - parked.received_at > PARKED_SECONDS * 1000:
+                continue
+            result.changes += _report(batch, now, _row(parked)).changes
+            applied.append(parked.id)
+            break
+    if applied:
         connection.exec_driver_sql(
             "DELETE FROM parked_report WHERE id IN (SELECT value FROM json_each(?))",
-            (json_array(ids),),
+            (json_array(applied),),
         )
+
+
+def _row(parked: _Parked) -> ReportRow:
+    return ReportRow(
+        parked.link,
+        parked.carrier_message_id,
+        parked.recipient,
+        parked.status,
+        parked.stat,
+        parked.error,
+        parked.received_at,
+    )
 
 
 def _park(connection: Connection, rows: list[ReportRow]) -> list[ReportFate]:
@@ -288,89 +300,3 @@ def _park(connection: Connection, rows: list[ReportRow]) -> list[ReportFate]:
         ],
     )
     return fates
-
-
-class RecoveredSegment(msgspec.Struct, gc=False):
-    """A segment to load after a start, with what its message says about sending it."""
-
-    segment: SegmentRow
-    message_class: str
-    valid_until: int
-
-
-def recover(connection: Connection, now_ms: int) -> list[RecoveredSegment]:
-    """Return what a start finds unfinished, oldest message first.
-
-    Segments ``queued`` go back to memory, unless past ``valid_until`` (see :func:`expire`) or of a
-    message another part of which failed.
-    Segments ``sending`` were handed to a link that is no more: their outcome is unknown, and the
-    caller settles them so. Segments already ``unknown`` are :func:`unresolved`.
-    """
-    return _unfinished(
-        connection,
-        or_(
-            segment.c.state == _SENDING,
-            (segment.c.state == _QUEUED)
-            & (message.c.valid_until > now_ms)
-            & message.c.final_at.is_(None),
-        ),
-    )
-
-
-def unresolved(connection: Connection) -> list[RecoveredSegment]:
-    """Return segments of unknown outcome; ``next_attempt_at`` is when the wait ends, if set."""
-    return _unfinished(connection, segment.c.state == _UNKNOWN)
-
-
-def _unfinished(connection: Connection, condition: ColumnElement[bool]) -> list[RecoveredSegment]:
-    query = (
-        select(segment, message.c.message_class, message.c.valid_until)
-        .join_from(segment, message)
-        .where(condition)
-        .order_by(segment.c.message_id, segment.c.part)
-    )
-    return [
-        RecoveredSegment(SegmentRow(*row[:-2]), row[-2], row[-1])
-        for row in connection.execute(query)
-    ]
-
-
-class Expired(msgspec.Struct, gc=False):
-    """A segment that was given up, and the new status of its message, if that followed."""
-
-    segment_id: int
-    message_id: int
-    changes: list[StatusChange]
-
-
-def expire(connection: Connection, now_ms: int, limit: int = 1000) -> list[Expired]:
-    """Give up queued segments whose message is past ``valid_until``, oldest first.
-
-    It runs on the writer's connection. Call it again while it returns ``limit`` segments.
-    """
-    query = (
-        select(segment.c.id, segment.c.message_id)
-        .join_from(segment, message)
-        .where(segment.c.state == _QUEUED, message.c.valid_until <= now_ms)
-        .order_by(segment.c.id)
-        .limit(limit)
-    )
-    found = connection.execute(query).all()
-    if not found:
-        return []
-    batch = Batch(connection)
-    batch.load({row.message_id for row in found})
-    expired: list[Expired] = []
-    for row in found:
-        changes = batch.move(batch.segments[row.id], "expired", now_ms, "", EXPIRED_ERROR)
-        expired.append(Expired(row.id, row.message_id, changes))
-    batch.save()
-    return expired
-
-
-def purge_parked(connection: Connection, older_than: int) -> int:
-    """Delete parked reports received before ``older_than`` (ms); return how many."""
-    result = connection.execute(
-        delete(parked_report).where(parked_report.c.received_at < older_than)
-    )
-    return result.rowcount

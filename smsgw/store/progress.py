@@ -17,10 +17,10 @@ from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
 from smsgw.store import events as event_rows
 from smsgw.store.schema import message as message_table
 from smsgw.store.schema import segment as segment_table
-from smsgw.store.statements import fetch_json, ids_of, json_array, update_rows
+from smsgw.store.statements import fetch_json, ids_of, json_array, set_same, update_rows
 
 RANK = {str(status): rank for status, rank in STATUS_RANK.items()}
-_STATUS = {str(status): status for status in MessageStatus}
+_STATUS_OF = {str(status): status for status in MessageStatus}
 FAILED = frozenset(("undelivered", "expired", "rejected", "canceled"))
 
 _COLUMNS = """s.id, s.message_id, s.link, s.recipient, s.state, s.carrier_message_id,
@@ -35,8 +35,25 @@ _BY_CARRIER_ID = (
  WHERE link = ? AND carrier_message_id IN (SELECT value FROM json_each(?)))"""
 )
 
-_STATE = ("state", "attempts", "next_attempt_at", "sent_at", "final_at", "stat", "error")
-_STATE_AND_ID = (*_STATE, "possible_duplicate", "carrier_message_id")
+_STATE = (
+    "state",
+    "attempts",
+    "next_attempt_at",
+    "final_at",
+    "stat",
+    "error",
+    "possible_duplicate",
+)
+_STATE_AND_TIME = (*_STATE, "sent_at")
+_ALL = (*_STATE_AND_TIME, "carrier_message_id")
+_STATUS = ("status", "reason", "final_at")
+
+SHARED_MIN = 4
+"""Rows that get the same values are written by one statement of their own from this many on."""
+
+
+_Change = tuple[bool, tuple[str, ...], tuple[Any, ...]]
+"""Whether a segment has a new carrier's id, which of its columns changed, and their values."""
 
 
 class StatusChange(msgspec.Struct, gc=False):
@@ -123,6 +140,7 @@ class Batch:
         self.messages: dict[int, MessageNow] = {}
         self._moved: set[int] = set()
         self._named: set[int] = set()
+        self._sent: set[int] = set()
         self._changed: set[int] = set()
         self._events: list[Event] = []
 
@@ -156,6 +174,7 @@ class Batch:
             segment.stat, segment.error = stat, error
         if state == "sent":
             segment.sent_at = at
+            self._sent.add(segment.id)
         elif RANK[state] == FINAL_RANK:
             segment.final_at = at
         self._moved.add(segment.id)
@@ -172,7 +191,7 @@ class Batch:
     def mark(self, segment: SegmentNow) -> None:
         """Record that the phone may get this segment twice."""
         segment.possible_duplicate = 1
-        self._named.add(segment.id)
+        self._moved.add(segment.id)
 
     def tell(self, kind: str, segment: SegmentNow, at: int, data: dict[str, Any]) -> None:
         """Append an event about a segment's message."""
@@ -194,25 +213,50 @@ class Batch:
         if message.reason:
             data["reason"] = message.reason
         self.tell("message." + status, segment, at, data)
-        return [StatusChange(message.id, message.account, _STATUS[status], message.reason, at)]
+        return [StatusChange(message.id, message.account, _STATUS_OF[status], message.reason, at)]
 
     def save(self) -> None:
-        """Write what changed."""
-        segments = self.segments
-        plain = [_state(segments[key]) for key in sorted(self._moved - self._named)]
-        named = [
-            (*_state(s), s.possible_duplicate, s.carrier_message_id)
-            for s in (segments[key] for key in sorted(self._named))
-        ]
-        changed = [
-            (m.id, m.status, m.reason, m.final_at)
-            for m in (self.messages[key] for key in sorted(self._changed))
-        ]
-        update_rows(self._connection, segment_table, _STATE, plain)
-        update_rows(self._connection, segment_table, _STATE_AND_ID, named)
-        update_rows(self._connection, message_table, ("status", "reason", "final_at"), changed)
-        event_rows.append(self._connection, ids_of(self._connection), 0, self._events)
+        """Write what changed; rows that got the same values share a statement."""
+        connection = self._connection
+        few: list[tuple[Any, ...]] = []
+        for (named, columns, values), segments in self._shared().items():
+            if len(segments) < SHARED_MIN:
+                few += [(s.id, *_state(s), s.sent_at, s.carrier_message_id) for s in segments]
+            elif named:
+                ids = {s.id: s.carrier_message_id for s in segments}
+                set_same(connection, segment_table, columns, values, ids, "carrier_message_id")
+            else:
+                set_same(connection, segment_table, columns, values, [s.id for s in segments])
+        update_rows(connection, segment_table, _ALL, few)
+        self._save_messages()
+        event_rows.append(connection, ids_of(connection), 0, self._events)
+
+    def _shared(self) -> dict[_Change, list[SegmentNow]]:
+        groups: dict[_Change, list[SegmentNow]] = {}
+        for key in sorted(self._moved | self._named):
+            segment = self.segments[key]
+            columns: tuple[str, ...] = _STATE
+            values: tuple[Any, ...] = _state(segment)
+            if key in self._sent:
+                columns, values = _STATE_AND_TIME, (*values, segment.sent_at)
+            groups.setdefault((key in self._named, columns, values), []).append(segment)
+        return groups
+
+    def _save_messages(self) -> None:
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for key in sorted(self._changed):
+            message = self.messages[key]
+            values = (message.status, message.reason, message.final_at)
+            groups.setdefault(values, []).append(key)
+        few: list[tuple[Any, ...]] = []
+        for values, ids in groups.items():
+            if len(ids) < SHARED_MIN:
+                few += [(key, *values) for key in ids]
+            else:
+                set_same(self._connection, message_table, _STATUS, values, ids)
+        update_rows(self._connection, message_table, _STATUS, few)
 
 
 def _state(s: SegmentNow) -> tuple[Any, ...]:
-    return s.id, s.state, s.attempts, s.next_attempt_at, s.sent_at, s.final_at, s.stat, s.error
+    """Return the values of :data:`_STATE`."""
+    return s.state, s.attempts, s.next_attempt_at, s.final_at, s.stat, s.error, s.possible_duplicate

@@ -205,7 +205,7 @@ def asked_since(connection: Connection, phone: str, since_id: int) -> list[Assig
         select(assignment)
         .where(
             assignment.c.phone == phone,
-            assignment.c.state != "waiting",
+            assignment.c.state.not_in(("waiting", "unreachable")),
             assignment.c.id > since_id,
         )
         .order_by(assignment.c.id)
@@ -238,21 +238,45 @@ def message_states(
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-def automatic_answers(connection: Connection, phone: str, kind: str, since: int) -> int:
-    """Return how many events of ``kind`` tell of inbound messages of ``phone`` after ``since``."""
+def asked_back_at(connection: Connection, phone: str, assignment_id: int) -> int | None:
+    """Return when a phone was last asked what it meant about an assignment, or None."""
     return connection.execute(
+        select(func.max(inbound.c.handled_at)).where(
+            inbound.c.sender == phone,
+            inbound.c.assignment_id == assignment_id,
+            inbound.c.outcome == "asked_back",
+        )
+    ).scalar()
+
+
+def automatic_answers(
+    connection: Connection, phone: str, kind: str, since: int, before: int | None = None
+) -> int:
+    """Return how many events of ``kind`` tell of inbound messages of ``phone``.
+
+    Args:
+        connection: Inside a transaction.
+        phone: The sender.
+        kind: The events'.
+        since: Only events after this time; milliseconds.
+        before: Only events before this time; None is until now.
+    """
+    query = (
         select(func.count())
         .select_from(event)
         .join(inbound, inbound.c.id == event.c.subject_id)
         .where(inbound.c.sender == phone, event.c.kind == kind, event.c.at > since)
-    ).scalar_one()
+    )
+    if before is not None:
+        query = query.where(event.c.at < before)
+    return connection.execute(query).scalar_one()
 
 
-def latest_event_data(
+def event_data(
     connection: Connection, phone: str, access_number: str, kind: str, since: int
-) -> dict[str, Any] | None:
-    """Return the data of the newest event of ``kind`` about an inbound message of ``phone``."""
-    data = connection.execute(
+) -> list[dict[str, Any]]:
+    """Return the data of events of ``kind`` about inbound messages of ``phone``, oldest first."""
+    found = connection.execute(
         select(event.c.data)
         .join(inbound, inbound.c.id == event.c.subject_id)
         .where(
@@ -261,7 +285,6 @@ def latest_event_data(
             event.c.kind == kind,
             event.c.at > since,
         )
-        .order_by(event.c.id.desc())
-        .limit(1)
-    ).scalar()
-    return msgspec.json.decode(data, type=dict[str, Any]) if data is not None else None
+        .order_by(event.c.id)
+    ).scalars()
+    return [msgspec.json.decode(data, type=dict[str, Any]) for data in found]

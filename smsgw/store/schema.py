@@ -204,7 +204,8 @@ assignment = Table(
     Column("position", SmallInteger, nullable=False),
     Column("name", String(64), nullable=False),
     Column("phone", String(32), nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, asked, answered, released
+    # waiting, asked, unreachable (no question could be sent), answered, released
+    Column("state", String(16), nullable=False),
     Column("prompt_message_id", Id, nullable=True),
     Column("slot_id", Id, nullable=True),
     Column("decision", String(16), nullable=False),  # yes, no; "" until answered
@@ -251,4 +252,6 @@ slot = Table(
     Column("cools_until", Millis, nullable=True),  # late replies still map until then
     UniqueConstraint("phone", "access_number", "extension"),
     Index(None, "assignment_id"),
+    Index(None, "access_number", "extension"),
+    Index(None, "cools_until"),
 )

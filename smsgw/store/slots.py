@@ -156,11 +156,16 @@ def live_at(connection: Connection, access_number: str, extension: str, now: int
 
 
 def counts(connection: Connection, now: int) -> tuple[int, int]:
-    """Return how many slots are live and how many cool: two gauges."""
+    """Return how many slots are live and how many cool: two gauges.
+
+    Nothing that has cooled down is read: a live slot's cool-down always lies ahead.
+    """
     row = connection.execute(
         select(
             func.count().filter(_live(now)),
             func.count().filter(~_live(now), slot.c.cools_until > now),
-        ).select_from(slot)
+        )
+        .select_from(slot)
+        .where(or_(slot.c.cools_until > now, slot.c.cools_until.is_(None)))
     ).one()
     return row[0], row[1]

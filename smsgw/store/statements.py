@@ -20,7 +20,7 @@ from smsgw.store.ids import IdSource
 
 T = TypeVar("T")
 
-CHUNKS = (512, 128, 32, 8, 4, 2, 1)
+CHUNKS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows per statement: few sizes, so that few statements stay prepared. 512 rows of our widest table
 are 9,728 parameters; SQLite allows 32,766."""
 
@@ -52,6 +52,29 @@ def update_rows(
     for chunk in _chunks(rows):
         text = _update_text(table, columns, len(chunk))
         connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+
+
+def set_same(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    values: tuple[Any, ...],
+    rows: list[int] | dict[int, Any],
+    own: str | None = None,
+) -> None:
+    """Give many rows the same values in one statement: a quarter to half of :func:`update_rows`.
+
+    Args:
+        connection: The writer's.
+        table: Has an ``id``.
+        columns: Which get the same.
+        values: One for each of ``columns``.
+        rows: Ids; or, by id, the value of the column ``own``.
+        own: A further column, in which each row gets its own value.
+    """
+    text = _same_text(table, columns, own)
+    encoded = msgspec.json.encode(rows).decode()
+    connection.exec_driver_sql(text, (*values, encoded))
 
 
 def fetch_json(
@@ -89,6 +112,18 @@ def _update_text(table: Table, columns: tuple[str, ...], count: int) -> str:
     return (
         f"UPDATE {table.name} SET {changes} FROM (VALUES {_values(len(columns) + 1, count)}) AS v"
         f" WHERE {table.name}.id = v.column1"
+    )
+
+
+@functools.cache
+def _same_text(table: Table, columns: tuple[str, ...], own: str | None) -> str:
+    changes = ", ".join(f"{table.columns[name].name} = ?" for name in columns)
+    if own is None:
+        ids = "SELECT value FROM json_each(?)"
+        return f"UPDATE {table.name} SET {changes} WHERE id IN ({ids})"
+    return (
+        f"UPDATE {table.name} SET {changes}, {table.columns[own].name} = v.value"
+        f" FROM json_each(?) AS v WHERE {table.name}.id = CAST(v.key AS INTEGER)"
     )
 
 

@@ -1,26 +1,45 @@
 """The one Twisted protocol: drives any session, in either role.
 
 After every call into the session it does the same four things: write, re-arm one timer, hand out
-events, close if closed. It knows nothing else.
+events, close if closed. It knows nothing else, except when to stop reading: a peer that sends more
+than it reads, or more than we can take in, waits in its own memory and not in ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from smsgw.protocols.events import Event
-from smsgw.protocols.session import Role, Session
+from smsgw.protocols.events import Event, MoReceived, ReportReceived
+from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role
 
 CLOSE_WITHIN = 5.0
-"""Seconds a closing connection gets to take what is still to be written."""
+"""Seconds a connection that is ending gets for its unbind, and to take what is still to be written.
+
+A peer that is alive answers an unbind in milliseconds; a stop must not wait T for one that is not.
+"""
+
+UNACKNOWLEDGED_MAX = 1000
+"""Delivers and reports of one connection that may wait for our commit before we stop reading.
+
+Carriers keep 16 to some hundreds unanswered, so only a peer that does not wait for answers, or a
+database that stands still, gets here. One read of the socket (64 KiB) may add some hundred more.
+"""
 
 
+@implementer(IPushProducer)
 class SessionProtocol(Protocol):
     """One connection with its session.
+
+    It is registered with the transport as the producer of what it writes, so that it learns when
+    the write buffer is full: then it reads no more until the peer has read.
 
     Args:
         session: A fresh session.
@@ -43,12 +62,19 @@ class SessionProtocol(Protocol):
         self._timer: IDelayedCall | None = None
         self._timer_at = 0.0
         self._soon: IDelayedCall | None = None
-        self._closing: IDelayedCall | None = None
+        self._ending: IDelayedCall | None = None
+        self._relief: IDelayedCall | None = None
+        self._closing = False
         self._gone = False
+        self._unacknowledged = 0
+        self._write_full = False
+        self._reads = True
 
     def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        transport: Any = self.transport
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        transport.registerProducer(self, True)
         now = self._clock.seconds()
         self.session.connected(now)
         if self.session.role is Role.CLIENT:
@@ -60,34 +86,53 @@ class SessionProtocol(Protocol):
         self.flush()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        for call in (self._timer, self._soon, self._closing):
+        for call in (self._timer, self._soon, self._ending, self._relief):
             if call is not None and call.active():
                 call.cancel()
-        self._timer = self._soon = self._closing = None
+        self._timer = self._soon = self._ending = self._relief = None
         self._gone = True
         self.session.connection_lost(self._clock.seconds())
         self.session.data_to_send()
         self._hand_out()
         self._on_closed(self, reason.getErrorMessage() if reason is not None else "")
 
+    # ---- ending --------------------------------------------------------------------------
+
     def unbind(self) -> None:
-        """Ask the peer to end the session, or just close where nothing is bound."""
+        """Ask the peer to end the session, or just close where nothing is bound.
+
+        A peer that does not answer within ``CLOSE_WITHIN`` is cut off.
+        """
         if self.session.bound and self.session.role is Role.CLIENT:
             self.session.unbind(self._clock.seconds())
+            self._end_soon()
             self.flush()
         else:
             self.close()
 
     def close(self) -> None:
         """Close once everything is written; a peer that takes nothing is cut off soon after."""
-        if self._closing is None and not self._gone and self.transport is not None:
-            self.transport.loseConnection()
-            self._closing = self._clock.callLater(CLOSE_WITHIN, self._give_up)
+        if not self._closing and not self._gone and self.transport is not None:
+            self._closing = True
+            transport: Any = self.transport
+            transport.unregisterProducer()  # a producer that waits would hold up the closing
+            transport.loseConnection()
+            self._end_soon()
 
     def abort(self) -> None:
         """Drop the connection now, written or not."""
         if ITCPTransport.providedBy(self.transport) and not self._gone:
             self.transport.abortConnection()
+
+    def _end_soon(self) -> None:
+        if self._ending is None:
+            self._ending = self._clock.callLater(CLOSE_WITHIN, self._give_up)
+
+    def _give_up(self) -> None:
+        self._ending = None
+        self.abort()
+
+    # ---- the four things -----------------------------------------------------------------
 
     def flush(self) -> None:
         """Do the four things; call it after any direct use of :attr:`session`."""
@@ -111,7 +156,11 @@ class SessionProtocol(Protocol):
     def _hand_out(self) -> None:
         events = self.session.events()
         if events:
+            for event in events:
+                if isinstance(event, MoReceived | ReportReceived):
+                    self._unacknowledged += 1
             self._on_events(self, events)
+            self._steer()
 
     def _arm(self) -> None:
         due = self.session.next_deadline()
@@ -129,6 +178,55 @@ class SessionProtocol(Protocol):
         self.session.tick(self._clock.seconds())
         self.flush()
 
-    def _give_up(self) -> None:
-        self._closing = None
-        self.abort()
+    # ---- reading no faster than we can take in -------------------------------------------
+
+    def acknowledge(self, token: Pdu, result: int) -> None:
+        """Answer a deliver or report that ``on_events`` got, once; harmless when all is over."""
+        if not self.session.closed:
+            self.session.acknowledge(token, result)
+            self.flush_soon()
+        self._unacknowledged = max(0, self._unacknowledged - 1)
+        self._steer()
+
+    def pauseProducing(self) -> None:
+        """The write buffer is full: the peer does not read."""
+        self._write_full = True
+        self._steer()
+
+    def resumeProducing(self) -> None:
+        """The write buffer is empty again."""
+        self._write_full = False
+        self._steer()
+
+    def stopProducing(self) -> None:
+        """The connection ends; :meth:`connectionLost` follows."""
+
+    def _steer(self) -> None:
+        """Read, or do not, as what waits here allows; reading resumes at half the limit."""
+        limit = UNACKNOWLEDGED_MAX if self._relief is None else UNACKNOWLEDGED_MAX // 2
+        overloaded = self._unacknowledged > limit
+        if self._closing or self._gone:
+            return
+        if overloaded and self._relief is None:
+            patience = self.session.account.response_timeout
+            self._relief = self._clock.callLater(patience, self._relieve)
+        elif not overloaded and self._relief is not None:
+            self._relief.cancel()
+            self._relief = None
+        reads = not overloaded and not self._write_full
+        if reads is not self._reads:
+            self._reads = reads
+            transport: Any = self.transport
+            if reads:
+                transport.resumeProducing()
+            else:
+                transport.pauseProducing()
+
+    def _relieve(self) -> None:
+        """What was not acknowledged for T never will be (a commit failed): read on.
+
+        The peer has given those up as well, and brings them again.
+        """
+        self._relief = None
+        self._unacknowledged = 0
+        self._steer()

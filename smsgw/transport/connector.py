@@ -61,6 +61,12 @@ class Backoff:
         return full * (0.75 + 0.5 * self._jitter())
 
 
+class _Quiet(Factory):
+    """Its starting and stopping are no news: one is made for each connection."""
+
+    noisy = False
+
+
 class Connector:
     """One of a link's connections.
 
@@ -72,6 +78,11 @@ class Connector:
         on_change: Called after each change of phase.
         rests: An orderly unbind, or a close with nothing in flight, leaves the connection down
             until :meth:`wake` (SGIP).
+
+    Attributes:
+        phase: Where it is.
+        reason: Why it is there, for people.
+        note: What was odd about the last login that worked, or "".
     """
 
     def __init__(
@@ -98,7 +109,20 @@ class Connector:
         self._rested = False
         self.phase = Phase.DOWN
         self.reason = "not started"
+        self.note = ""
         self.protocol: SessionProtocol | None = None
+
+    @property
+    def bound(self) -> SessionProtocol | None:
+        """The connection that can take a submit now; one that is being unbound cannot."""
+        protocol = self.protocol
+        if self.phase is Phase.BOUND and protocol is not None and protocol.session.bound:
+            return protocol
+        return None
+
+    def state(self) -> dict[str, str]:
+        """Where it is and why, JSON-ready."""
+        return {"phase": self.phase.value, "reason": self.reason, "note": self.note}
 
     def start(self) -> None:
         """Dial now, and again whenever the connection is lost."""
@@ -110,7 +134,7 @@ class Connector:
             self._dial()
 
     def stop(self) -> Deferred[None]:
-        """Unbind and close; fires once the connection is gone."""
+        """Unbind and close; fires once the connection is gone, within a few seconds."""
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -129,7 +153,7 @@ class Connector:
         self._retry = None
         self._refused = self._rested = False
         self._move(Phase.DIALLING, "")
-        dialling = self._endpoint.connect(Factory.forProtocol(self._make_protocol))
+        dialling = self._endpoint.connect(_Quiet.forProtocol(self._make_protocol))
         self._dialling = dialling
         dialling.addCallbacks(self._connected, self._not_connected)
 
@@ -156,8 +180,9 @@ class Connector:
             if isinstance(event, ev.Bound):
                 self._backoff.reset()
                 self._rested = self._rests  # a close while idle is normal (sgip.md section 1)
+                self.note = event.warning
                 if self.phase is not Phase.STOPPED:
-                    self._move(Phase.BOUND, event.warning)
+                    self._move(Phase.BOUND, "")
             elif isinstance(event, ev.BindRefused):
                 self._refused = True
                 self.reason = f"login refused: {event.text} (status {event.code})"

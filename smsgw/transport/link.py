@@ -11,31 +11,32 @@ The gateway uses the batch form: :meth:`Link.submit_many` and ``on_results``.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from smsgw.errors import Disposition, EncodeError, LinkDown, PduError
+from smsgw.errors import EncodeError, LinkDown, PduError
 from smsgw.model import MoMessage, Segment, StatusReport, SubmitResult
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Session, Side
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import SessionProtocol
 from smsgw.transport.connector import Connector, Phase
-from smsgw.transport.listener import Listener
+from smsgw.transport.listener import Listener, PeerListener
 from smsgw.transport.observer import LinkObserver, Silent
+from smsgw.transport.results import not_sendable, unanswered
+from smsgw.transport.waiting import WaitingSubmits
 
 CHINA = timezone(timedelta(hours=8), "CST")
-
-NO_ANSWER = -1
-NOT_SENDABLE = -2
 
 
 def china_now() -> datetime:
@@ -58,20 +59,6 @@ class Inbound(msgspec.Struct):
     report: StatusReport | None
     octets: bytes
     acknowledge: Callable[[int], None]
-
-
-class PeerListener(msgspec.Struct):
-    """How the gateway reaches us where it dials (SGIP).
-
-    Attributes:
-        endpoint: Where we listen.
-        account: The name and password the gateway uses, and the timers.
-        allow: Whether a peer's host may connect.
-    """
-
-    endpoint: IStreamServerEndpoint
-    account: Account
-    allow: Callable[[str], bool]
 
 
 class Link:
@@ -118,7 +105,8 @@ class Link:
         self._clock = clock
         self._wall = wall
         self._observer: LinkObserver = observer or Silent()
-        self._waiting: deque[tuple[Segment, Deferred[SubmitResult]]] = deque()
+        self._waiting = WaitingSubmits(self.submit_many)
+        self._stopped = False
         self._unsendable: list[tuple[Any, SubmitResult]] = []
         self._bound: set[SessionProtocol] = set()
         self._new_session: Callable[[Account, Role], Session] = carrier.sessions(wall)
@@ -148,19 +136,25 @@ class Link:
 
     def start(self) -> None:
         """Dial, and keep dialling until :meth:`stop`."""
+        self._stopped = False
         for connector in self._connectors:
             connector.start()
 
     def stop(self) -> Deferred[None]:
-        """Unbind and close everything; unanswered submits become unknown first."""
-        while self._waiting:
-            self._waiting.popleft()[1].errback(LinkDown(f"link {self.name} was stopped"))
-        return Deferred.fromCoroutine(self._stop())
+        """Unbind and close everything at once; what is unanswered then is unknown.
 
-    async def _stop(self) -> None:
-        await DeferredList([connector.stop() for connector in self._connectors])
+        Fires after at most :data:`smsgw.transport.adapter.CLOSE_WITHIN` seconds, even with peers
+        that do not answer.
+        """
+        self._stopped = True
+        self._waiting.fail(self._was_stopped())
+        ends = [connector.stop() for connector in self._connectors]
         if self._listener is not None:
-            await self._listener.stop()
+            ends.append(Deferred.fromCoroutine(self._listener.stop()))
+        return DeferredList(ends, consumeErrors=True).addCallback(lambda ended: None)
+
+    def _was_stopped(self) -> LinkDown:
+        return LinkDown(f"link {self.name} was stopped")
 
     @property
     def listener_port(self) -> int | None:
@@ -172,14 +166,14 @@ class Link:
     @property
     def up(self) -> bool:
         """Whether a submit could be sent now, or after waking a resting connection."""
-        return any(c.phase is Phase.IDLE or _bound(c) is not None for c in self._connectors)
+        return any(c.phase is Phase.IDLE or c.bound is not None for c in self._connectors)
 
     @property
     def free(self) -> int:
         """Free window slots over all binds; a resting connection counts with its whole window."""
         free = 0
         for connector in self._connectors:
-            protocol = _bound(connector)
+            protocol = connector.bound
             if protocol is not None:
                 free += protocol.session.window.free
             elif connector.phase is Phase.IDLE:
@@ -204,7 +198,7 @@ class Link:
         for connector in sorted(self._connectors, key=_room, reverse=True):
             if connector.phase is Phase.IDLE:
                 connector.wake()
-            protocol = _bound(connector)
+            protocol = connector.bound
             if protocol is None:
                 continue
             before = taken
@@ -223,31 +217,25 @@ class Link:
 
         Returns:
             Fires with the carrier's answer; with disposition UNKNOWN when none came. Fails with
-            LinkDown when the link is stopped before it could be sent.
+            LinkDown when the link is stopped before it could be sent. Cancelling it while it
+            waits takes the segment back; once it is sent, cancelling only drops the answer.
         """
-        result: Deferred[SubmitResult] = Deferred()
-        self._waiting.append((segment, result))
-        self._send_waiting()
-        return result
+        if self._stopped:
+            return fail(self._was_stopped())
+        return self._waiting.add(segment)
 
     def _send(self, session: Session, segment: Segment, context: Any, now: float) -> None:
         try:
             pdu = self.carrier.to_submit(self.account, session.version, segment)
             session.submit(pdu, now, context)
         except EncodeError as error:
-            result = SubmitResult(NOT_SENDABLE, Disposition.FINAL, text=str(error))
-            self._unsendable.append((context, result))
+            self._unsendable.append((context, not_sendable(error)))
             if len(self._unsendable) == 1:
                 self._clock.callLater(0, self._tell_unsendable)
 
     def _tell_unsendable(self) -> None:
         results, self._unsendable = self._unsendable, []
         self._tell(results)
-
-    def _send_waiting(self) -> None:
-        taken = self.submit_many(list(self._waiting)) if self._waiting else 0
-        for _ in range(taken):
-            self._waiting.popleft()
 
     # ---- what the connections say --------------------------------------------------------
 
@@ -277,13 +265,13 @@ class Link:
                 reason=connector.reason,
             )
         if connector.phase is Phase.BOUND:
-            self.log.info("link {link}: bound{note}", link=self.name, note=_note(connector.reason))
+            self.log.info("link {link}: bound{note}", link=self.name, note=_note(connector.note))
         gone = {p for p in self._bound if p.session.role is Role.CLIENT and not self._alive(p)}
         for _ in gone:
             self._observer.unbound(self.name, connector.reason)
         self._bound -= gone
         if connector.phase is Phase.IDLE:  # what came while it was unbinding wakes it again
-            self._send_waiting()
+            self._waiting.send()
             self.on_free()
 
     def _alive(self, protocol: SessionProtocol) -> bool:
@@ -304,10 +292,7 @@ class Link:
             elif isinstance(event, ev.MoReceived | ev.ReportReceived):
                 self._take_inbound(protocol, event, inbound)
             elif isinstance(event, ev.ResponseLost):
-                unknown = SubmitResult(
-                    NO_ANSWER, Disposition.UNKNOWN, event.carrier_message_id, "no answer came"
-                )
-                results.append((event.context, unknown))
+                results.append((event.context, unanswered(event)))
             else:
                 self._take_state(protocol, event)
         if inbound:
@@ -315,7 +300,7 @@ class Link:
         if results:
             self._tell(results)
         if results or any(isinstance(event, ev.Bound) for event in events):
-            self._send_waiting()
+            self._waiting.send()
             self.on_free()
 
     def _take_state(self, protocol: SessionProtocol, event: ev.Event) -> None:
@@ -347,9 +332,7 @@ class Link:
         pdu = event.pdu
 
         def acknowledge(result: int) -> None:
-            if not protocol.session.closed:
-                protocol.session.acknowledge(pdu, result)
-                protocol.flush_soon()
+            protocol.acknowledge(pdu, result)
 
         if isinstance(event, ev.MoReceived):
             message = self.carrier.from_deliver(pdu)
@@ -393,33 +376,21 @@ class Link:
 
     def state(self) -> dict[str, Any]:
         """What the link does and why, JSON-ready."""
-        binds = [
-            {"phase": connector.phase.value, "reason": connector.reason}
-            for connector in self._connectors
-        ]
         accepted = len(self._listener.connections) if self._listener is not None else 0
         return {
             "name": self.name,
             "protocol": self.carrier.name,
             "version": self.account.version,
             "up": self.up,
-            "binds": binds,
+            "binds": [connector.state() for connector in self._connectors],
             "accepted_binds": accepted,
             "window": self.account.window * len(self._connectors),
             "in_flight": self.in_flight,
         }
 
 
-def _bound(connector: Connector) -> SessionProtocol | None:
-    """The connection that can take a submit now; one that is being unbound cannot."""
-    protocol = connector.protocol
-    if connector.phase is Phase.BOUND and protocol is not None and protocol.session.bound:
-        return protocol
-    return None
-
-
 def _room(connector: Connector) -> int:
-    protocol = _bound(connector)
+    protocol = connector.bound
     return protocol.session.window.free if protocol is not None else -1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -12,10 +13,26 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 
+from smsgw.protocols.account import Account
 from smsgw.protocols.events import Event
 from smsgw.protocols.session import Session
 from smsgw.transport.adapter import SessionProtocol
+
+
+class PeerListener(msgspec.Struct):
+    """How the gateway reaches us where it dials (SGIP).
+
+    Attributes:
+        endpoint: Where we listen.
+        account: The name and password the gateway uses, and the timers.
+        allow: Whether a peer's host may connect.
+    """
+
+    endpoint: IStreamServerEndpoint
+    account: Account
+    allow: Callable[[str], bool]
 
 
 class Listener(Factory):
@@ -32,6 +49,7 @@ class Listener(Factory):
     """
 
     noisy = False
+    log = Logger()
 
     def __init__(
         self,
@@ -83,7 +101,13 @@ class Listener(Factory):
     def buildProtocol(self, addr: IAddress | None) -> SessionProtocol | None:
         """Make the connection's protocol; None closes it."""
         host = getattr(addr, "host", "")
-        if len(self.connections) >= self._limit or not self._allow(host):
+        if not self._allow(host):
+            self.log.warn("{host} was turned away: it is in no network of allow", host=host)
+            return None
+        if len(self.connections) >= self._limit:
+            self.log.warn(
+                "{host} was turned away: {limit} connections are open", host=host, limit=self._limit
+            )
             return None
         protocol = SessionProtocol(self._make_session(), self._clock, self._on_events, self._closed)
         self.connections.add(protocol)

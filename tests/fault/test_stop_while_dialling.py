@@ -30,4 +30,4 @@ def test_it_never_dials_again(name):
     assert len(endpoint.attempts) == 1
     assert link.stop().called
     assert clock.getDelayedCalls() == []
-    assert link.state()["binds"] == [{"phase": "stopped", "reason": "stopped"}]
+    assert link.state()["binds"] == [{"phase": "stopped", "reason": "stopped", "note": ""}]

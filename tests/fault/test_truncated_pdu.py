@@ -1,7 +1,7 @@
 """A deliver or submit whose fields run past its end: answered as the carrier's sheet asks.
 
 Spec: cmpp.md section 15 (Result 4); smgp.md section 12, bad input (Status 10); sgip.md section 11
-(8, and break the connection).
+(8, and break the connection); SMPP 3.4 4.3.1 (generic_nack with ESME_RINVCMDLEN).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.raw_peer import (
 )
 from tests.support.reactor import reactor_test
 
-RESULTS = {"cmpp": 4, "smgp": 10, "sgip": 8}
+RESULTS = {"cmpp": 4, "smgp": 10, "sgip": 8, "smpp": 2}
 BREAKS = {"sgip"}
 
 every_carrier = pytest.mark.parametrize("name", sorted(CARRIERS))

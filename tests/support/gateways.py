@@ -15,7 +15,7 @@ from smsgw.daemon.assembly import Assembly, make_gateway
 from smsgw.daemon.config import load
 from smsgw.interfaces.http.front import NewMessage
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.session import Side
+from smsgw.protocols.states import Side
 from smsgw.services.gateway import Gateway
 from smsgw.services.requests.model import AssigneeDraft, StepDraft
 from tests.support.api import closed_connections
@@ -56,7 +56,8 @@ secret = "{secret}"
 
 def one_link(protocol: str, port: int, listener: bool = False) -> str:
     """The configuration of a gateway with one carrier."""
-    config = ONE_LINK + (LISTENER if listener else "")
+    operator = 'operator = "mobile"\n' if protocol == "smpp" else ""
+    config = ONE_LINK + operator + (LISTENER if listener else "")
     return config.format(token=TOKEN, protocol=protocol, port=port, secret=SECRET)
 
 

@@ -8,7 +8,18 @@ from typing import Any
 import construct
 
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.kinds import Listed, Octets, Record, Reserved, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.kinds import (
+    CText,
+    Listed,
+    Octets,
+    Record,
+    Reserved,
+    Rest,
+    Sized,
+    Text,
+    Tlv,
+    Tlvs,
+)
 from smsgw.protocols.layout import Pdu
 
 MOST_ITEMS = 4
@@ -29,6 +40,8 @@ def random_value(subcon: Any, rng: random.Random) -> Any:
         return _characters(rng, subcon.octets, 0).rstrip("\0")
     if isinstance(subcon, Text):
         return _characters(rng, subcon.octets, 1)
+    if isinstance(subcon, CText):
+        return _characters(rng, subcon.octets_max - 1, 1)
     if isinstance(subcon, Octets):
         return rng.randbytes(subcon.octets)
     if isinstance(subcon, Sized):

@@ -17,15 +17,19 @@ from twisted.python.failure import Failure
 
 from smsgw.model import MoMessage, Segment, StatusReport
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Session, Side
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role, Side
 from smsgw.simulator.ismg import Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from smsgw.transport.link import Inbound, Link, PeerListener, china_now
+from smsgw.transport.link import Inbound, Link, china_now
+from smsgw.transport.listener import PeerListener
 from tests.support.rigs import NUMBERS, make_account
 
 ANSWERED_TO = "10690001042"
+RESULT_NAMES = ("result", "status", "command_status")
 
 
 class RawPeer(Protocol):
@@ -95,11 +99,13 @@ class RawPeer(Protocol):
     def answers_to(self, octets: bytes, carrier: Carrier) -> list[int]:
         """The results of the answers that came to a request with this sequence."""
         header = carrier.codec.header_octets
+        sequence = 12 if carrier.name == "smpp" else 8  # its status stands before
         results = []
         for frame in carrier.codec.framer().split(self.received):
-            if frame[4] & 0x80 and frame[8:header] == octets[8:header]:
+            if frame[4] & 0x80 and frame[sequence:header] == octets[sequence:header]:
                 pdu: Any = carrier.codec.decode(frame, self.session and self.session.version)
-                results.append(getattr(pdu, "result", getattr(pdu, "status", -1)))
+                found = [getattr(pdu, name) for name in RESULT_NAMES if hasattr(pdu, name)]
+                results.append(found[0])
         return results
 
     def flush(self) -> None:

@@ -7,13 +7,19 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.session import Account
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from smsgw.transport.link import Inbound, Link, PeerListener
+from smsgw.transport.link import Inbound, Link
+from smsgw.transport.listener import PeerListener
 
-NUMBERS = {"cmpp": "13800001001", "smgp": "18900001002", "sgip": "18600001003"}
+NUMBERS = {
+    "cmpp": "13800001001",
+    "smgp": "18900001002",
+    "sgip": "18600001003",
+    "smpp": "13900001004",
+}
 SECRET = "s3cret"
 
 

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
-from smsgw.protocols.session import Account, Role, Session, Side
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role, Side
 
 E = TypeVar("E", bound=ev.Event)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from smsgw.protocols import smgp
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Role, Side
 from smsgw.protocols.smgp import auth
+from smsgw.protocols.states import Role, Side
 from tests.support.session_pair import SECRET, WALL, SessionPair, join
 
 NAME = "106901"

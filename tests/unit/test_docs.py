@@ -12,8 +12,8 @@ import pytest
 
 from smsgw.daemon.config import effective, load
 from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.protocols.account import Account
 from smsgw.protocols.registry import CARRIERS
-from smsgw.protocols.session import Account
 
 ROOT = Path(__file__).parents[2]
 SHEETS = ROOT / "docs" / "protocols"
@@ -147,6 +147,7 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         "[http]",
         "[tokens.NAME]",
         "[conversations]",
+        "[delivery]",
         "[links.NAME]",
         '[links.NAME] protocol = "cmpp"',
         '[links.NAME] protocol = "smgp"',

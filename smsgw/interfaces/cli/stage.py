@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from smsgw.interfaces.cli.program import Assembled, Program
+from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
-from smsgw.protocols.session import Account
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.simulator.phones import Activity
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint

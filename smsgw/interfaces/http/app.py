@@ -7,7 +7,6 @@ An endpoint knows neither klein nor twisted.web: here a request becomes a :class
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from io import BytesIO
@@ -27,6 +26,7 @@ from smsgw.interfaces.http.auth import Tokens
 from smsgw.interfaces.http.calls import Call, Reply, Route
 from smsgw.interfaces.http.front import Exposition, Front, NewMessage, RequestFront
 from smsgw.interfaces.http.problems import CONTENT_TYPE, Problem, invalid, problem_of
+from smsgw.transport.peers import Network, peer_filter
 
 __all__ = ["Exposition", "Front", "NewMessage", "RequestFront", "make_app", "make_site"]
 
@@ -35,8 +35,6 @@ BODY_OCTETS_DRAINED = 16 * BODY_OCTETS_MAX
 """How much of a body that is too large is still read, so that the client gets to see why."""
 
 IDLE_SECONDS = 60
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def make_app(
@@ -174,6 +172,7 @@ class _ApiSite(Site):
     """Closes connections from networks that are not allowed; writes no access log (phones)."""
 
     noisy = False
+    peers = Logger()  # not ``log``, which is what Site calls for each request
 
     def __init__(
         self, resource: IResource, reactor: IReactorTime, allow: Sequence[Network]
@@ -186,17 +185,15 @@ class _ApiSite(Site):
             timeout=IDLE_SECONDS,
             reactor=reactor,
         )
-        self._allow = tuple(allow)
+        self._allows = peer_filter(allow)
+
+    def log(self, request: Any) -> None:
+        """Write nothing: a request's line may hold a phone number or a text."""
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         site: Any = super()
-        return site.buildProtocol(addr) if self._allowed(addr) else None
-
-    def _allowed(self, addr: IAddress | None) -> bool:
         host = getattr(addr, "host", None)
-        if host is None:
-            return True  # a Unix socket: its file permissions decide
-        peer = ipaddress.ip_address(host.partition("%")[0])
-        mapped = getattr(peer, "ipv4_mapped", None)
-        peer = mapped or peer
-        return peer.is_loopback or any(peer in network for network in self._allow)
+        if host is None or self._allows(host):  # a Unix socket: its file permissions decide
+            return site.buildProtocol(addr)
+        self.peers.warn("{host} was turned away: it is in no network of http.allow", host=host)
+        return None

@@ -50,6 +50,9 @@ class Call:
             return msgspec.json.decode(self.body, type=type_)
         except msgspec.ValidationError as error:
             raise _wrong_field(error) from None
+        except RecursionError:
+            problem = "the body is nested too deeply"
+            raise invalid("", problem, HTTPStatus.BAD_REQUEST) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = f"the body is not JSON: {error}" if self.body else "the body is empty"
             raise invalid("", problem, HTTPStatus.BAD_REQUEST) from None

@@ -27,7 +27,7 @@ def login_digest(source_addr: str, secret: str, timestamp: int) -> bytes:
     return md5(
         source_addr.encode("latin-1", "replace")
         + NINE_ZEROS
-        + secret.encode()
+        + secret.encode(errors="surrogatepass")
         + b"%010d" % timestamp
     ).digest()
 
@@ -50,7 +50,7 @@ def server_digest(status: int, status_octets: int, login: bytes, secret: str) ->
     Spec: cmpp.md section 4. ``status_octets`` is 1 in version 2.0 and 4 in 3.0.
     """
     status_raw = status.to_bytes(status_octets, "big")
-    return md5(status_raw + login + secret.encode()).digest()
+    return md5(status_raw + login + secret.encode(errors="surrogatepass")).digest()
 
 
 def server_matches(digest: bytes, status: int, login: bytes, secret: str) -> bool:

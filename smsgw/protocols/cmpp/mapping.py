@@ -10,6 +10,7 @@ from smsgw.protocols.cmpp.auth import make_message_id
 from smsgw.protocols.cmpp.constants import UDHI_MASK
 from smsgw.protocols.cmpp.report import Report, build_report, parse_report, status_of
 from smsgw.protocols.cmpp.session import CmppAccount
+from smsgw.text.numbers import national_number
 
 Submit = pdus.Submit20 | pdus.Submit30
 Deliver = pdus.Deliver20 | pdus.Deliver30
@@ -42,8 +43,8 @@ def from_submit(pdu: Submit) -> list[Segment]:
     """Return what a customer asks for, one segment per recipient."""
     return [
         Segment(
-            to=_national(number),
-            source=pdu.src_id,
+            to=national_number(number),
+            source=pdu.src_id.strip(),
             coding=pdu.msg_fmt,
             content=pdu.msg_content,
             udhi=bool(pdu.tp_udhi & UDHI_MASK),
@@ -64,8 +65,8 @@ def is_report(pdu: Deliver) -> bool:
 def from_deliver(pdu: Deliver) -> MoMessage:
     """Return the MO in a DELIVER."""
     return MoMessage(
-        sender=_national(pdu.src_terminal_id),
-        destination=pdu.dest_id,
+        sender=national_number(pdu.src_terminal_id),
+        destination=pdu.dest_id.strip(),
         coding=pdu.msg_fmt,
         content=pdu.msg_content,
         udhi=bool(pdu.tp_udhi & UDHI_MASK),
@@ -85,8 +86,8 @@ def from_report(pdu: Deliver) -> StatusReport:
         carrier_message_id=f"{report.msg_id:016x}",
         status=status_of(report.stat),
         stat=report.stat,
-        to=_national(report.dest_terminal_id),
-        source=pdu.dest_id,
+        to=national_number(report.dest_terminal_id),
+        source=pdu.dest_id.strip(),
         submitted=report.submit_time,
         done=report.done_time,
     )
@@ -134,11 +135,3 @@ def to_report(account: CmppAccount, version: str, report: StatusReport) -> Deliv
 def message_id(gateway: int, when: datetime, count: int) -> str:
     """Return a new Msg_Id in the model's form (gateway side)."""
     return f"{make_message_id(gateway, when, count):016x}"
-
-
-def _national(number: str) -> str:
-    """A number as the model writes it: without +86 or 86 (section 16 Q14)."""
-    digits = number.strip().removeprefix("+")
-    if digits.startswith("86") and len(digits) in (13, 15):
-        return digits[2:]
-    return digits

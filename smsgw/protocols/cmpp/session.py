@@ -8,10 +8,12 @@ from typing import Any
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.cmpp import auth, constants, pdus
 from smsgw.protocols.cmpp.codec import CODEC
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Account, Role, Session, State
+from smsgw.protocols.session import Session
+from smsgw.protocols.states import Role, State
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 
-from smsgw.protocols.session import Role, Side
 from smsgw.protocols.sgip import constants
+from smsgw.protocols.states import Role, Side
 
 LOGIN_TYPES = {
     (Role.CLIENT, Side.SP): constants.LOGIN_SP_TO_SMG,
@@ -26,7 +26,7 @@ def password_matches(password: str, secret: str | None) -> bool:
     """
     if secret is None:
         return False
-    wanted = secret.encode()
+    wanted = secret.encode(errors="surrogatepass")
     return any(
         hmac.compare_digest(given.encode(), wanted) for given in {password, password.rstrip(" ")}
     )

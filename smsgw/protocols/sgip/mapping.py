@@ -7,6 +7,7 @@ from smsgw.protocols.sgip import constants, pdus
 from smsgw.protocols.sgip.report import error_code_of, state_of, status_of
 from smsgw.protocols.sgip.sequence import parse_sequence, sequence_text
 from smsgw.protocols.sgip.session import SgipAccount
+from smsgw.text.numbers import national_number
 
 
 def to_submit(account: SgipAccount, version: str, segment: Segment) -> pdus.Submit:
@@ -44,7 +45,7 @@ def from_submit(pdu: pdus.Submit) -> list[Segment]:
     wanted = pdu.report_flag in (constants.REPORT_ALWAYS, constants.REPORT_MONTHLY)
     return [
         Segment(
-            to=_national(number),
+            to=national_number(number),
             source=pdu.sp_number.strip(),
             coding=pdu.message_coding,
             content=pdu.message_content,
@@ -69,7 +70,7 @@ def is_report(pdu: pdus.Deliver | pdus.Report) -> bool:
 def from_deliver(pdu: pdus.Deliver) -> MoMessage:
     """Return the MO in a Deliver; its own sequence tells repeats apart."""
     return MoMessage(
-        sender=_national(pdu.user_number),
+        sender=national_number(pdu.user_number),
         destination=pdu.sp_number.strip(),
         coding=pdu.message_coding,
         content=pdu.message_content,
@@ -88,7 +89,7 @@ def from_report(pdu: pdus.Report) -> StatusReport:
         status=status_of(pdu.state),
         stat=str(pdu.state),
         error=str(pdu.error_code) if pdu.error_code else "",
-        to=_national(pdu.user_number),
+        to=national_number(pdu.user_number),
     )
 
 
@@ -121,11 +122,3 @@ def to_report(account: SgipAccount, version: str, report: StatusReport) -> pdus.
         state=state,
         error_code=error_code_of(state, report.error),
     )
-
-
-def _national(number: str) -> str:
-    """A number as the model writes it: without +86 or 86, which may be missing (section 13)."""
-    digits = number.strip().removeprefix("+")
-    if digits.startswith("86") and len(digits) in (13, 15):
-        return digits[2:]
-    return digits

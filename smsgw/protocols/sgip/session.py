@@ -20,8 +20,9 @@ from typing import Any
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import TRANSITIONS, Account, Input, Role, Session, Side, State
+from smsgw.protocols.session import Session
 from smsgw.protocols.sgip import auth, constants, pdus
 from smsgw.protocols.sgip.codec import CODEC, REQUESTS, answer_to
 from smsgw.protocols.sgip.results import classify
@@ -32,6 +33,7 @@ from smsgw.protocols.sgip.sequence import (
     next_second,
     sequence_text,
 )
+from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
 
 NONE_YET: Sequence = (0, 0, 0)
 """The sequence of a command that was never sent."""

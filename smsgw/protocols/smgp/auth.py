@@ -28,7 +28,9 @@ def login_digest(client_id: str, secret: str, timestamp: int) -> bytes:
         timestamp: MMDDHHMMSS as a decimal number; hashed as ten digits, zero padded.
     """
     name = client_id.encode("latin-1", "replace")  # a name that does not fit fails in its field
-    return md5(name + SEVEN_ZEROS + secret.encode() + b"%010d" % timestamp).digest()
+    return md5(
+        name + SEVEN_ZEROS + secret.encode(errors="surrogatepass") + b"%010d" % timestamp
+    ).digest()
 
 
 def login_matches(digest: bytes, client_id: str, secret: str, timestamp: int) -> bool:
@@ -38,7 +40,9 @@ def login_matches(digest: bytes, client_id: str, secret: str, timestamp: int) ->
 
 def server_digest(status: int, login: bytes, secret: str) -> bytes:
     """Return AuthenticatorServer, the gateway's proof (smgp.md section 4)."""
-    return md5(status.to_bytes(STATUS_OCTETS, "big") + login + secret.encode()).digest()
+    return md5(
+        status.to_bytes(STATUS_OCTETS, "big") + login + secret.encode(errors="surrogatepass")
+    ).digest()
 
 
 def server_matches(digest: bytes, status: int, login: bytes, secret: str) -> bool:

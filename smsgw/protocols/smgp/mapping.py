@@ -12,6 +12,7 @@ from smsgw.protocols.smgp import pdus, tlv
 from smsgw.protocols.smgp.auth import make_message_id
 from smsgw.protocols.smgp.report import Report, build_report, parse_report, status_of
 from smsgw.protocols.smgp.session import SmgpAccount, Submit
+from smsgw.text.numbers import national_number
 from smsgw.text.udh import Concatenation, split_header
 
 COMPLEMENT = str.maketrans("0123456789abcdef", "9876543210fedcba")
@@ -69,8 +70,8 @@ def from_submit(pdu: Submit) -> list[Segment]:
         part = max(tlv.number(pdu.tlvs, tlv.PK_NUMBER), 1)  # some count from 0 (section 13)
     return [
         Segment(
-            to=_national(number),
-            source=pdu.src_term_id,
+            to=national_number(number),
+            source=pdu.src_term_id.strip(),
             coding=pdu.msg_format,
             content=pdu.msg_content,
             udhi=udhi,
@@ -91,8 +92,8 @@ def is_report(pdu: pdus.Deliver) -> bool:
 def from_deliver(pdu: pdus.Deliver) -> MoMessage:
     """Return the MO in a Deliver."""
     return MoMessage(
-        sender=_national(pdu.src_term_id),
-        destination=pdu.dest_term_id,
+        sender=national_number(pdu.src_term_id),
+        destination=pdu.dest_term_id.strip(),
         coding=pdu.msg_format,
         content=pdu.msg_content,
         udhi=_header(pdu.tlvs, pdu.msg_content)[0],
@@ -114,8 +115,8 @@ def from_report(pdu: pdus.Deliver) -> StatusReport:
         status=status_of(report.stat),
         stat=report.stat,
         error=report.err,
-        to=_national(pdu.src_term_id),
-        source=pdu.dest_term_id,
+        to=national_number(pdu.src_term_id),
+        source=pdu.dest_term_id.strip(),
         submitted=report.submit_date,
         done=report.done_date,
     )
@@ -200,11 +201,3 @@ def _header(tlvs: Sequence[Tlv], content: bytes) -> tuple[bool, Concatenation | 
     header, _, _ = split_header(content)
     joined = header.concatenation if header is not None else None
     return marked or joined is not None, joined
-
-
-def _national(number: str) -> str:
-    """A number as the model writes it: without +86 or 86."""
-    digits = number.strip().removeprefix("+")
-    if digits.startswith("86") and len(digits) in (13, 15):
-        return digits[2:]
-    return digits

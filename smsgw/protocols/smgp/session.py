@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
+from smsgw.protocols.account import Account
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import TRANSITIONS, Account, Input, Role, Session
+from smsgw.protocols.session import Session
 from smsgw.protocols.smgp import auth, constants, pdus
 from smsgw.protocols.smgp.codec import SESSION_CODEC
 from smsgw.protocols.smgp.results import classify
+from smsgw.protocols.states import TRANSITIONS, Input, Role
 
 STATUS_ONLY = struct.Struct(">4I")
 """An answer to a request that is not ours to answer: header and Status (section 12, bad input)."""
@@ -42,6 +44,8 @@ class SmgpAccount(Account):
         content_octets_max: Gateway side: longest MT content that is taken (section 9).
     """
 
+    direction_key = "login_mode"
+
     version: str = "3.0"
     login_mode: Literal[0, 1, 2] = constants.LOGIN_TRANSMIT
     strict_authenticator: bool = False
@@ -55,6 +59,16 @@ class SmgpAccount(Account):
     mservice_id: str = ""
     number_prefix: str = ""
     content_octets_max: int = constants.CONTENT_OCTETS_MAX
+
+    @property
+    def sends(self) -> bool:
+        """Whether submits go over this login."""
+        return self.login_mode != constants.LOGIN_RECEIVE
+
+    @property
+    def receives(self) -> bool:
+        """Whether messages and receipts come over this login."""
+        return self.login_mode != constants.LOGIN_SEND
 
 
 class SmgpSession(Session):
@@ -139,7 +153,7 @@ class SmgpSession(Session):
             lower = f"the gateway speaks {speaks} at most, so {highest} is spoken"
             warning = f"{warning}; {lower}" if warning else lower
             version = highest
-        if self.account.login_mode == constants.LOGIN_RECEIVE:
+        if not self.account.sends:
             self.window.limit = 0
         self.bind_accepted(version, warning)
 
@@ -252,7 +266,7 @@ class SmgpSession(Session):
         """A request that only the other side may send."""
         self._answer(pdu.command_id, pdu.sequence_id, constants.STATUS_WRONG_COMMAND)
         if self.peer_request_allowed(pdu):
-            self.emit(ev.PeerMistake(f"{pdu.command} is not for the {self.side.value} side"))
+            self._mistake(f"{pdu.command} is not for the {self.side.value} side")
 
     def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Take a Submit or Deliver whose fixed part and first TLVs are good; the rest is ignored.

@@ -205,6 +205,11 @@ class Changes:
         self.advance(rows)
 
     def _open(self, rows: RequestRows, step: StepRow, strict: bool) -> None:
+        """Ask a step's assignees.
+
+        Whoever cannot be asked becomes ``unreachable``: shown, told by ``request.prompt_failed``,
+        and decided over the API only. The step waits for them as for everybody else.
+        """
         step.state = "open"
         rows_of.save_step(self.connection, step)
         request = rows.request
@@ -217,7 +222,7 @@ class Changes:
                 if strict:
                     raise _located(error, step, row) from error
                 self._release(row)
-                row.slot_id = None
+                row.state, row.slot_id = "unreachable", None
                 self.tell("request.prompt_failed", rows, row, problem=str(error))
             rows_of.save_assignment(self.connection, row)
 

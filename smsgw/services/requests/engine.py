@@ -271,7 +271,7 @@ def _open_assignment(rows: RequestRows, assignment_id: int, version: int | None)
         raise Conflict(f"assignee {row.id} has answered already: {row.decision}")
     if request.state != "open":
         raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
-    if row.state != "asked":
+    if row.state not in ("asked", "unreachable"):
         raise Conflict(f"assignee {row.id} is not being asked now ({row.state})")
     if version is not None and version != request.version:
         raise Conflict(

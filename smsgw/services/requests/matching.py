@@ -1,8 +1,9 @@
 """Finds what an inbound message answers: the slot, a typed id, a list, or the one open item.
 
-Rules: the extension decides where there is one. Without it nothing is decided that the person was
-not asked about by name. Numbers of a list stay with their items for a day, so that an answer to an
-older list never means another item.
+Rules: the extension decides where there is one: what was written to a number that stands for
+something else, or for nothing any more, never decides the sender's own item. Without an extension
+nothing is decided that the person was not asked about by name within a day. Numbers of a list stay
+with their items for a day, so that an answer to an older list never means another item.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ LISTED = "reply.listed"
 """Kind of the event that keeps which numbers a phone was shown."""
 
 LIST_LIFE_MS = 86_400_000
+ASKED_LIFE_MS = 86_400_000
+"""How long a question what was meant may be answered without its extension."""
+
 SHORT_ID_LIFE_MS = 90 * 86_400_000
 
 CERTAIN = frozenset({"slot", "cooling", "id", "list", "single"})
@@ -35,7 +39,8 @@ class Match:
     Attributes:
         how: ``slot``, ``cooling``, ``id``, ``list``, ``single`` (the one open item, accepted
             without its extension), ``lost`` (the one open item, to be asked about), ``several``,
-            ``stranger`` (somebody else's slot) or ``none``.
+            ``stranger`` (somebody else's slot) or ``none``. ``lost`` is also what came to a
+            number that means nothing, however recently the person was asked.
         assignment: None for ``several`` and ``none``.
         reading: What was said; of a list's answer, without its number.
         choices: For ``several``: the open items by the number each is shown under.
@@ -76,7 +81,9 @@ def _by_slot(changes: Changes, inbound: InboundRow) -> tuple[str, AssignmentRow]
     if found is None:
         return None
     row = rows_of.get_assignment(changes.connection, found.slot.assignment_id)
-    return ("slot" if found.live else "cooling", row) if row else None
+    if row is None or row.state == "unreachable":  # nobody was told of this slot
+        return None
+    return "slot" if found.live else "cooling", row
 
 
 def _by_short_id(changes: Changes, phone: str, typed: Reading) -> AssignmentRow | None:
@@ -89,10 +96,14 @@ def _by_short_id(changes: Changes, phone: str, typed: Reading) -> AssignmentRow 
 
 
 def _without_slot(changes: Changes, inbound: InboundRow, typed: Reading) -> Match:
+    stranger = _stranger(changes, inbound, typed)
+    if stranger:
+        return stranger
     still_open = rows_of.open_for(changes.connection, inbound.sender)
     numbers = _listed_numbers(changes, inbound)
     listed = read_listed(inbound.text)
-    if numbers and listed.item is not None and int(listed.item) in numbers:
+    offered = numbers if not inbound.extension else {}
+    if listed.item is not None and int(listed.item) in offered:
         row = rows_of.get_assignment(changes.connection, numbers[int(listed.item)])
         reading = _read(changes, row, inbound.text, listed=True) if row else listed
         if row and reading.kind in (Kind.YES, Kind.NO):
@@ -100,18 +111,38 @@ def _without_slot(changes: Changes, inbound: InboundRow, typed: Reading) -> Matc
     if len(still_open) == 1:
         row = still_open[0][0]
         reading = typed if typed.rule == "bad id" else _read(changes, row, inbound.text)
-        known = row.asked_back or changes.tools.accept_lost_extension
-        return Match("single" if known else "lost", row, reading)
+        return Match("single" if _is_known(changes, inbound, row) else "lost", row, reading)
     if still_open:
         return Match("several", None, typed, _numbered(still_open, numbers))
-    return _stranger(changes, inbound, typed) or Match("none", None, typed)
+    return Match("none", None, typed)
+
+
+def asked_back_before(changes: Changes, inbound: InboundRow, row: AssignmentRow) -> int | None:
+    """Return when we last asked what was meant, if ``inbound`` came after that; milliseconds."""
+    at = rows_of.asked_back_at(changes.connection, inbound.sender, row.id)
+    return at if at is not None and at <= inbound.received_at else None
+
+
+def _is_known(changes: Changes, inbound: InboundRow, row: AssignmentRow) -> bool:
+    """Whether a text to the plain access number can only mean the one open item."""
+    own = changes.sender_of(row)
+    if inbound.extension or (own and own[0] != inbound.access_number):
+        return False
+    if changes.tools.accept_lost_extension:
+        return True
+    asked = asked_back_before(changes, inbound, row)
+    return asked is not None and inbound.received_at - asked < ASKED_LIFE_MS
 
 
 def _stranger(changes: Changes, inbound: InboundRow, typed: Reading) -> Match | None:
-    """Somebody wrote to a sender number that stands for exactly one other person's item."""
-    if not inbound.extension:
+    """Somebody wrote to a sender number that stands for exactly one other person's item.
+
+    Not who had that number once: they write in an old thread of their own.
+    """
+    number = inbound.access_number, inbound.extension
+    if not inbound.extension or slots.find(changes.connection, inbound.sender, *number):
         return None
-    live = slots.live_at(changes.connection, inbound.access_number, inbound.extension, changes.now)
+    live = slots.live_at(changes.connection, *number, changes.now)
     if len(live) != 1:
         return None
     row = rows_of.get_assignment(changes.connection, live[0].assignment_id)
@@ -119,15 +150,14 @@ def _stranger(changes: Changes, inbound: InboundRow, typed: Reading) -> Match | 
 
 
 def _listed_numbers(changes: Changes, inbound: InboundRow) -> dict[int, int]:
-    data = rows_of.latest_event_data(
+    lists = rows_of.event_data(
         changes.connection,
         inbound.sender,
         inbound.access_number,
         LISTED,
         changes.now - LIST_LIFE_MS,
     )
-    items = data["items"] if data else {}
-    return {int(number): int(assignment_id) for number, assignment_id in items.items()}
+    return {int(number): int(row_id) for one in lists for number, row_id in one["items"].items()}
 
 
 def _numbered(

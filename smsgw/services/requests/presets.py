@@ -13,14 +13,19 @@ from smsgw.services.requests.model import Decision, Outcome
 from smsgw.services.vocabulary import Vocabulary
 
 _SUBJECT_SHOWN = 30
-_LIST_SHOWN = 9
+_REASON_SHOWN = 41
+LIST_SHOWN = 9
+"""How many items a list shows."""
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _name(subject: str) -> str:
     """A subject as the texts name it; the prompt has it whole."""
     flat = " ".join(subject.split())
-    short = flat if len(flat) <= _SUBJECT_SHOWN else flat[: _SUBJECT_SHOWN - 1] + "…"
-    return f"《{short}》"
+    return f"《{_shortened(flat, _SUBJECT_SHOWN)}》"
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Preset:
     def listing(self, numbered: Sequence[tuple[int, str]]) -> str:
         """Return the question which of several items was meant."""
         yes = self.decisions[Decision.YES]
-        shown = [f"{number} {_name(subject)}" for number, subject in numbered[:_LIST_SHOWN]]
+        shown = [f"{number} {_name(subject)}" for number, subject in numbered[:LIST_SHOWN]]
         first = numbered[0][0]
         more = len(numbered) - len(shown)
         tail = [f"另有{more}项"] if more else []
@@ -76,8 +81,8 @@ class Preset:
         return "\n".join([head, *shown, *tail])
 
     def confirmation(self, subject: str, decision: Decision, reason: str) -> str:
-        """Return what is said once when an answer was recorded."""
-        because = f"，原因：{reason}" if reason else ""
+        """Return what is said once when an answer was recorded; a long reason is shortened."""
+        because = f"，原因：{_shortened(reason, _REASON_SHOWN)}" if reason else ""
         return f"已记录您对{_name(subject)}的意见：{self.decisions[decision]}{because}"
 
     def already_answered(self, subject: str, decision: Decision, outcome: Outcome | None) -> str:

@@ -1,8 +1,9 @@
 """Reads one inbound message and does everything that follows, in one transaction.
 
 Rules: an inbound message is handled once, however often it is given. A phone gets at most
-:data:`ANSWERS` automatic answers in ten minutes, a service number none. We ask back once per item;
-what stays unclear is a person's to read (event ``request.unclear``).
+:data:`ANSWERS` automatic answers in ten minutes, a service number none. We ask back once per item,
+and once a day about what came without its extension; what stays unclear is a person's to read
+(event ``request.unclear``).
 """
 
 from __future__ import annotations
@@ -13,8 +14,17 @@ from collections.abc import Callable
 from smsgw.errors import ConfigError, LinkError, NotFound, ValidationError
 from smsgw.services.replies import Kind, Reading, make_short_id
 from smsgw.services.requests.changes import Changes, Outgoing
-from smsgw.services.requests.matching import CERTAIN, LIST_LIFE_MS, LISTED, Match, match
+from smsgw.services.requests.matching import (
+    ASKED_LIFE_MS,
+    CERTAIN,
+    LIST_LIFE_MS,
+    LISTED,
+    Match,
+    asked_back_before,
+    match,
+)
 from smsgw.services.requests.model import Decision, Outcome
+from smsgw.services.requests.presets import LIST_SHOWN
 from smsgw.store import inbox
 from smsgw.store import requests as rows_of
 from smsgw.store.inbox import InboundRow
@@ -27,7 +37,9 @@ ANSWERED = "reply.answered"
 
 REPEAT_WINDOW_MS = 600_000
 ECHO_MS = 15_000
-"""The same text again so soon is the carrier's repeat: nobody can have read our answer yet."""
+"""The same text again so soon is an echo, unless it can be the answer to ours."""
+READ_MS = 3_000
+"""Nobody gets a question of ours, reads it and answers it faster."""
 
 _SERVICE_NUMBER = re.compile(r"106\d*|100\d{2}|12\d{3}|95\d{3,}|96\d{3,}")
 
@@ -104,7 +116,12 @@ class _Reply:
         """Whether the words decide; numbers do only where we offered them."""
         if self.how not in CERTAIN or self.reading.kind not in (Kind.YES, Kind.NO):
             return False
-        return self.reading.rule != "number" or self.row.asked_back > 0
+        return self.reading.rule != "number" or self._were_numbers_offered()
+
+    def _were_numbers_offered(self) -> bool:
+        """Whether our question showed numbers: it does where an extension carries it."""
+        asked = asked_back_before(self.changes, self.inbound, self.row)
+        return asked is not None and self.changes.sender_of(self.row) is not None
 
     def _decide(self) -> str:
         decision = Decision(self.reading.kind.value)
@@ -115,15 +132,21 @@ class _Reply:
         return "decided"
 
     def _ask_back(self) -> str:
-        if self.row.asked_back == 0:
+        if self._may_ask_back():
             own = self.changes.sender_of(self.row)
             short_id = "" if own else make_short_id(self.row.id)
             text = self.preset.ask_back(self.rows.request.subject, short_id)
             if self._say(text, expects_reply=True):
-                self.row.asked_back = 1
+                self.row.asked_back += 1
                 rows_of.save_assignment(self.changes.connection, self.row)
                 return self._note("request.asked_back", "asked_back")
         return self._note("request.unclear", "unclear")
+
+    def _may_ask_back(self) -> bool:
+        if self.row.asked_back == 0:
+            return True
+        at = rows_of.asked_back_at(self.changes.connection, self.inbound.sender, self.row.id)
+        return self.how == "lost" and (at is None or self.changes.now - at >= ASKED_LIFE_MS)
 
     def _already(self) -> str:
         """They had answered: tell what is recorded, unless this only says the same again."""
@@ -153,7 +176,7 @@ class _Reply:
         return previous is not None and previous.outcome in ("decided", "repeated")
 
     def _is_echo(self) -> bool:
-        return self._previous(ECHO_MS) is not None
+        return self._previous(ECHO_MS) is not None and not _heard_us(self.changes, self.inbound)
 
     def _previous(self, window: int) -> InboundRow | None:
         """The same text to the same number about the same assignment, handled before."""
@@ -230,6 +253,7 @@ def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
         and before[0].outcome in ("listed", "repeated")
         and before[0].text == inbound.text
         and inbound.received_at - before[0].received_at < ECHO_MS
+        and not _heard_us(changes, inbound)
     )
     if echoed:
         return "repeated"
@@ -250,11 +274,24 @@ def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
         )
 
     if not asked and _say(changes, inbound, outgoing, inbound.access_number):
-        items = {str(number): str(row.id) for number, (row, _) in found.choices.items()}
+        shown = list(found.choices.items())[:LIST_SHOWN]
+        items = {str(number): str(row.id) for number, (row, _) in shown}
         changes.emit(LISTED, inbound.id, account, phone=inbound.sender, items=items)
         return "listed"
     changes.emit("reply.unclear", inbound.id, account, phone=inbound.sender, text=inbound.text)
     return "unclear"
+
+
+def _heard_us(changes: Changes, inbound: InboundRow) -> bool:
+    """Whether we said something just before ``inbound``, with time to read it."""
+    heard = rows_of.automatic_answers(
+        changes.connection,
+        inbound.sender,
+        ANSWERED,
+        inbound.received_at - ECHO_MS - 1,
+        inbound.received_at - READ_MS,
+    )
+    return heard > 0
 
 
 def _say(

@@ -16,7 +16,8 @@ from smsgw.model import Segment
 from smsgw.protocols.events import BindRefused
 from smsgw.protocols.registry import CARRIERS
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from smsgw.transport.link import Link, PeerListener
+from smsgw.transport.link import Link
+from smsgw.transport.listener import PeerListener
 from tests.support.processes import Command, Shutdown
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test

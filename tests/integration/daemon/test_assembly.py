@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 
 import pytest
@@ -105,13 +104,6 @@ async def test_a_taken_listener_stops_the_start(config):
 def test_an_ipv6_address_is_written_as_urls_want_it(config):
     loaded = config(('[http]\nlisten = "127.0.0.1:0', '[http]\nlisten = "[::1]:8080'))
     assert make_gateway(loaded, reactor).url == "http://[::1]:8080"
-
-
-def test_only_this_machine_and_the_listed_networks_may_dial_the_listener():
-    allows = module._allows([ipaddress.ip_network("10.1.0.0/16")])
-    assert allows("127.0.0.1")
-    assert allows("10.1.2.3")
-    assert not allows("10.2.0.1")
 
 
 def test_the_plan_of_the_slots_is_the_configuration_s(config):

@@ -9,6 +9,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.logger import capturedLogs
+from twisted.python import log
 from twisted.python.failure import Failure
 
 from smsgw.errors import Conflict, LinkDown, QuotaExceeded, StoreError
@@ -346,6 +348,19 @@ async def test_only_allowed_networks_may_connect() -> None:
         ]
         assert allowed == ["127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3"]
         assert api.site.buildProtocol(Peer(None)) is not None  # a Unix socket
+
+
+@reactor_test
+async def test_no_access_log_is_written_because_a_path_may_hold_a_phone_number() -> None:
+    logged: list[str] = []
+    observer = lambda event: logged.append(str(event))  # noqa: E731
+    log.addObserver(observer)
+    with capturedLogs() as events:
+        async with ApiServer() as api:
+            assert (await api.get(f"/v1/messages?to={PHONE}")).status == 200
+            assert (await api.get(f"/{PHONE}")).status == 404
+    log.removeObserver(observer)
+    assert not [line for line in [*logged, *map(str, events)] if PHONE in line or "HTTP/1" in line]
 
 
 class Collector(Protocol):

@@ -6,19 +6,25 @@ import sqlite3
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import deferLater
+from twisted.logger import Logger, formatEvent
 
 from smsgw.daemon.assembly import make_gateway
 from smsgw.daemon.config import load
 from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.model import MoMessage
+from smsgw.services.gateway import Gateway
 from smsgw.simulator.script import always
-from tests.support.daemon import free_port
+from smsgw.transport import adapter
+from tests.support.daemon import LOGINS, free_port
 from tests.support.gateways import ACCOUNT, InsideTown, message, one_link, prompt
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
+
+PHONES = {name: NUMBERS[name] for name in LOGINS}
+"""The phones of the carriers that the town has."""
 
 LONG = "新闻部申请使用三号外景转播车" * 12
 
@@ -44,12 +50,12 @@ async def test_a_message_is_sent_and_delivered(tmp_path):
 @reactor_test
 async def test_many_messages_reach_the_phones_of_three_carriers_whole(tmp_path):
     async with InsideTown(tmp_path) as town:
-        outgoing = [message(phone, LONG) for phone in NUMBERS.values() for _ in range(10)]
+        outgoing = [message(phone, LONG) for phone in PHONES.values() for _ in range(10)]
         ids = await town.gateway.send(ACCOUNT, outgoing)
         assert len(set(ids)) == 30
         for message_id in ids:
             await town.become(message_id, "delivered")
-        for name, phone in NUMBERS.items():
+        for name, phone in PHONES.items():
             inbox = town.carriers[name].phones.get(phone).inbox
             assert {received.text for received in inbox} == {LONG}
             assert len(inbox) == 10
@@ -158,7 +164,7 @@ async def test_links_show_their_state_and_what_waits_for_them(tmp_path):
     async with InsideTown(tmp_path) as town:
         links = {link["name"]: link for link in town.gateway.links()}
         assert list(links) == ["mobile", "telecom", "unicom"]
-        assert links["mobile"]["binds"] == [{"phase": "bound", "reason": ""}]
+        assert links["mobile"]["binds"] == [{"phase": "bound", "reason": "", "note": ""}]
         assert links["mobile"]["queue"]
         assert town.gateway.listener_port("unicom") > 0
         assert town.gateway.listener_port("mobile") == 0
@@ -170,7 +176,7 @@ async def test_stop_waits_for_the_answers_of_what_is_in_flight(tmp_path):
         for ismg in town.carriers.values():
             ismg.behaviour.answer_after = 0.1
             ismg.behaviour.report_after = 60
-        await town.gateway.send(ACCOUNT, [message(phone) for phone in NUMBERS.values()])
+        await town.gateway.send(ACCOUNT, [message(phone) for phone in PHONES.values()])
         await until(lambda: sum(link["in_flight"] for link in town.gateway.links()) == 3)
         await town.gateway.stop()
         with sqlite3.connect(town.database) as connection:
@@ -180,14 +186,37 @@ async def test_stop_waits_for_the_answers_of_what_is_in_flight(tmp_path):
 
 
 @reactor_test
+async def test_silent_carriers_hold_up_a_stop_once_and_not_one_after_the_other(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(adapter, "CLOSE_WITHIN", 0.5)
+    async with InsideTown(tmp_path) as town:
+        for ismg in town.carriers.values():
+            for connection in ismg._listener.connections:
+                connection.transport.pauseProducing()
+        before = reactor.seconds()
+        await town.gateway.stop()
+        assert 0.4 < reactor.seconds() - before < 1.0
+
+
+@reactor_test
+async def test_a_failure_inside_is_logged_with_what_it_was(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(Gateway, "log", Logger(observer=logged.append))
+    async with InsideTown(tmp_path) as town:
+        town.gateway._watched("status reports", fail(RuntimeError("broken")))
+    assert [formatEvent(event) for event in logged] == ["status reports failed"]
+
+
+@reactor_test
 async def test_stopping_right_after_a_reply_leaves_nothing_behind(tmp_path):
     async with InsideTown(tmp_path) as town:
-        request_id = await town.ask(*NUMBERS.values())
-        for name, phone in NUMBERS.items():
-            place = list(NUMBERS).index(name)
+        request_id = await town.ask(*PHONES.values())
+        for name, phone in PHONES.items():
+            place = list(PHONES).index(name)
             person = await town.person(request_id, lambda one: True, place)
             town.carriers[name].send(phone, person["sender_number"], "同意")
-        await until(lambda: any(town.brought(name) for name in NUMBERS))
+        await until(lambda: any(town.brought(name) for name in PHONES))
 
 
 @reactor_test

@@ -8,8 +8,8 @@ import pytest
 
 from smsgw.daemon.accounts import read_account
 from smsgw.daemon.sections import Problems, Section
+from smsgw.protocols.account import Account
 from smsgw.protocols.cmpp import CARRIER
-from smsgw.protocols.session import Account
 
 
 @dataclass(kw_only=True)

@@ -37,6 +37,15 @@ access_number = "10690003"
 node = 3010090003
 """
 
+SMGP = """
+[links.ctcc]
+protocol = "smgp"
+host = "gateway.example"
+login = "106900"
+secret = "env:SECRET"
+access_number = "10690002"
+"""
+
 LISTENER = """
 [links.cucc.listener]
 listen = "127.0.0.1:8802"
@@ -92,6 +101,7 @@ def test_a_short_file_gets_the_defaults(files: Files) -> None:
     assert (config.tokens[0].account, config.tokens[0].token) == ("oa", ENVIRON["OA_TOKEN"])
     assert config.conversations.live_for == 72 * 3600
     assert config.conversations.cool_down == 24 * 3600
+    assert (config.delivery.unknown_wait, config.delivery.on_unknown) == (600.0, "resend")
     assert config.rules is None
     assert config.warnings == ()
     link = config.links["cmcc"]
@@ -99,6 +109,11 @@ def test_a_short_file_gets_the_defaults(files: Files) -> None:
     assert (link.port, link.binds, link.rate, link.reference_width) == (7890, 1, 0.0, 8)
     assert link.codings == (Coding.ASCII, Coding.UCS2)
     assert link.listener is None
+
+
+def test_what_follows_an_unknown_outcome_may_be_said(files: Files) -> None:
+    config = files.load(LINK + "[delivery]\nunknown_wait = '1h'\non_unknown = 'fail'")
+    assert effective(config)["delivery"] == {"unknown_wait": 3600.0, "on_unknown": "fail"}
 
 
 def test_every_field_of_the_protocols_account_is_a_key(files: Files) -> None:
@@ -177,6 +192,8 @@ def test_all_problems_of_a_file_are_reported_at_once(files: Files) -> None:
             "conversations.live_for: 0 is impossible; write 1",
         ),
         (LINK + "[conversations]\nlive_for = nan", "conversations.live_for: nan is impossible"),
+        (LINK + "[delivery]\nunknown_wait = 0", "delivery.unknown_wait: 0 is impossible; write 1"),
+        (LINK + "[delivery]\non_unknown = 'drop'", "delivery.on_unknown: 'drop' is none of"),
         (LINK + "[conversations]\nlive_for = []", "conversations.live_for: [] is not seconds or"),
         (LINK + "[conversations]\nprefix = '1234567890'", "links.cmcc.number_digits_max: access"),
         (LINK.replace("cmpp", "xmpp"), "links.cmcc.protocol: 'xmpp' is none of cmpp,"),
@@ -188,6 +205,33 @@ def test_all_problems_of_a_file_are_reported_at_once(files: Files) -> None:
         (LINK + "codings = []", "links.cmcc.codings: is empty; name at least one of ascii,"),
         (LINK + "codings = ['utf8']", "links.cmcc.codings: 'utf8' is none of ascii, ucs2, gbk"),
         (LINK + "rate = -1", "links.cmcc.rate: -1 is impossible; write 0 or more"),
+        (LINK + "rate = nan", "links.cmcc.rate: nan is impossible; write 0 or more"),
+        (LINK + "rate = inf", "links.cmcc.rate: inf is impossible; write 0 or more"),
+        (LINK + "rate = 1" + "0" * 400, "links.cmcc.rate: 1000"),
+        (LINK + "response_timeout = inf", "links.cmcc.response_timeout: inf is impossible"),
+        (
+            LINK + f"response_timeout = '{'9' * 400}s'",
+            "links.cmcc.response_timeout: '999",
+        ),
+        (SMGP + "login_mode = 9", "links.ctcc.login_mode: 9 is none of 0, 1, 2"),
+        (SMGP + "login_mode = 1", "links.ctcc.login_mode: this login only receives, and no other"),
+        (
+            SMGP
+            + "login_mode = 1\n"
+            + SMGP.replace("ctcc", "other")
+            + "[[routing.rules]]\nlinks = ['other', 'ctcc']",
+            "routing.rules[0].links: ctcc only receives; name links that send",
+        ),
+        (LINK.replace("s3cr3t", "").replace("env:SECRET", "密码"), "links.cmcc.secret: has char"),
+        (LINK.replace("900001", "移动"), "links.cmcc.login: or secret does not fit the login PDU"),
+        (
+            SGIP + LISTENER.replace('"unicom"', '"an-endlessly-long-login"'),
+            "links.cucc.listener.login: or secret does not fit the login PDU: login_name",
+        ),
+        (
+            SGIP.replace("env:SECRET", "seventeen-octets!") + LISTENER,
+            "links.cucc.login: or secret does not fit the login PDU: login_password",
+        ),
         (LINK + "port = 70000", "links.cmcc.port: 70000 is impossible; write 1 to 65535"),
         (LINK.replace("10690001", "1069x"), "links.cmcc.access_number: '1069x' has other"),
         (LINK.replace("10690001", ""), "links.cmcc.access_number: is empty"),
@@ -314,3 +358,48 @@ def test_a_file_that_cannot_be_read_is_one_line(
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match=r"cannot read .*nope.toml: No such file"):
         load(tmp_path / "nope.toml")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "bad host",
+        "a..b",
+        ".",
+        "-a.example",
+        "a.example-",
+        "a\\u0000b",
+        "x" * 64,
+        "a." * 130 + "example",
+        "192.0.2.300",
+        "[::1]",
+        "a:b",
+        "例" * 70,
+    ],
+)
+def test_a_host_that_cannot_be_one_is_refused(files: Files, host: str) -> None:
+    (line,) = files.problems(LINK.replace("127.0.0.1", host))
+    assert line.startswith("links.cmcc.host: '")
+    assert "is no host name and no address; write" in line
+    assert len(line) < 160
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["192.0.2.1", "::1", "fe80::1%eth0", "gateway", "gw-1.example.", "my_host", "短信.example"],
+)
+def test_names_and_addresses_are_hosts(files: Files, host: str) -> None:
+    assert files.load(LINK.replace("127.0.0.1", host)).links["cmcc"].host == host
+
+
+def test_octets_of_the_environment_that_are_no_text_are_no_secret(files: Files) -> None:
+    with pytest.raises(ConfigError) as caught:
+        files.load(LINK, SECRET="\udcff")
+    assert caught.value.path == "links.cmcc.secret"
+
+
+def test_a_login_that_only_sends_warns_unless_another_receives(files: Files) -> None:
+    (warning,) = files.load(SMGP + "login_mode = 0\n" + TOKEN).warnings
+    assert warning.startswith("links.ctcc.login_mode: this login only sends, so no reply and no")
+    second = SMGP.replace("ctcc", "back") + "login_mode = 1\n"
+    assert files.load(SMGP + "login_mode = 0\n" + second + TOKEN).warnings == ()

@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, func, select
 from twisted.internet.task import Clock
 
+from smsgw.delivery import dispatcher
 from smsgw.delivery.dispatcher import Dispatcher
-from smsgw.delivery.retry import RetryPolicy
+from smsgw.delivery.lanes import QueuedSegment
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.throttle import Limits
+from smsgw.errors import StoreError
 from smsgw.model import MessageClass, MessageStatus
+from smsgw.store import backlog, outbox
+from smsgw.store.backlog import UNKNOWN_ERROR, WaitingSegment
 from smsgw.store.database import Database
-from smsgw.store.outbox import SETTLE, Settlement
+from smsgw.store.outbox import PARKED_SECONDS, REPORTS, SETTLE, ReportRow, Settlement
 from smsgw.store.progress import StatusChange
+from smsgw.store.schema import parked_report
 from tests.support.delivery import (
     message_of,
     opened,
@@ -260,21 +267,199 @@ async def test_the_agreed_rate_is_kept(tmp_path: Path) -> None:
         assert 9 <= len(link.sent) <= 11
 
 
+async def doubtful(s: Scene, **fields: Any) -> list[QueuedSegment]:
+    """A message whose submit got no answer."""
+    await s.dispatcher.recover()
+    items = await stored(s.database, **fields)
+    s.dispatcher.offer(items)
+    await s.quiet()
+    s.link.answer(NO_ANSWER)
+    await s.quiet()
+    return items
+
+
 @reactor_test
-async def test_an_unanswered_submit_is_unknown_and_never_sent_again(tmp_path: Path) -> None:
+async def test_an_unanswered_submit_is_unknown_until_its_wait_is_over_and_then_sent_again(
+    tmp_path: Path,
+) -> None:
     async with scene(tmp_path) as s:
-        items = await stored(s.database)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        s.link.answer(NO_ANSWER)
-        await s.quiet()
+        items = await doubtful(s)
         (row,) = await segments_of(s.database, items)
         assert (row.state, row.error) == ("unknown", "no answer came")
-        await s.pass_time(3600.0)
+        assert row.next_attempt_at == NOW + 600_000
+        for _ in range(19):
+            await s.pass_time(30.0)
+        assert len(s.link.sent) == 1
+        await s.pass_time(30.0)
+        await s.pass_time(0.0)
+        assert len(s.link.sent) == 2
+        assert s.link.sent[0] == s.link.sent[1]
+        s.link.answer(accepted("0b" * 8))
+        await s.quiet()
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.attempts, row.possible_duplicate) == ("sent", 2, True)
+        assert s.statuses == ["sending", "unknown", "sent"]
+
+
+@reactor_test
+async def test_the_wait_for_an_outcome_survives_a_restart(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await doubtful(s)
+        await s.pass_time(500.0)
+        await s.stop()
         s.dispatcher = s.make()
         await s.dispatcher.recover()
         await s.quiet()
+        assert await states(s.database, items) == ["unknown"]
+        await s.pass_time(60.0)
+        await s.pass_time(0.0)
+        assert await states(s.database, items) == ["sending"]
+        assert len(s.link.sent) == 2
+
+
+@reactor_test
+async def test_what_was_being_sent_at_a_kill_is_sent_again_after_its_wait(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        row = items[0].row
+        mark = Settlement(row.id, row.message_id, MessageStatus.SENDING, NOW, attempts=1)
+        await s.database.writer.batch(SETTLE, [mark])
+        await s.dispatcher.recover()
+        await s.quiet()
+        assert (await segments_of(s.database, items))[0].next_attempt_at == NOW + 600_000
+        await s.pass_time(590.0)
+        assert s.link.sent == []
+        await s.pass_time(30.0)
+        await s.pass_time(0.0)
         assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_told_to_fail_an_unknown_outcome_ends_the_message(tmp_path: Path) -> None:
+    async with scene(tmp_path, doubt=DoubtPolicy(wait_seconds=60.0, resend=False)) as s:
+        items = await doubtful(s)
+        await s.pass_time(60.0)
+        message = await message_of(s.database, items[0])
+        assert (message.status, message.reason) == ("expired", UNKNOWN_ERROR)
+        assert s.statuses == ["sending", "unknown", "expired"]
+        await s.pass_time(3600.0)
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_a_carrier_that_never_answers_gets_it_only_so_often(tmp_path: Path) -> None:
+    async with scene(tmp_path, doubt=DoubtPolicy(wait_seconds=30.0, attempts=3)) as s:
+        items = await doubtful(s)
+        for _ in range(8):
+            await s.pass_time(30.0)
+            await s.pass_time(0.0)
+            s.link.answer(*[NO_ANSWER for _ in s.link.unanswered])
+            await s.quiet()
+        assert len(s.link.sent) == 3
+        assert (await message_of(s.database, items[0])).reason == UNKNOWN_ERROR
+
+
+@reactor_test
+async def test_what_waits_to_be_sent_again_past_its_time_says_that_it_may_have_arrived(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, doubt=DoubtPolicy(wait_seconds=30.0)) as s:
+        items = await doubtful(s, valid_until=NOW + 40_000)
+        s.link.up = False
+        await s.pass_time(30.0)
+        assert await states(s.database, items) == ["queued"]
+        s.clock.advance(15.0)
+        s.link.come_up()
+        await s.quiet()
+        message = await message_of(s.database, items[0])
+        assert (message.status, message.reason) == ("expired", UNKNOWN_ERROR)
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_an_answer_that_comes_while_it_is_sent_again_does_not_disturb_that(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, doubt=DoubtPolicy(wait_seconds=30.0)) as s:
+        await s.dispatcher.recover()
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        (context,) = s.link.answer(NO_ANSWER)
+        await s.quiet()
+        await s.pass_time(30.0)
+        await s.pass_time(0.0)
+        assert len(s.link.sent) == 2
+        for late in (REFUSED, LATER, NO_ANSWER):
+            s.link.on_results([(context, late)])
+        await s.quiet()
+        assert await states(s.database, items) == ["sending"]
+        s.link.answer(accepted("0b" * 8))
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"]
+
+
+@reactor_test
+async def test_a_doubtful_segment_of_a_link_nobody_configured_waits_in_the_store(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, link="gone")
+        row = items[0].row
+        mark = Settlement(row.id, row.message_id, MessageStatus.SENDING, NOW, attempts=1)
+        await s.database.writer.batch(SETTLE, [mark])
+        await s.dispatcher.recover()
+        await s.pass_time(630.0)
+        assert await states(s.database, items) == ["queued"]
+
+
+@reactor_test
+async def test_parked_reports_are_thrown_away_after_three_days(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.dispatcher.recover()
+        delivered = MessageStatus.DELIVERED
+        row = ReportRow("cmcc", "0a", "13800001001", delivered, "DELIVRD", "000", NOW)
+        await s.database.writer.batch(REPORTS, [row])
+
+        async def count() -> int:
+            query = select(func.count()).select_from(parked_report)
+            found: int = await s.database.read(lambda c: c.execute(query).scalar_one())
+            return found
+
+        await s.pass_time(PARKED_SECONDS)
+        assert await count() == 1
+        await s.pass_time(30.0)
+        assert await count() == 0
+
+
+@reactor_test
+async def test_a_start_reads_no_more_of_a_long_backlog_than_fits_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, read = backlog.waiting, []
+
+    def counted(*args: Any, **fields: Any) -> list[WaitingSegment]:
+        found = real(*args, **fields)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(backlog, "waiting", counted)
+    monkeypatch.setattr(dispatcher, "PAGE", 7)
+    async with scene(tmp_path, FakeLink(window=20), lane_limit=20) as s:
+        items = await stored(s.database, 200)
+        sending = [
+            Settlement(x.row.id, x.row.message_id, MessageStatus.SENDING, NOW) for x in items[:25]
+        ]
+        await s.database.writer.batch(SETTLE, sending)
+        await s.dispatcher.recover()
+        assert read == [0, 20, 0, 0]
+        assert await states(s.database, items[:25]) == ["unknown"] * 25
+        for _ in range(40):
+            await s.quiet()
+            s.link.accept_all()
+        assert await states(s.database, items[25:]) == ["sent"] * 175
+        assert max(read) <= 20
+        assert sum(read) == 175
 
 
 @reactor_test
@@ -552,6 +737,31 @@ async def test_a_segment_that_is_not_recorded_holds_up_no_other(tmp_path: Path) 
         await s.quiet()
         assert len(s.link.sent) == 2
         assert await states(s.database, items) == ["sending", "sending"]
+
+
+@reactor_test
+async def test_a_segment_the_store_could_not_mark_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, trouble = outbox.Settle.execute, True
+
+    def execute(self: outbox.Settle, connection: Connection, rows: Any) -> Any:
+        if trouble and any(row.segment_id == bad for row in rows):
+            raise StoreError("not now")
+        return real(self, connection, rows)
+
+    monkeypatch.setattr(outbox.Settle, "execute", execute)
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, 3)
+        bad = items[1].row.id
+        s.dispatcher.offer(items)
+        await s.quiet()
+        assert await states(s.database, items) == ["sending", "queued", "sending"]
+        assert s.dispatcher.state()["cmcc"]["queued"] == 1
+        trouble = False
+        await s.pass_time(1.1)
+        assert await states(s.database, items) == ["sending"] * 3
+        assert len(s.link.sent) == 3
 
 
 @reactor_test

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from smsgw.delivery import handover
 from smsgw.delivery.handover import Handover, OnInbound
 from smsgw.store import inbox
 from smsgw.store.database import Database
@@ -132,6 +134,32 @@ async def test_above_the_limit_messages_wait_in_the_store(tmp_path: Path) -> Non
             reading.callback(None)
         await quiet(s.database)
         assert [row.id for row in s.given] == [row.id for row in rows]
+
+
+@reactor_test
+async def test_a_start_reads_page_by_page_and_no_more_than_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, read = inbox.unhandled, []
+
+    def counted(*args: Any, **fields: Any) -> list[InboundRow]:
+        found = real(*args, **fields)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(inbox, "unhandled", counted)
+    monkeypatch.setattr(handover, "PAGE", 2)
+    async with scene(tmp_path, limit=4) as s:
+        rows = [(await s.rows(1, sender=f"1380000100{n}"))[0] for n in range(7)]
+        await s.handover.recover()
+        assert [row.id for row in s.given] == [row.id for row in rows[:4]]
+        assert read == [2, 2]
+        for row, reading in zip(rows, list(s.reading), strict=False):
+            await s.handle(row)
+            reading.callback(None)
+        await quiet(s.database)
+        assert [row.id for row in s.given] == [row.id for row in rows]
+        assert read == [2, 2, 2, 1]
 
 
 @reactor_test

@@ -272,6 +272,29 @@ async def test_a_start_joins_what_the_last_run_left(tmp_path: Path) -> None:
 
 
 @reactor_test
+async def test_a_start_reads_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, read = inbox.waiting_parts, []
+
+    def counted(*args: Any, **fields: Any) -> list[PartRow]:
+        found = real(*args, **fields)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(inbox, "waiting_parts", counted)
+    monkeypatch.setattr(reassembly, "PAGE", 2)
+    async with scene(tmp_path) as s:
+        for sequence in (1, 2, 3):
+            await s.store(sequence)
+        await s.store(1, total=1, reference="", text="single")
+        await s.store(1, total=2, reference="8:18")
+        await s.reassembly.recover()
+        await s.pass_time(0.0)
+        assert sorted(s.texts) == [("<1><2><3>", ""), ("single", "")]
+        assert read == [2, 2, 1]
+        assert s.reassembly.waiting == 1
+
+
+@reactor_test
 async def test_a_part_that_belongs_to_a_message_already_makes_no_other(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         part = await s.store(1, total=1)

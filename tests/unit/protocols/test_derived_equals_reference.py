@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.errors import EncodeError, PduError
-from smsgw.protocols.kinds import Listed, Octets, Record, Rest, Sized, Text, Tlvs
+from smsgw.protocols.kinds import CText, Listed, Octets, Record, Rest, Sized, Text, Tlvs
 from smsgw.protocols.layout import Layout, Pdu
 from smsgw.protocols.registry import CARRIERS
 from tests.support.random_pdus import largest_of, random_pdu, random_value
@@ -139,6 +139,8 @@ def _too_long(name: str, subcon: Any) -> list[tuple[str, Any]]:
         return [(name, largest_of(subcon) + 1), (name, -1)]
     if isinstance(subcon, Text):
         return [(name, "x" * (subcon.octets + 1)), (name, "中")]
+    if isinstance(subcon, CText):
+        return [(name, "x" * subcon.octets_max), (name, "中"), (name, "a\0"), (name, "\0a")]
     if isinstance(subcon, Octets):
         return [(name, bytes(subcon.octets + 1)), (name, bytes(subcon.octets - 1))]
     if isinstance(subcon, Sized) and largest_of(subcon.length) <= 0xFFFF:

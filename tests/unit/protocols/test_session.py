@@ -14,17 +14,8 @@ from smsgw.errors import LocalProtocolError, PduError, WindowFull
 from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
 from smsgw.protocols.cmpp import pdus
-from smsgw.protocols.session import (
-    LOCAL_INPUTS,
-    MISTAKES_MAX,
-    TRANSITIONS,
-    Account,
-    Input,
-    Role,
-    Session,
-    Side,
-    State,
-)
+from smsgw.protocols.session import MISTAKES_MAX, Account, Session
+from smsgw.protocols.states import LOCAL_INPUTS, TRANSITIONS, Input, Role, Side, State
 from tests.support.session_pair import SECRET, WALL, SessionPair, join
 
 TEST = pdus.ActiveTest(1).encode()
@@ -283,3 +274,15 @@ def test_heartbeats_are_repeated_until_the_peer_is_given_up() -> None:
         assert isinstance(cmpp.decode(frame), pdus.ActiveTest)
     pair.client.tick(130.0)
     assert pair.client.events() == [ev.SessionFailed("3 heartbeats unanswered")]
+
+
+def test_a_lost_connection_tells_what_was_written_from_what_never_was() -> None:
+    pair = bound_pair()
+    written = pair.client.submit(pdus.Submit30(dest_terminal_id=["1"]), 0.0, "a")
+    pair.client.data_to_send()
+    kept = pair.client.submit(pdus.Submit30(dest_terminal_id=["1"]), 0.0, "b")
+    pair.client.connection_lost(1.0)
+    assert pair.client.events() == [
+        ev.ResponseLost(written, "a"),
+        ev.ResponseLost(kept, "b", written=False),
+    ]

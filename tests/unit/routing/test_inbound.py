@@ -78,3 +78,13 @@ def test_access_number_and_extension_are_always_the_whole_number(number: str) ->
 def test_any_extension_of_ours_is_found(extension: str) -> None:
     found = a_table().destination("10690002" + extension, "ctcc")
     assert found == Destination("10690002", extension, "ctcc")
+
+
+def test_a_country_code_before_our_own_number_is_no_part_of_it() -> None:
+    table = a_table()
+    assert table.destination("8610690002968") == Destination("10690002", "968", "ctcc")
+    assert table.destination("8610690002968", "ctcc") == Destination("10690002", "968", "ctcc")
+    assert table.destination("8610690002968", "cmcc") is None
+    assert table.destination("86") is None
+    own = InboundTable([("cmcc", "8610690001")])
+    assert own.destination("86106900015") == Destination("8610690001", "5", "cmcc")

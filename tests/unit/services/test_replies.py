@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from smsgw.services.replies import (
     read_listed,
     verify_short_id,
 )
-from smsgw.services.vocabulary import Vocabulary
+from smsgw.services.vocabulary import DEFAULT, Vocabulary
 from tests.unit.services.replies_corpus import CORPUS
 
 
@@ -97,6 +99,49 @@ def test_every_swap_of_neighbours_is_found(number: int, place: int) -> None:
 def test_no_text_makes_the_reader_raise(text: str) -> None:
     assert read(text).kind in Kind
     assert read_listed(text).kind in Kind
+
+
+REMARKS_THAT_LEAVE_DOUBT = (
+    "5000以下", "只批5000", "金额砍到5000", "推迟到下月", "缓办", "由李总批", "请王总定", "手滑",
+    "×", "hold", "later", "费用自理", "张三除外", "待定", "转财务审", "谢谢，但是缓办",
+    "请尽快取消",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("remark", REMARKS_THAT_LEAVE_DOUBT)
+@pytest.mark.parametrize(
+    "mark", ["，", " ", "。", "：", "！", "~", "\n", "（", "+", "、", "，谢谢，"]
+)
+def test_no_approval_stays_one_before_a_remark_that_may_change_it(mark: str, remark: str) -> None:
+    texts = [f"{word}{mark}{remark}" for word in (*DEFAULT.positives, "1", "1同意")]
+    assert [text for text in texts if read(text).kind is not Kind.UNCLEAR] == []
+
+
+@given(st.text(min_size=1, max_size=8), st.sampled_from("，。 ：\n"))
+def test_free_text_behind_an_approval_never_approves_with_it(text: str, mark: str) -> None:
+    reading = read(f"同意{mark}这台{text}")
+    assert reading.kind is Kind.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["同意", "不同意", "同意 ", "但", "不过", "no ", "【", "】 ", "嗯", "尽快", "1 ", "ﷺ", "谢谢"],
+)
+@pytest.mark.parametrize("head", ["", "同意，", "不同意，", "1 "])
+def test_the_longest_text_that_is_read_takes_no_time_and_a_longer_one_is_unclear(
+    head: str, piece: str
+) -> None:
+    text = head + piece * 1000
+    started = time.process_time()
+    assert read(text[:1000]).kind in Kind
+    assert read_listed(text[:1000]).kind in Kind
+    assert time.process_time() - started < 1
+    assert read(text[:1000] + "x") == Reading(Kind.UNCLEAR, "", "too long")
+    assert read_listed("1" + text) == Reading(Kind.UNCLEAR, "", "too long")
+
+
+def test_a_text_that_grows_beyond_the_limit_when_folded_is_too_long() -> None:
+    assert read("ﷺ" * 100).rule == "too long"
 
 
 @given(st.text(alphabet="同意不批准驳回拒绝好的，。？ 12但吗没是我书见", max_size=12))

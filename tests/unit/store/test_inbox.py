@@ -38,9 +38,7 @@ class TestReceiving:
 
 
 class TestJoining:
-    def test_a_group_is_its_unjoined_parts_by_sequence(
-        self, connection: Connection, ids: IdSource
-    ) -> None:
+    def test_joined_parts_wait_no_longer(self, connection: Connection, ids: IdSource) -> None:
         group = {"reference": "8:17", "total": 3}
         parts = [part_row(ids, sequence=sequence, **group) for sequence in (3, 1)]
         others = [
@@ -50,16 +48,21 @@ class TestJoining:
             part_row(ids, destination="10690001002", **group),
         ]
         RECEIVE.execute(connection, [*parts, *others])
-        sender, destination = parts[0].sender, parts[0].destination
-        assert inbox.load_group(connection, sender, destination, "8:17", 3) == parts[::-1]
-
         row = inbound_row(ids, parts=3, missing="2")
         inbox.insert_inbound(connection, row, [part.id for part in parts])
 
-        assert inbox.load_group(connection, sender, destination, "8:17", 3) == []
         assert inbox.waiting_parts(connection) == others
-        assert [p.id for p in inbox.parts_of(connection, row.id)] == [p.id for p in parts[::-1]]
         assert inbox.get(connection, row.id) == row
+
+    def test_waiting_parts_are_read_page_by_page(
+        self, connection: Connection, ids: IdSource
+    ) -> None:
+        parts = [part_row(ids, received_at=NOW + place // 2) for place in range(5)]
+        RECEIVE.execute(connection, parts)
+        first = inbox.waiting_parts(connection, limit=3)
+        assert first == parts[:3]
+        after = (first[-1].received_at, first[-1].id)
+        assert inbox.waiting_parts(connection, after, 3) == parts[3:]
 
     def test_a_part_is_joined_only_once(self, connection: Connection, ids: IdSource) -> None:
         part = part_row(ids)
@@ -79,6 +82,8 @@ class TestHandling:
         assert inbox.unhandled(connection) == rows
         assert inbox.mark_handled(connection, rows[1].id, "decided", 5, 6, NOW + 1)
         assert inbox.unhandled(connection) == [rows[0], rows[2]]
+        assert inbox.unhandled(connection, limit=1) == [rows[0]]
+        assert inbox.unhandled(connection, after=rows[0].id) == [rows[2]]
 
     def test_a_message_is_handled_once(self, connection: Connection, ids: IdSource) -> None:
         row = inbound_row(ids)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from smsgw.errors import StoreError
 from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
-from smsgw.store import events, messages, outbox
+from smsgw.store import events, messages
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import MessageRow, SegmentRow
 from smsgw.store.outbox import REPORTS, SETTLE, Reported, ReportFate, ReportRow, Settled, Settlement
@@ -340,52 +340,39 @@ class TestParking:
         assert [change.status for change in settled.changes] == [S.SENT]
         assert box.parked() == 1
 
-    def test_old_parked_reports_are_purged(self, box: Outbox) -> None:
-        box.report("0a", S.DELIVERED, at=NOW)
-        box.report("0b", S.DELIVERED, at=NOW + 1)
-        assert outbox.purge_parked(box.connection, NOW + 1) == 1
+    def test_a_parked_report_of_another_phone_is_not_this_segments(self, box: Outbox) -> None:
+        _, (segment,) = box.message(S.QUEUED)
+        box.report("0a", S.UNDELIVERED, recipient="13800001002")
+        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
+        assert [change.status for change in settled.changes] == [S.SENT]
         assert box.parked() == 1
 
+    def test_each_phone_gets_its_own_of_parked_reports_with_one_id(self, box: Outbox) -> None:
+        phones = (PHONE, "13800001002")
+        made = [box.message(S.QUEUED, recipient=phone) for phone in phones]
+        for phone, status in zip(phones, (S.DELIVERED, S.UNDELIVERED), strict=True):
+            box.report("0a", status, recipient=phone)
+        rows = [
+            Settlement(segment.id, message.id, S.SENT, NOW, "0a") for message, (segment,) in made
+        ]
+        SETTLE.execute(box.connection, rows)
+        assert [box.status(message) for message, _ in made] == ["delivered", "undelivered"]
+        assert box.parked() == 0
 
-class TestRecovery:
-    def test_a_start_finds_what_was_queued_and_what_was_being_sent(self, box: Outbox) -> None:
-        queued, (one, two) = box.message(S.QUEUED, S.SENDING, status="sending")
-        box.message(S.SENT, status="sent")
-        box.message(S.QUEUED, valid_until=NOW)
-        _, (late,) = box.message(S.SENDING, status="sending", valid_until=NOW)
-        box.message(S.QUEUED, S.REJECTED, status="rejected", final_at=NOW)
-        doubtful, (unknown,) = box.message(S.UNKNOWN, status="unknown")
+    def test_a_parked_report_without_a_phone_counts(self, box: Outbox) -> None:
+        message, (segment,) = box.message(S.QUEUED)
+        box.report("0a", S.DELIVERED, recipient="")
+        box.settle(segment, S.SENT, carrier_message_id="0a")
+        assert box.status(message) == "delivered"
 
-        found = outbox.recover(box.connection, NOW)
-        assert [each.segment for each in found] == [one, two, late]
-        assert (found[0].message_class, found[0].valid_until) == (
-            queued.message_class,
-            queued.valid_until,
-        )
-        assert [each.segment for each in outbox.unresolved(box.connection)] == [unknown]
-        assert doubtful.id == unknown.message_id
-
-    def test_queued_messages_expire_at_their_time(self, box: Outbox) -> None:
-        old, (segment,) = box.message(S.QUEUED, valid_until=NOW)
-        box.message(S.QUEUED, valid_until=NOW + 1)
-        sent, _ = box.message(S.SENT, status="sent", valid_until=NOW)
-
-        (expired,) = outbox.expire(box.connection, NOW)
-
-        assert (expired.segment_id, expired.message_id) == (segment.id, old.id)
-        assert [change.status for change in expired.changes] == [S.EXPIRED]
-        found = messages.get(box.connection, old.id)
-        assert found is not None
-        assert (found.status, found.reason) == ("expired", outbox.EXPIRED_ERROR)
-        assert box.status(sent) == "sent"
-        assert outbox.expire(box.connection, NOW) == []
-        assert box.kinds() == ["message.expired"]
-
-    def test_expiry_takes_no_more_than_asked(self, box: Outbox) -> None:
-        for _ in range(5):
-            box.message(S.QUEUED, S.QUEUED, valid_until=NOW)
-        counts = [len(outbox.expire(box.connection, NOW, limit=4)) for _ in range(4)]
-        assert counts == [4, 4, 2, 0]
+    def test_a_parked_report_is_too_old_after_three_days(self, box: Outbox) -> None:
+        made = [box.message(S.QUEUED) for _ in range(2)]
+        late = NOW + 72 * 3_600_000
+        for carrier_id, at in (("0a", NOW - 1), ("0b", NOW)):
+            box.report(carrier_id, S.UNDELIVERED, at=at)
+        for (_, (segment,)), carrier_id in zip(made, ("0a", "0b"), strict=True):
+            box.settle(segment, S.SENT, carrier_message_id=carrier_id, at=late)
+        assert [box.status(message) for message, _ in made] == ["sent", "undelivered"]
 
 
 def test_final_states_share_one_rank() -> None:

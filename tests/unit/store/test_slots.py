@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from sqlalchemy import event
+
 from smsgw.store import slots
 from smsgw.store.slots import SlotRow
 from tests.support.requests import ACCESS, ANN, BOB, EVE, MemoryStore
@@ -58,3 +60,37 @@ def test_live_slots_behind_one_sender_number_are_at_most_two() -> None:
         assert [one.phone for one in slots.live_at(connection, ACCESS, "001", NOW)] == [BOB, EVE]
         assert slots.live_at(connection, ACCESS, "001", NOW + 100) == []
     store.close()
+
+
+def test_live_and_cooling_slots_are_counted() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        for slot_id, extension in enumerate(("001", "002", "003", "004"), 1):
+            slots.insert(connection, row(slot_id, extension, cools_until=NOW + 200))
+        slots.insert(connection, row(5, "005"))
+        slots.release(connection, 1, 7, NOW, NOW + 50)
+        assert slots.counts(connection, NOW) == (4, 1)
+        assert slots.counts(connection, NOW + 60) == (4, 0)
+        assert slots.counts(connection, NOW + 150) == (0, 3)
+        assert slots.counts(connection, NOW + 300) == (0, 0)
+    store.close()
+
+
+def test_no_question_about_all_slots_reads_the_whole_table() -> None:
+    store = MemoryStore()
+    with store.transaction() as connection:
+        plans: list[str] = []
+        asked: list[tuple[str, object]] = []
+
+        def note(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
+            asked.append((statement, values))
+
+        event.listen(connection, "before_cursor_execute", note)
+        slots.live_at(connection, ACCESS, "001", NOW)
+        slots.counts(connection, NOW)
+        event.remove(connection, "before_cursor_execute", note)
+        for statement, values in asked:
+            explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans += [line[3] for line in explained]
+    store.close()
+    assert not [plan for plan in plans if plan.startswith("SCAN")], plans

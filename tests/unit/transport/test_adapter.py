@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 
 from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
-from smsgw.protocols.session import Role, Side
-from smsgw.transport.adapter import CLOSE_WITHIN, SessionProtocol
+from smsgw.protocols.states import Role, Side
+from smsgw.transport.adapter import CLOSE_WITHIN, UNACKNOWLEDGED_MAX, SessionProtocol
 from tests.support.connections import Wire, shuttle
 
 ACCOUNT = cmpp.CmppAccount(name="901234", secret="s3cret", heartbeat_interval=30.0)
@@ -120,3 +120,77 @@ def test_a_lost_connection_resolves_what_was_unanswered(ends, clock):
     assert client.closed == ["Connection was closed cleanly: gone."]
     client.protocol.flush_soon()
     client.protocol.unbind()
+
+
+def test_a_peer_that_does_not_answer_the_unbind_is_cut_off(ends, clock):
+    client, _ = ends
+    client.protocol.unbind()
+    assert not client.wire.disconnecting
+    clock.advance(CLOSE_WITHIN - 0.1)
+    assert not client.wire.aborted
+    clock.advance(0.1)
+    assert client.wire.aborted
+    assert len(client.closed) == 1
+
+
+# ---- reading no faster than we can take in -----------------------------------------------------
+
+
+def delivers(count: int) -> bytes:
+    return cmpp.Deliver30(sequence_id=7, msg_id=9, src_terminal_id="13800001001").encode() * count
+
+
+def test_a_peer_that_does_not_read_is_not_read_either(ends, clock):
+    client, _ = ends
+    client.wire.producer.pauseProducing()  # as a transport does when its write buffer is full
+    assert client.wire.producerState == "paused"
+    clock.advance(31)
+    assert cmpp.decode(client.wire.value()).command == "CMPP_ACTIVE_TEST"  # timers go on
+    client.wire.producer.resumeProducing()
+    assert client.wire.producerState == "producing"
+
+
+def test_reading_stops_at_so_many_unacknowledged_and_goes_on_at_half(ends):
+    client, _ = ends
+    client.wire.protocol.dataReceived(delivers(UNACKNOWLEDGED_MAX))
+    assert client.wire.producerState == "producing"
+    client.wire.protocol.dataReceived(delivers(1))
+    assert client.wire.producerState == "paused"
+    tokens = [event.pdu for event in client.events if isinstance(event, ev.MoReceived)]
+    for token in tokens[: UNACKNOWLEDGED_MAX // 2]:
+        client.protocol.acknowledge(token, 0)
+    assert client.wire.producerState == "paused"
+    client.protocol.acknowledge(tokens[-1], 0)
+    assert client.wire.producerState == "producing"
+
+
+def test_both_reasons_not_to_read_must_be_gone(ends):
+    client, _ = ends
+    client.wire.protocol.dataReceived(delivers(UNACKNOWLEDGED_MAX + 1))
+    client.wire.producer.pauseProducing()
+    for event in client.events:
+        if isinstance(event, ev.MoReceived):
+            client.protocol.acknowledge(event.pdu, 0)
+    assert client.wire.producerState == "paused"
+    client.wire.producer.resumeProducing()
+    assert client.wire.producerState == "producing"
+
+
+def test_what_is_never_acknowledged_stops_reading_for_no_longer_than_t(ends, clock):
+    client, _ = ends
+    client.wire.protocol.dataReceived(delivers(UNACKNOWLEDGED_MAX + 1))
+    clock.advance(ACCOUNT.response_timeout - 0.1)
+    assert client.wire.producerState == "paused"
+    clock.advance(0.2)
+    assert client.wire.producerState == "producing"
+
+
+def test_a_connection_that_is_being_closed_is_left_alone(ends):
+    client, _ = ends
+    client.wire.protocol.dataReceived(delivers(UNACKNOWLEDGED_MAX + 1))
+    client.protocol.close()
+    assert client.wire.producer is None
+    client.protocol.resumeProducing()
+    client.wire.drop()
+    client.protocol.acknowledge(client.events[-1].pdu, 0)
+    client.protocol.stopProducing()

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from smsgw.protocols import cmpp
-from smsgw.protocols.session import Role, Side
+from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import SessionProtocol
 from smsgw.transport.connector import Backoff, Connector, Phase
 from tests.support.connections import Dialled, Wire, shuttle
@@ -167,3 +167,24 @@ def test_a_login_that_works_resets_the_pauses():
     assert backoff.pause(False) == 0.5
     assert max(backoff.pause(False) for _ in range(40)) == 60.0
     assert 0.75 * 0.5 <= Backoff().pause(False) <= 1.25 * 0.5
+
+
+def test_what_was_odd_about_a_login_is_not_why_its_connection_was_lost(rig):
+    rig.connector.start()
+    rig.wire.protocol.dataReceived(cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode())
+    assert rig.connector.state() == {
+        "phase": "bound",
+        "reason": "",
+        "note": "AuthenticatorISMG does not match the shared secret",
+    }
+    rig.wire.drop()
+    assert rig.connector.reason == "Connection was closed cleanly: gone."
+    assert rig.connector.note.startswith("AuthenticatorISMG")
+
+
+def test_a_connection_attempt_is_no_news_of_its_own(rig):
+    quiet = []
+    connect = rig.endpoint.connect
+    rig.endpoint.connect = lambda factory: (quiet.append(factory.noisy), connect(factory))[1]
+    rig.connector.start()
+    assert quiet == [False]

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from smsgw.protocols import cmpp
-from smsgw.protocols.session import Role, Side
+from smsgw.protocols.states import Role, Side
 from smsgw.transport.listener import Listener
 from tests.support.connections import Listening
 
@@ -32,7 +33,10 @@ def make(clock: Clock, **kwargs: object) -> tuple[Listener, Listening]:
 
 def test_a_host_that_is_not_allowed_is_turned_away():
     listener, endpoint = make(Clock(), allow=lambda host: host == "127.0.0.1")
-    assert endpoint.connect("192.0.2.7") is None
+    with capturedLogs() as logged:
+        assert endpoint.connect("192.0.2.7") is None
+    (line,) = [formatEvent(event) for event in logged]
+    assert line == "192.0.2.7 was turned away: it is in no network of allow"
     wire = endpoint.connect("127.0.0.1")
     assert len(listener.connections) == 1
     wire.drop()
@@ -42,7 +46,10 @@ def test_a_host_that_is_not_allowed_is_turned_away():
 def test_no_more_connections_than_the_limit_are_taken():
     _, endpoint = make(Clock(), limit=1)
     wire = endpoint.connect()
-    assert endpoint.connect() is None
+    with capturedLogs() as logged:
+        assert endpoint.connect() is None
+    (line,) = [formatEvent(event) for event in logged]
+    assert line == "127.0.0.1 was turned away: 1 connections are open"
     wire.drop()
 
 

@@ -301,4 +301,11 @@ def _create_slots() -> None:
             name=op.f("uq_slot_phone_access_number_extension"),
         ),
     )
+    op.create_index(
+        op.f("ix_slot_access_number_extension"),
+        "slot",
+        ["access_number", "extension"],
+        unique=False,
+    )
     op.create_index(op.f("ix_slot_assignment_id"), "slot", ["assignment_id"], unique=False)
+    op.create_index(op.f("ix_slot_cools_until"), "slot", ["cools_until"], unique=False)

@@ -42,3 +42,10 @@ def test_limit_and_cursor_have_defaults() -> None:
     assert limit_of({}) == 50
     assert cursor_of({}) is None
     assert cursor_of({"cursor": "12"}) == 12
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_json_that_is_nested_too_deeply_is_the_customers_mistake(opening: bytes) -> None:
+    with pytest.raises(Problem) as caught:
+        call(body=b'{"b":' + opening * 100_000).json(dict)
+    assert caught.value.status == 400

@@ -150,3 +150,8 @@ def test_a_message_id_is_sixteen_digits_of_hex() -> None:
 )
 def test_a_number_is_read_without_its_country_code(written: str, number: str) -> None:
     assert mapping.from_deliver(cmpp.Deliver30(src_terminal_id=written)).sender == number
+
+
+def test_a_destination_padded_with_spaces_is_the_same_number() -> None:
+    read = cmpp.decode(cmpp.Deliver30(dest_id="10690001968 ").encode())
+    assert mapping.from_deliver(read).destination == "10690001968"  # type: ignore[arg-type]

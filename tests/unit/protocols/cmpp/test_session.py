@@ -8,7 +8,7 @@ from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
 from smsgw.protocols.cmpp import auth, constants, pdus
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Role, Side, State
+from smsgw.protocols.states import Role, Side, State
 from tests.support.session_pair import SECRET, WALL, SessionPair, join
 from tests.support.vectors import vector
 

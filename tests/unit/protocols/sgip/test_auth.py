@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smsgw.protocols.session import Role, Side
 from smsgw.protocols.sgip.auth import LOGIN_TYPES, password_matches
+from smsgw.protocols.states import Role, Side
 
 
 def test_both_ends_of_a_connection_mean_the_same_login_type() -> None:

@@ -13,9 +13,9 @@ from smsgw.errors import LocalProtocolError, WindowFull
 from smsgw.protocols import events as ev
 from smsgw.protocols import sgip
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import Role, Side, State
 from smsgw.protocols.sgip.codec import REQUESTS
 from smsgw.protocols.sgip.sequence import SequenceSource, sequence_text
+from smsgw.protocols.states import Role, Side, State
 from tests.support.session_pair import SECRET, WALL, SessionPair, join
 from tests.support.vectors import vector
 
@@ -286,9 +286,19 @@ def test_a_lost_answer_still_tells_the_id_and_may_come_late() -> None:
     assert session.events() == [ev.SubmitAnswered("context", 0, own, late=True)]
 
 
+def test_a_submit_that_never_left_has_no_id() -> None:
+    session = client()
+    session.submit(fresh(Side.SP), 0.0, "context")
+    session.connection_lost(1.0)
+    assert session.events() == [
+        ev.ResponseLost((NODE, WORD, 1), "context", written=False),
+    ]
+
+
 def test_a_lost_connection_resolves_what_is_open() -> None:
     session = client()
     session.submit(fresh(Side.SP), 0.0, "context")
+    session.data_to_send()
     session.connection_lost(1.0)
     own = sequence_text((NODE, WORD, 1))
     assert session.events() == [ev.ResponseLost((NODE, WORD, 1), "context", own)]

@@ -252,3 +252,8 @@ def test_a_new_message_id_has_twenty_digits() -> None:
 )
 def test_numbers_lose_their_country_code(written: str, meant: str) -> None:
     assert mapping.from_deliver(smgp.Deliver(src_term_id=written)).sender == meant
+
+
+def test_a_destination_padded_with_spaces_is_the_same_number() -> None:
+    read = smgp.decode(smgp.Deliver(dest_term_id="10690001968 ").encode())
+    assert mapping.from_deliver(read).destination == "10690001968"  # type: ignore[arg-type]

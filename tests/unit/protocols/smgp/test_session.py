@@ -11,8 +11,8 @@ from smsgw.errors import WindowFull
 from smsgw.protocols import events as ev
 from smsgw.protocols import smgp
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import State
 from smsgw.protocols.smgp import auth, pdus
+from smsgw.protocols.states import State
 from tests.support.session_pair import SECRET
 from tests.support.smgp_sessions import (
     NAME,
@@ -300,6 +300,11 @@ def test_nothing_is_sent_over_a_connection_that_does_not_carry_it() -> None:
     with pytest.raises(WindowFull):
         joined.server.submit(smgp.Deliver(), joined.now)
     joined.client.submit(submit(), joined.now)
+
+
+def test_an_account_knows_its_directions() -> None:
+    ways = [(one.sends, one.receives) for one in (account(login_mode=mode) for mode in range(3))]
+    assert ways == [(True, False), (False, True), (True, True)]
 
 
 def test_a_deliver_on_a_send_only_connection_is_taken_all_the_same() -> None:

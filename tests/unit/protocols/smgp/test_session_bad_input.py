@@ -11,6 +11,7 @@ from smsgw.protocols import events as ev
 from smsgw.protocols import smgp
 from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.session import MISTAKES_MAX
 from tests.support.smgp_sessions import (
     account,
     answers,
@@ -210,3 +211,13 @@ def test_a_strange_tail_before_the_login_does_not_open_the_door() -> None:
     session.receive_data(with_tail(submit(sequence_id=2), b"\0"), 0.0)
     assert answers(session) == [smgp.SubmitResp(2, bytes(10), 11)]
     assert session.closed
+
+
+def test_a_peer_that_only_asks_what_is_not_its_to_ask_is_given_up() -> None:
+    session = bound_client()
+    session.events()
+    session.receive_data(submit(sequence_id=3).encode() * (MISTAKES_MAX + 5), 1.0)
+    assert session.closed
+    told = session.events()
+    assert len(told) == MISTAKES_MAX + 1
+    assert told[-1] == ev.SessionFailed(f"{MISTAKES_MAX} PDUs in a row that cannot be used")

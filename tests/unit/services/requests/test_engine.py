@@ -11,6 +11,7 @@ from smsgw.model import Event, MessageClass
 from smsgw.services.conversations import SlotPlan
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.model import AssigneeDraft, StepDraft
+from smsgw.store import slots
 from smsgw.store.schema import metadata
 from tests.support.requests import ACCESS, ANN, BOB, EVE, Office, asking, result_of
 
@@ -174,9 +175,41 @@ def test_somebody_of_a_later_step_who_cannot_be_asked_is_noted_and_holds_nothing
     assert "request.prompt_failed" in office.kinds()
     assert "reply.failed" in office.kinds()
     bob = office.assignee(request, BOB, step=1)
-    assert (bob["state"], bob["prompt_message_id"]) == ("asked", None)
+    assert (bob["state"], bob["prompt_message_id"]) == ("unreachable", None)
+    assert bob["extension"] is None
     result_of(office.engine.decide(request, int(bob["id"]), "yes"))
     assert office.show(request)["outcome"] == "approved"
+
+
+def test_nothing_an_unreachable_assignee_sends_decides_or_is_called_too_late(
+    office: Office,
+) -> None:
+    office.create((BOB,), subject="旧")
+    extension = office.prompt_to(BOB).extension
+    request = office.create((ANN,), (BOB,))
+    office.composer.refuse = ValidationError("to", "no link serves this operator")
+    office.reply(ANN, "同意")
+    office.composer.refuse = None
+    office.reply(BOB, "同意", extension)
+    bob = office.assignee(request, BOB, step=1)
+    with office.store.transaction() as connection:
+        used = slots.used(connection, BOB, ACCESS) - {extension}
+    sent = len(office.composer.sent)
+    assert office.reply(BOB, "同意", used.pop()) == "inbox"
+    assert office.reply(BOB, f"#{bob['short_id']} 同意", "") == "inbox"
+    assert len(office.composer.sent) == sent
+    assert office.show(request)["state"] == "open"
+
+
+def test_an_unreachable_assignee_holds_nobody_else_up_and_stays_visible(office: Office) -> None:
+    request = office.create((ANN,), asking(BOB, EVE, rule="any"))
+    office.composer.refuse = ValidationError("to", "no link serves this operator")
+    office.reply(ANN, "同意")
+    bob, eve = (office.assignee(request, phone, step=1) for phone in (BOB, EVE))
+    assert (bob["state"], eve["state"]) == ("unreachable", "unreachable")
+    result_of(office.engine.decide(request, int(eve["id"]), "yes"))
+    assert office.show(request)["outcome"] == "approved"
+    assert office.assignee(request, BOB, step=1)["state"] == "unreachable"
 
 
 def test_a_decision_over_the_api_counts_and_shows(office: Office) -> None:

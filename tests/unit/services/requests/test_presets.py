@@ -40,6 +40,8 @@ def test_a_long_list_says_how_many_it_leaves_out() -> None:
 def test_the_other_texts_say_what_is_recorded() -> None:
     assert APPROVAL.confirmation("采购", Decision.YES, "") == "已记录您对《采购》的意见：同意"
     assert APPROVAL.confirmation("采购", Decision.NO, "太贵").endswith("不同意，原因：太贵")
+    assert APPROVAL.confirmation("采购", Decision.NO, "长" * 41).endswith("长" * 41)
+    assert APPROVAL.confirmation("采购", Decision.NO, "长" * 42).endswith("：" + "长" * 40 + "…")
     assert APPROVAL.already_answered("采购", Decision.NO, None).endswith("不能更改")
     late = APPROVAL.already_answered("采购", Decision.NO, Outcome.REJECTED)
     assert late.endswith("结果：未批准")

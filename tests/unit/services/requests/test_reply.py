@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from smsgw.errors import ValidationError
-from smsgw.services.replies import make_short_id
+from smsgw.services.conversations import SlotPlan
 from smsgw.services.requests.model import Decision
 from smsgw.store import inbox
 from smsgw.store.inbox import InboundRow
@@ -49,6 +49,13 @@ def test_a_clear_word_in_a_live_slot_decides_and_is_confirmed_once(office: Offic
     assert answered.subject_id == request
     assert answered.data["decision"] == "no"
     assert answered.data["assignment_id"] == str(handled.assignment_id)
+
+
+def test_a_long_reason_is_kept_whole_and_confirmed_shortened(office: Office) -> None:
+    request = office.create((ANN,))
+    office.reply(ANN, "不同意，" + "长" * 800)
+    assert office.prompt_to(ANN).text.endswith("原因：" + "长" * 40 + "…")
+    assert office.assignee(request, ANN)["reason"] == "长" * 800
 
 
 def test_two_open_requests_of_one_phone_are_told_apart_by_their_extensions(office: Office) -> None:
@@ -126,8 +133,59 @@ def test_the_same_reply_again_changes_nothing_and_is_counted(office: Office) -> 
 def test_a_carriers_quick_repeat_of_an_unclear_reply_is_not_a_second_one(office: Office) -> None:
     office.create((ANN,))
     office.reply(ANN, "好的")
-    assert office.reply(ANN, "好的", wait=5) == "repeated"
+    assert office.reply(ANN, "好的", wait=2) == "repeated"
     assert office.reply(ANN, "好的", wait=20) == "unclear"
+    assert office.reply(ANN, "好的", wait=14) == "repeated"
+
+
+@pytest.mark.parametrize("wait", [4, 12])
+def test_the_same_number_after_our_question_is_its_answer_and_no_echo(
+    office: Office, wait: float
+) -> None:
+    request = office.create((ANN,))
+    assert office.reply(ANN, "1") == "asked_back"
+    assert office.reply(ANN, "1", wait=1) == "repeated"
+    assert office.reply(ANN, "1", wait=wait) == "decided"
+    assert office.show(request)["outcome"] == "approved"
+
+
+def test_the_same_word_after_our_question_is_its_answer_without_the_extension_too(
+    office: Office,
+) -> None:
+    request = office.create((ANN,))
+    assert office.reply(ANN, "同意", "") == "asked_back"
+    assert office.reply(ANN, "同意", "", wait=12) == "decided"
+    assert office.assignee(request, ANN)["rule"] == "single:word"
+
+
+def test_what_arrived_before_our_question_left_is_no_answer_to_it(office: Office) -> None:
+    request = office.create((ANN,))
+    office.time.advance(60)
+    rows = [office.stored(ANN, text, "") for text in ("同意", "同意！", "1")]
+    office.time.advance(30)  # as after a restart: all are read late, one after the other
+    assert [result_of(office.engine.reply(row)) for row in rows] == [
+        "asked_back",
+        "unclear",
+        "unclear",
+    ]
+    assert office.show(request)["state"] == "open"
+    assert office.reply(ANN, "1", "") == "decided"
+
+
+def test_numbers_that_were_not_offered_decide_nothing() -> None:
+    office = Office(plan=SlotPlan(digits=1))
+    for number in range(10):
+        office.create((ANN,), subject=f"第{number}项")
+    request = office.create((ANN,))
+    ann = office.assignee(request, ANN)
+    assert office.reply(ANN, f"#{ann['short_id']} 好", "") == "asked_back"
+    with office.store.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE assignment SET state = 'released' WHERE id <> ?", (int(ann["id"]),)
+        )
+    assert office.reply(ANN, "1", "") == "unclear"
+    assert office.reply(ANN, "同意", "") == "decided"
+    office.store.close()
 
 
 def test_a_different_answer_is_told_what_is_recorded(office: Office) -> None:
@@ -175,152 +233,6 @@ def test_an_open_question_whose_slot_ran_out_is_still_answered_while_it_cools(
     office.time.advance(31 * 86_400)
     assert office.reply(ANN, "同意") == "decided"
     assert office.assignee(request, ANN)["rule"] == "cooling:word"
-
-
-# without the extension
-
-
-def test_without_its_extension_the_one_open_item_is_asked_about_by_name(office: Office) -> None:
-    request = office.create((ANN,))
-    extension = office.prompt_to(ANN).extension
-    assert office.reply(ANN, "同意", "") == "asked_back"
-    assert "《采购申请》" in office.texts_to(ANN)[-1]
-    assert office.prompt_to(ANN).extension == extension
-    assert office.show(request)["state"] == "open"
-    assert office.reply(ANN, "1", "") == "decided"
-    assert office.assignee(request, ANN)["rule"] == "single:number"
-
-
-def test_the_one_open_item_may_be_accepted_where_configured() -> None:
-    office = Office(accept_lost_extension=True)
-    request = office.create((ANN,))
-    assert office.reply(ANN, "1", "") == "asked_back"
-    assert office.reply(ANN, "同意", "") == "decided"
-    assert office.assignee(request, ANN)["rule"] == "single:word"
-    office.store.close()
-
-
-def test_an_extension_that_was_never_given_out_is_a_lost_one(office: Office) -> None:
-    office.create((ANN,))
-    extension = office.prompt_to(ANN).extension
-    other = f"{(int(extension) + 1) % 1000:03d}"
-    assert office.reply(ANN, "同意", other) == "asked_back"
-
-
-def test_several_open_items_are_listed_and_answered_by_their_numbers(office: Office) -> None:
-    first = office.create((ANN,), subject="采购")
-    second = office.create((ANN,), subject="请假")
-    assert office.reply(ANN, "同意", "") == "listed"
-    listing = office.prompt_to(ANN)
-    assert listing.text == ("您有2项待审批，请回复“序号+意见”，如“1同意”：\n1 《采购》\n2 《请假》")
-    assert (listing.account, listing.access_number, listing.request_id) == ("office", ACCESS, None)
-    assert office.reply(ANN, "2不同意 太忙", "") == "decided"
-    assert office.show(second)["outcome"] == "rejected"
-    assert office.assignee(second, ANN)["rule"] == "list:word"
-    assert office.reply(ANN, "1 同意", "") == "decided"
-    assert office.show(first)["outcome"] == "approved"
-
-
-def test_a_number_keeps_its_item_when_items_come_and_go(office: Office) -> None:
-    first = office.create((ANN,), subject="一")
-    office.create((ANN,), subject="二")
-    office.reply(ANN, "同意", "")
-    office.time.advance(700)
-    result_of(office.engine.decide(first, int(office.assignee(first, ANN)["id"]), "no", "超预算"))
-    third = office.create((ANN,), subject="三")
-    assert office.reply(ANN, "1同意", "") == "already"
-    assert office.show(first)["outcome"] == "rejected"
-    assert office.reply(ANN, "可以", "") == "listed"
-    assert office.texts_to(ANN)[-1].endswith("如“2同意”：\n2 《二》\n3 《三》")
-    assert office.reply(ANN, "3同意", "") == "decided"
-    assert office.show(third)["outcome"] == "approved"
-
-
-def test_a_bare_number_or_an_unknown_one_after_a_list_decides_nothing(office: Office) -> None:
-    office.create((ANN,), subject="一")
-    office.create((ANN,), subject="二")
-    office.reply(ANN, "同意", "")
-    sent = len(office.composer.sent)
-    assert office.reply(ANN, "1", "") == "unclear"
-    assert office.kinds()[-1] == "reply.unclear"
-    assert latest(office).outcome == "unclear"
-    assert len(office.composer.sent) == sent
-    assert office.reply(ANN, "5同意", "") == "listed"
-
-
-def test_a_carriers_quick_repeat_gets_no_second_list(office: Office) -> None:
-    office.create((ANN,), subject="一")
-    office.create((ANN,), subject="二", account="others")
-    assert office.reply(ANN, "同意", "") == "listed"
-    assert office.composer.sent[-1].account == ""
-    assert office.reply(ANN, "同意", "", wait=3) == "repeated"
-
-
-def test_the_answer_to_yesterdays_list_is_asked_about_again(office: Office) -> None:
-    office.create((ANN,), subject="一")
-    office.create((ANN,), subject="二")
-    office.reply(ANN, "同意", "")
-    office.time.advance(86_400)
-    assert office.reply(ANN, "1同意", "") == "listed"
-
-
-def test_what_answers_nothing_goes_to_the_inbox(office: Office) -> None:
-    assert office.reply(ANN, "您好", "") == "inbox"
-    assert office.reply(ANN, "同意", "123") == "inbox"
-    assert latest(office).account == ""
-    assert office.composer.sent == []
-
-
-# typed ids
-
-
-def test_a_typed_id_names_the_item(office: Office) -> None:
-    first = office.create((ANN,), subject="一")
-    second = office.create((ANN,), subject="二")
-    short_id = office.assignee(second, ANN)["short_id"]
-    assert office.reply(ANN, f"#{short_id} 同意", "") == "decided"
-    assert office.assignee(second, ANN)["rule"] == "id:word"
-    assert office.show(first)["state"] == "open"
-    assert office.reply(ANN, f"#{short_id} 不同意", "") == "already"
-
-
-def test_a_typed_id_with_a_wrong_digit_is_asked_back(office: Office) -> None:
-    request = office.create((ANN,))
-    short_id = office.assignee(request, ANN)["short_id"]
-    wrong = short_id[:-1] + str((int(short_id[-1]) + 1) % 10)
-    assert office.reply(ANN, f"#{wrong} 同意", "") == "asked_back"
-    assert office.assignee(request, ANN)["answers"][0]["rule"] == "lost:bad id"
-    assert office.reply(ANN, f"#{wrong} 同意") == "unclear"
-    assert office.show(request)["state"] == "open"
-
-
-def test_a_typed_id_that_names_nothing_of_this_phone_decides_nothing(office: Office) -> None:
-    request = office.create((BOB,))
-    theirs = office.assignee(request, BOB)["short_id"]
-    assert office.reply(ANN, f"#{theirs} 同意", "") == "inbox"
-    assert office.show(request)["state"] == "open"
-
-
-def test_a_typed_id_against_the_extensions_item_decides_neither(office: Office) -> None:
-    first = office.create((ANN,), subject="一")
-    one = office.prompt_to(ANN).extension
-    second = office.create((ANN,), subject="二")
-    short_id = office.assignee(second, ANN)["short_id"]
-    assert office.reply(ANN, f"#{short_id} 同意", one) == "asked_back"
-    assert "《一》" in office.texts_to(ANN)[-1]
-    assert office.show(first)["state"] == office.show(second)["state"] == "open"
-    mine = office.assignee(first, ANN)["short_id"]
-    assert office.reply(ANN, f"#{mine} 同意", one) == "decided"
-
-
-def test_two_items_that_share_a_short_id_are_asked_about(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office.create((ANN,), subject="一")
-    office.create((ANN,), subject="二")
-    shared = make_short_id(7)
-    monkeypatch.setattr("smsgw.services.requests.matching.make_short_id", lambda _: shared)
-    assert office.reply(ANN, f"#{shared} 同意", "") == "listed"
 
 
 # who may not answer, and who gets no answer

@@ -1,0 +1,45 @@
+"""What a login needs, for every carrier; each adds its own fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What both sides of a login agreed on paper. Carriers add their own fields.
+
+    Attributes:
+        name: Login name.
+        secret: Shared secret.
+        version: Protocol version to speak.
+        window: W, unanswered requests at a time.
+        response_timeout: T in seconds.
+        heartbeat_interval: C in seconds: silence after which a heartbeat is sent; 0 = never.
+        heartbeat_tries: N, unanswered heartbeats after which the peer is dead.
+        submit_sends: How often an unanswered submit is sent in all. More than 1 can double
+            messages when only the answer was lost.
+    """
+
+    direction_key: ClassVar[str] = ""
+    """The field that makes a login carry one direction only; "" where the carrier has none."""
+
+    name: str
+    secret: str
+    version: str
+    window: int = 16
+    response_timeout: float = 60.0
+    heartbeat_interval: float = 180.0
+    heartbeat_tries: int = 3
+    submit_sends: int = 1
+
+    @property
+    def sends(self) -> bool:
+        """Whether submits go over this login."""
+        return True
+
+    @property
+    def receives(self) -> bool:
+        """Whether messages and reports come over it, or over connections the peer opens to us."""
+        return True

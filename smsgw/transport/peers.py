@@ -1,0 +1,30 @@
+"""Who may connect to a port of ours, for every listener and the HTTP API."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def peer_filter(networks: Sequence[Network]) -> Callable[[str], bool]:
+    """Return what says whether a peer's address may connect.
+
+    This machine always may. An IPv4 address written as IPv6 (``::ffff:10.0.0.1``, as a port that
+    takes both sees it) is the IPv4 address; a zone (``fe80::1%eth0``) does not count.
+
+    Args:
+        networks: Who else may.
+    """
+    allowed = tuple(networks)
+
+    def allows(host: str) -> bool:
+        try:
+            peer = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        peer = getattr(peer, "ipv4_mapped", None) or peer
+        return peer.is_loopback or any(peer in network for network in allowed)
+
+    return allows

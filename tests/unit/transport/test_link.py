@@ -1,0 +1,141 @@
+"""A link and its one submit, by hand: a Clock, and a Wire for a connection."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from smsgw.errors import Disposition
+from smsgw.model import Segment, SubmitResult
+from smsgw.protocols import cmpp
+from smsgw.transport.adapter import CLOSE_WITHIN
+from smsgw.transport.link import Link
+from smsgw.transport.listener import PeerListener
+from smsgw.transport.results import NOT_SENT
+from tests.support.connections import Dialled, Listening
+
+ACCOUNT = cmpp.CmppAccount(name="901234", secret="s3cret", window=2)
+SEGMENT = Segment("13800001001", "10690001", 0, b"hi")
+
+
+class Rig:
+    """A link of two binds, its connections, and what it told."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.endpoint = Dialled()
+        self.listening = Listening()
+        self.results: list[tuple[object, SubmitResult]] = []
+        self.link = Link(
+            "one",
+            cmpp.CARRIER,
+            ACCOUNT,
+            self.endpoint,
+            self.clock,
+            binds=2,
+            listener=PeerListener(self.listening, ACCOUNT, lambda host: True),
+            wall=lambda: datetime(2026, 3, 1, 9, 30, 15),
+        )
+        self.link.on_results = self.results.extend
+
+    def bind(self) -> None:
+        """Start, and let the gateway accept the first connection's login."""
+        Deferred.fromCoroutine(self.link.listen())
+        self.link.start()
+        accepted = cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode()
+        self.endpoint.wires[0].protocol.dataReceived(accepted)
+        for wire in self.endpoint.wires:
+            wire.clear()
+
+    @property
+    def sent(self) -> bytes:
+        return self.endpoint.wires[0].value()
+
+
+@pytest.fixture
+def rig():
+    rig = Rig()
+    yield rig
+    stopped = rig.link.stop()
+    for wire in rig.endpoint.wires:
+        wire.drop()
+    assert stopped.called
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_a_caller_that_cancels_while_it_waits_has_nothing_sent(rig):
+    given_up = rig.link.submit(SEGMENT)
+    failed: list[object] = []
+    given_up.addErrback(lambda failure: failed.append(failure.type))
+    given_up.cancel()
+    assert failed == [CancelledError]
+    waits = rig.link.submit(SEGMENT)
+    rig.bind()
+    rig.clock.advance(0)
+    assert len(cmpp.Framer().split(rig.sent)) == 1
+    answer = cmpp.SubmitResp30(2, 0x11, 0).encode()
+    rig.endpoint.wires[0].protocol.dataReceived(answer)
+    assert waits.result.disposition is Disposition.ACCEPTED
+
+
+def test_cancelling_what_was_sent_only_drops_the_answer(rig):
+    rig.bind()
+    given_up = rig.link.submit(SEGMENT)
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    rig.clock.advance(0)
+    given_up.cancel()
+    rig.endpoint.wires[0].protocol.dataReceived(cmpp.SubmitResp30(2, 0x11, 0).encode())
+    assert rig.link.free == ACCOUNT.window
+
+
+def test_nothing_is_taken_after_stop(rig):
+    waits = rig.link.submit(SEGMENT)
+    rig.link.stop()
+    for result in (waits, rig.link.submit(SEGMENT)):
+        failed: list[str] = []
+        result.addErrback(lambda failure, failed=failed: failed.append(failure.getErrorMessage()))
+        assert failed == ["link one was stopped"]
+
+
+def test_a_link_that_was_stopped_may_be_started_again(rig):
+    rig.link.stop()
+    rig.bind()
+    result = rig.link.submit(SEGMENT)
+    rig.clock.advance(0)
+    rig.endpoint.wires[0].protocol.dataReceived(cmpp.SubmitResp30(2, 0x11, 0).encode())
+    assert result.result.disposition is Disposition.ACCEPTED
+
+
+def test_what_was_never_written_may_be_sent_again_and_what_was_is_unknown(rig):
+    rig.bind()
+    assert rig.link.submit_many([(SEGMENT, "written")]) == 1
+    rig.clock.advance(0)
+    assert rig.link.submit_many([(SEGMENT, "not written")]) == 1
+    rig.endpoint.wires[0].drop()
+    (written, unknown), (not_written, again) = rig.results
+    assert (written, unknown.disposition) == ("written", Disposition.UNKNOWN)
+    assert (not_written, again.code) == ("not written", NOT_SENT)
+    assert again.disposition is Disposition.RETRY
+    assert again.text == "the connection was lost before it was sent"
+
+
+def test_stopping_takes_no_longer_than_one_silent_peer(rig):
+    rig.bind()
+    accepted = rig.listening.connect()
+    stopped = rig.link.stop()
+    rig.clock.advance(CLOSE_WITHIN - 0.1)
+    assert not stopped.called
+    rig.clock.advance(0.2)
+    assert stopped.called
+    assert accepted.aborted
+    assert all(wire.aborted for wire in rig.endpoint.wires)
+
+
+def test_a_bind_s_note_is_shown_beside_the_reason(rig):
+    rig.bind()
+    first, second = rig.link.state()["binds"]
+    assert (first["reason"], second["note"]) == ("", "")
+    assert first["note"] == "AuthenticatorISMG does not match the shared secret"
