@@ -55,6 +55,10 @@ class Codec:
         self._refine = refine
         self._restore = restore
 
+    def decoders(self, version: str) -> dict[int, Decoder]:
+        """Command id -> what reads such a PDU of one version, for a session's own table."""
+        return {command_id: cls.layout.decode for command_id, cls in self.tables[version].items()}
+
     def framer(self) -> Framer:
         """A new framer for one connection of this protocol."""
         return Framer(self.header_octets, self.largest_octets)

@@ -51,6 +51,27 @@ class _Texts(dict[bytes, str]):
 TEXTS = _Texts()
 
 
+class _Octets(dict[str, bytes]):
+    """Text -> the octets of a field of one width; one that does not fit is not remembered."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def __missing__(self, text: str) -> bytes:
+        raw = text.encode(LATIN1)
+        if len(raw) > self.width:
+            raise Misfit
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
+        self[text] = raw
+        return raw
+
+
+OCTETS: dict[int, _Octets] = {}
+"""By width, shared by all fields of it."""
+
+
 class Compiler:
     """Writes the two functions of one PDU class as Python source.
 
@@ -78,6 +99,8 @@ class Compiler:
             "Tlv": Tlv,
         }
         self.runs = 0
+        for width in _remembered_widths(fields):
+            self.scope[f"OCTETS{width}"] = OCTETS.setdefault(width, _Octets(width))
 
     def compile(self) -> tuple[str, dict[str, Any]]:
         """Return the source of ``decode`` and ``encode``, and the names it needs."""
@@ -280,6 +303,16 @@ def _decode_tlvs(local: str) -> list[str]:
     ]
 
 
+def _remembered_widths(fields: list[tuple[str, Any]]) -> set[int]:
+    widths: set[int] = set()
+    for _, subcon in fields:
+        if isinstance(subcon, Text) and subcon.remembered:
+            widths.add(subcon.octets)
+        elif isinstance(subcon, Listed) and isinstance(subcon.item, Record):
+            widths |= _remembered_widths(subcon.item.fields)
+    return widths
+
+
 def _code(subcon: Any) -> str:
     if isinstance(subcon, construct.FormatField):
         return str(subcon.fmtstr)[1:]
@@ -304,11 +337,17 @@ def _cut(subcon: Text, value: str) -> str:
 
 
 def _write(subcon: Any, value: str) -> str:
-    return f"{value}.encode('latin-1')" if isinstance(subcon, Text) else value
+    if not isinstance(subcon, Text):
+        return value
+    if subcon.remembered:
+        return f"OCTETS{subcon.octets}[{value}]"
+    return f"{value}.encode('latin-1')"
 
 
 def _check(subcon: Any, value: str) -> list[str]:
     if isinstance(subcon, Text):
+        if subcon.remembered:
+            return []  # OCTETS checks what it remembers
         return [f"len({value}) > {subcon.octets}"]
     if isinstance(subcon, Octets):
         return [f"len({value}) != {subcon.octets}"]

@@ -6,9 +6,12 @@ still handed over. The buffer never holds more than one unfinished PDU beyond wh
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 
 from smsgw.errors import FrameError
+
+length_of = struct.Struct(">I").unpack_from
 
 
 class Framer:
@@ -48,9 +51,8 @@ class Framer:
         bounds = [0]
         at, have = 0, len(buffer)
         smallest, largest = self.smallest, self.largest
-        from_bytes = int.from_bytes
         while have - at >= 4:
-            length = from_bytes(buffer[at : at + 4], "big")
+            (length,) = length_of(buffer, at)
             if length < smallest or length > largest:
                 self._rest = b""
                 self.error = self._bad_length(length, buffer[at : at + 4])

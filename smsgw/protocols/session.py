@@ -11,6 +11,7 @@ Legality is ``TRANSITIONS``: what is not in it is an error, ours (LocalProtocolE
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any, ClassVar
@@ -18,10 +19,12 @@ from typing import Any, ClassVar
 from smsgw.errors import FrameError, LocalProtocolError, PduError, WindowFull
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
-from smsgw.protocols.codec import Codec
+from smsgw.protocols.codec import Codec, Decoder
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
 from smsgw.protocols.window import Window
+
+command_of = struct.Struct(">I").unpack_from
 
 MISTAKES_MAX = 20
 """Unreadable or unknown PDUs in a row after which a peer is given up (cmpp.md section 15)."""
@@ -70,7 +73,9 @@ class Session:
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline: float | None = None
         self._mistakes = 0
+        self._octets = (b"", 0, 0)
         self._on = self.commands()
+        self._table = self._commands_of(self.version)
 
     # ---- what a carrier says -------------------------------------------------------------
 
@@ -142,12 +147,10 @@ class Session:
         if window.free <= 0:
             raise WindowFull(f"{window.limit} requests are unanswered, limit {window.limit}")
         key = self.next_sequence(pdu)
-        if key in window:
-            raise LocalProtocolError(f"sequence {key} is unanswered; submit a new PDU")
         octets = pdu.encode()
+        window.open(key, context, octets, now)
         self._out.append(octets)
         self._unwritten.append(key)
-        window.open(key, context, octets, now)
         return key
 
     def acknowledge(self, token: Pdu, result: int = 0) -> None:
@@ -166,23 +169,19 @@ class Session:
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline = None
         buffer, bounds = self._framer.feed(data)
-        decode_at, on = self.codec.decode_at, self._on
         start = 0
         for end in bounds[1:]:
+            mistakes = self._mistakes
             try:
-                pdu = decode_at(buffer, start, end, self.version)
-            except PduError as error:
-                self._bad_pdu(error, buffer, start, end)
+                decode, take = self._table[command_of(buffer, start + 4)[0]]
+                pdu = decode(buffer, start, end)
+            except (KeyError, PduError):
+                self._strange_pdu(buffer, start, end, now)
             else:
                 self._octets = (buffer, start, end)
-                take = on.get(pdu.command_id)
-                if take is None:
-                    self._mistake(f"{pdu.command} is not for the {self.side.value} side")
-                else:
-                    before = self._mistakes
-                    take(pdu, now)
-                    if self._mistakes == before:
-                        self._mistakes = 0
+                take(pdu, now)
+            if mistakes and self._mistakes == mistakes:
+                self._mistakes = 0
             if self.state is State.CLOSED:
                 return
             start = end
@@ -257,8 +256,8 @@ class Session:
 
     def peer_request_allowed(self, pdu: Pdu) -> bool:
         """Whether the peer may send such a request now; if not, the session has failed."""
-        if (self.state, Input.PEER_REQUEST) in TRANSITIONS:
-            return True
+        if self.state is State.BOUND or (self.state, Input.PEER_REQUEST) in TRANSITIONS:
+            return True  # the first is in the table too, and is asked once a message
         self._fail(f"{pdu.command} while {self.state.value}")
         return False
 
@@ -281,7 +280,7 @@ class Session:
         """Our login was accepted."""
         if self._peer_moves(Input.BIND_ACCEPTED):
             self._control_deadline = None
-            self.version = version
+            self._speak(version)
             self.emit(ev.Bound(version, warning))
 
     def bind_refused(self, code: int, text: str) -> None:
@@ -294,7 +293,7 @@ class Session:
         if self._peer_moves(Input.PEER_BIND):
             self._control_deadline = None
             self.peer_name = name
-            self.version = version
+            self._speak(version)
             self.emit(ev.PeerBound(name, version))
 
     def peer_unbinds(self, answer: Pdu) -> None:
@@ -317,6 +316,33 @@ class Session:
         """Any answer to a heartbeat is a sign of life, whatever its sequence."""
 
     # ---- inside --------------------------------------------------------------------------
+
+    def _speak(self, version: str) -> None:
+        self.version = version
+        self._table = self._commands_of(version)
+
+    def _commands_of(self, version: str) -> dict[int, tuple[Decoder, Callable[[Any, float], None]]]:
+        """Command id -> how to read it and what to do: one look-up for a well-formed PDU."""
+        decoders = self.codec.decoders(version)
+        return {
+            command_id: (decoders[command_id], take)
+            for command_id, take in self._on.items()
+            if command_id in decoders
+        }
+
+    def _strange_pdu(self, buffer: bytes, start: int, end: int, now: float) -> None:
+        """One that is not for us, or whose body is not its version's."""
+        try:
+            pdu = self.codec.decode_at(buffer, start, end, self.version)
+        except PduError as error:
+            self._bad_pdu(error, buffer, start, end)
+            return
+        take = self._on.get(pdu.command_id)
+        if take is None:
+            self._mistake(f"{pdu.command} is not for the {self.side.value} side")
+        else:
+            self._octets = (buffer, start, end)
+            take(pdu, now)
 
     def _move(self, what: Input) -> None:
         try:

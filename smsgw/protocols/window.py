@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from smsgw.errors import LocalProtocolError
+
 LATE_KEPT = 1024
 """How many given-up requests are remembered, so that a late answer still finds its owner."""
 
@@ -59,7 +61,13 @@ class Window:
         return None
 
     def open(self, key: Hashable, context: Any, octets: bytes, now: float) -> None:
-        """Take a slot for a request that is being sent."""
+        """Take a slot for a request that is being sent.
+
+        Raises:
+            LocalProtocolError: A request with this sequence is unanswered.
+        """
+        if key in self._open:
+            raise LocalProtocolError(f"sequence {key} is unanswered; submit a new PDU")
         kept = octets if self.sends > 1 else b""
         self._open[key] = Pending(context, now + self.timeout, self.sends - 1, kept)
 

@@ -383,3 +383,34 @@ def test_final_states_share_one_rank() -> None:
         S.REJECTED,
         S.CANCELED,
     }
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 40])
+def test_a_batch_of_any_mixture_writes_what_single_rows_would(
+    connection: Connection, ids: IdSource, count: int
+) -> None:
+    box = Outbox(connection, ids)
+    results: list[list[SegmentRow]] = []
+    for together in (True, False):
+        made = [box.message(S.SENDING, status="sending") for _ in range(4 * count)]
+        rows = []
+        for place, (message, (segment,)) in enumerate(made):
+            row = Settlement(segment.id, message.id, S.SENT, NOW + place % 2, attempts=1)
+            if place % 4 == 0:
+                row.carrier_message_id = f"{together:x}{place:x}"
+            elif place % 4 == 1:
+                row.state, row.next_attempt_at = S.QUEUED, NOW + place
+            elif place % 4 == 2:
+                row.state, row.stat, row.error = S.REJECTED, "13", "no such phone"
+            rows.append(row)
+        if together:
+            SETTLE.execute(connection, rows)
+        else:
+            for row in rows:
+                SETTLE.execute(connection, [row])
+        found = [box.segment(segment) for _, (segment,) in made]
+        for row in found:
+            row.id = row.message_id = 0
+            row.carrier_message_id = row.carrier_message_id and row.carrier_message_id[1:]
+        results.append(found)
+    assert results[0] == results[1]

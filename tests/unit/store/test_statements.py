@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from smsgw.store import inbox, messages, schema
 from smsgw.store.ids import IdSource
-from smsgw.store.statements import insert_rows, update_rows
+from smsgw.store.statements import insert_rows, set_same, update_rows
 from tests.support.store import message_row
 
 astuple = msgspec.structs.astuple
@@ -26,6 +26,24 @@ def test_any_number_of_rows_goes_in_and_is_updated(
     )
     found = connection.execute(select(table.id, table.reason, table.final_at)).all()
     assert sorted(map(tuple, found)) == [(row.id, str(row.id), 5) for row in rows]
+
+
+def test_many_rows_get_the_same_values_and_one_of_their_own(
+    connection: Connection, ids: IdSource
+) -> None:
+    rows = [message_row(ids) for _ in range(700)]
+    insert_rows(connection, schema.message, [astuple(row) for row in rows])
+    table = schema.message.c
+    some, others = [row.id for row in rows[:300]], [row.id for row in rows[300:]]
+
+    set_same(connection, schema.message, ("status", "final_at"), ("sent", 5), some)
+    own = {key: f"{key:016x}" for key in others}
+    set_same(connection, schema.message, ("status", "final_at"), ("gone", None), own, "reason")
+
+    query = select(table.id, table.status, table.final_at, table.reason).order_by(table.id)
+    found = [tuple(row) for row in connection.execute(query)]
+    assert found[:300] == [(key, "sent", 5, "") for key in some]
+    assert found[300:] == [(key, "gone", None, f"{key:016x}") for key in others]
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,6 @@ def test_the_specifications_form_is_read_field_by_field() -> None:
     ],
 )
 def test_other_spellings_say_the_same(content: bytes) -> None:
-    if content.startswith(b"\0id"):
-        with pytest.raises(PduError):
-            read_report(receipt(content))
-        return
     report = read_report(receipt(content))
     assert (report.message_id, report.status) == ("0123456789", MessageStatus.DELIVERED)
     assert (report.err, report.done_date) == ("000", "2601161701")
@@ -185,7 +181,7 @@ def test_a_text_in_a_receipt_is_cut_to_twenty_characters() -> None:
     ("report", "message"),
     [
         (Report("1", "已送达"), "report: other characters, limit ASCII"),
-        (Report("1" * 200, "DELIVRD"), "report: 277 octets, limit 254 octets"),
+        (Report("1" * 200, "DELIVRD"), "report: 272 octets, limit 254 octets"),
     ],
 )
 def test_a_receipt_that_does_not_fit_is_refused(report: Report, message: str) -> None:
