@@ -15,7 +15,7 @@ from smsgw.model import MessageStatus
 from smsgw.protocols.smpp import constants, pdus, tlv
 
 LABEL = re.compile(
-    r"(?<![^\s\0])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|te?xt):", re.IGNORECASE
+    r"(?<![^\s\0])(id|sub|dlvrd|submit[ _]*date|done[ _]*date|stat|err|te?xt):", re.IGNORECASE
 )
 """A label stands at the start or after a space, so that a stat such as ``ERR:105`` hides none."""
 
@@ -162,7 +162,7 @@ def _labelled(text: str) -> dict[str, str]:
 
 def _readable(content: bytes) -> str:
     """Receipts are ASCII whatever data_coding says, but for SMSCs that write them in UCS-2."""
-    if content[:1] == b"\0":
+    if content[:1] == content[2:3] == b"\0":
         return content[: len(content) & ~1].decode("utf-16-be", "replace")
     return content.decode("latin-1")
 
