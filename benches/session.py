@@ -1,4 +1,4 @@
-"""Sessions over loopback: submit + response pairs per second, beside a bare Protocol in the same run.
+"""Sessions over loopback: submit + response pairs a second, beside a bare Protocol in one run.
 
     python benches/session.py [--seconds 4] [--protocol cmpp,smgp,sgip]
 
@@ -273,7 +273,8 @@ def table(protocols: list[str], seconds: float) -> None:
         f" {type(reactor).__name__}; submit of 70 hanzi + response, {seconds:g} s each\n"
     )
     print(
-        f"{'':6} {'window':>6} {'binds':>5} {'pairs/s':>9} {'client µs':>9} {'server µs':>9}  of bare"
+        f"{'':6} {'window':>6} {'binds':>5} {'pairs/s':>9} {'client µs':>9} {'server µs':>9}"
+        "  of bare"
     )
     bare = {}
     for protocol in ["bare", *protocols]:

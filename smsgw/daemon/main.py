@@ -28,7 +28,7 @@ def run(path: Path) -> int:
     try:
         config = load(path)
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        _complain(error)
         return 2
     start_logging(sys.stderr)
     for warning in config.warnings:
@@ -93,5 +93,10 @@ def main(config: Path, check_config: bool) -> None:
     try:
         load(config)
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        _complain(error)
         sys.exit(2)
+
+
+def _complain(error: ConfigError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"smsgw: {line}", err=True)

@@ -56,8 +56,9 @@ def inbound_page(
 
 
 def events_after(connection: Connection, account: str, after: int, limit: int) -> Sequence[Json]:
-    """Return events newer than the id ``after``, oldest first."""
-    return [event_json(e) for e in event_rows.list_after(connection, after, limit, account)]
+    """Return events of ``account`` or nobody in particular, oldest first, newer than ``after``."""
+    found = event_rows.list_after(connection, after, limit, (account, ""))
+    return [event_json(event) for event in found]
 
 
 def message_json(row: MessageRow) -> Json:

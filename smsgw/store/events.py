@@ -39,7 +39,7 @@ def list_after(
     connection: Connection,
     cursor: int = 0,
     limit: int = 100,
-    account: str | None = None,
+    accounts: Collection[str] | None = None,
     kinds: Collection[str] | None = None,
 ) -> list[Event]:
     """Return events newer than the one whose id is ``cursor``, oldest first.
@@ -48,15 +48,15 @@ def list_after(
         connection: Any connection.
         cursor: Id of the last event seen; 0 starts at the beginning.
         limit: The most to return.
-        account: Only this account's; None is everyone's.
+        accounts: Only theirs; None is everyone's.
         kinds: Only these kinds; None is all.
     """
     table = event_table.c
     query = select(
         table.kind, table.subject_id, table.account, table.data, table.id, table.at
     ).where(table.id > cursor)
-    if account is not None:
-        query = query.where(table.account == account)
+    if accounts is not None:
+        query = query.where(table.account.in_(accounts))
     if kinds is not None:
         query = query.where(table.kind.in_(kinds))
     rows = connection.execute(query.order_by(table.id).limit(limit))

@@ -13,8 +13,10 @@ import msgspec
 from sqlalchemy import Connection, select, tuple_, update
 
 from smsgw.errors import Conflict
+from smsgw.model import Event
+from smsgw.store import events
 from smsgw.store.schema import inbound, inbound_part
-from smsgw.store.statements import fetch_json, insert_rows, json_array
+from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array
 from smsgw.store.writer import Operation
 
 _as_tuple = msgspec.structs.astuple
@@ -123,7 +125,7 @@ def waiting_parts(
 
 
 def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[int]) -> None:
-    """Insert an inbound message and claim its parts.
+    """Insert an inbound message, claim its parts, and tell subscribers of it.
 
     Raises:
         Conflict: A part is not recorded or belongs to another message; undo the transaction.
@@ -136,6 +138,9 @@ def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[i
     ).rowcount
     if claimed != len(part_ids):
         raise Conflict(f"inbound {row.id}: {len(part_ids)} parts to join, {claimed} of them free")
+    told = {"from": row.sender, "to": row.destination, "text": row.text, "missing": row.missing}
+    event = Event("inbound.received", row.id, row.account, told)
+    events.append(connection, ids_of(connection), row.received_at, [event])
 
 
 def get(connection: Connection, inbound_id: int) -> InboundRow | None:

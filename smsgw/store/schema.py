@@ -138,7 +138,6 @@ inbound_part = Table(
     Column("inbound_id", Id, nullable=True),  # set when joined
     UniqueConstraint("link", "dedupe_key"),
     Index(None, "inbound_id", "received_at"),
-    Index(None, "sender", "destination", "reference", "total"),
 )
 
 inbound = Table(

@@ -77,10 +77,10 @@ async def test_every_mistake_of_a_configuration_has_its_line(tmp_path):
     check = Command("-c", config, "--check-config", code=SMSGWD)
     for process in (smsgw, smsgwd, check):
         assert await process.ended == 2
-        assert [said.split(": ")[:1] for said in process.err.splitlines()] == [
-            ["gateway.node"],
-            ["http.port"],
-            ["links.one.protocol"],
+        assert [said.split(": ")[:2] for said in process.err.splitlines()] == [
+            ["smsgw", "gateway.node"],
+            ["smsgw", "http.port"],
+            ["smsgw", "links.one.protocol"],
         ]
         assert process.out == ""
     assert list(tmp_path.iterdir()) == [config]

@@ -27,11 +27,16 @@ def links(api: Api, as_json: bool) -> None:
                 _bound(one),
                 one.get("in_flight"),
                 one.get("window"),
-                "; ".join(bind["reason"] for bind in one.get("binds", []) if bind.get("reason")),
+                _reasons(one),
             ]
             for one in answer["links"]
         ],
     )
+
+
+def _reasons(link: Json) -> str:
+    said = [bind.get(key) for bind in link.get("binds", []) for key in ("reason", "note")]
+    return "; ".join(filter(None, said))
 
 
 def _bound(link: Json) -> str:

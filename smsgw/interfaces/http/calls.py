@@ -5,6 +5,7 @@ Endpoints are ``async def endpoint(call) -> Reply``; nothing of klein or twisted
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -161,8 +162,14 @@ def _is_id(written: str) -> bool:
     return written.isascii() and written.isdigit() and len(written) <= 19 and int(written) <= ID_MAX
 
 
+_NAMED_FIELD = re.compile(r"(?:required|unknown) field `([^`]*)`")
+
+
 def _wrong_field(error: msgspec.ValidationError) -> Problem:
     """msgspec says ``… - at `$.messages[0].to```; a field is written ``messages[0].to``."""
     text, _, path = str(error).partition(" - at `$")
-    name = path.removesuffix("`").removeprefix(".")
+    parts = [path.removesuffix("`").removeprefix(".")]
+    if named := _NAMED_FIELD.search(text):  # missing or unknown: msgspec names it in the text
+        parts.append(named[1])
+    name = ".".join(filter(None, parts))
     return invalid(name, text.replace("`", "'"))

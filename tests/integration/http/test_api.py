@@ -82,12 +82,13 @@ async def test_what_is_wrong_with_a_message_names_the_field_and_stores_nothing()
         good = {"to": PHONE, "text": "x"}
         cases: list[tuple[object, list[str]]] = [
             ({"to": "12", "text": "x"}, ["to"]),
-            ({"to": PHONE}, [""]),
+            ({"to": PHONE}, ["text"]),
             ({"to": PHONE, "text": 3}, ["text"]),
             ({"to": PHONE, "text": ""}, ["text"]),
             ({**good, "valid_for": 0}, ["valid_for"]),
             ({**good, "class": "urgent"}, ["class"]),
-            ({**good, "txt": "x"}, [""]),
+            ({**good, "txt": "x"}, ["txt"]),
+            ({"messages": [{"to": PHONE}]}, ["messages[0].text"]),
             ([], [""]),
             ({"messages": []}, ["messages"]),
             ({"messages": [good] * 1001}, ["messages"]),

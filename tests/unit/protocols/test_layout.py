@@ -14,6 +14,9 @@ from smsgw.protocols.kinds import (
     U8,
     U16,
     U32,
+    CNumber,
+    CSecret,
+    CText,
     Listed,
     Number,
     Octets,
@@ -76,6 +79,16 @@ class Tail(Pdu):
 @pdu(0x74, "TOY_BLANK")
 class Blank(Pdu):
     rest: Annotated[bytes, Rest()] = b""
+
+
+@pdu(0x75, "TOY_ENDED")
+class Ended(Pdu):
+    """Texts that end at their 0x00, with and without other fields between them."""
+
+    name: Annotated[str, CText(4)] = ""
+    phone: Annotated[str, CNumber(5)] = ""
+    number: Annotated[int, U8] = 0
+    password: Annotated[str, CSecret(3)] = ""
 
 
 TRIP = Trip(
@@ -289,3 +302,57 @@ def test_secrets_and_phone_numbers_are_never_remembered() -> None:
     compiler.TEXTS.clear()
     decode(TRIP_OCTETS)
     assert set(compiler.TEXTS.values()) == {"ab", "one", "four"}
+
+
+# ---- texts that end at their 0x00 --------------------------------------------------------------
+
+ENDED = Ended("abc", "é", 7, "")
+ENDED_OCTETS = bytes.fromhex("00000010 00000075 61626300 e900 07 00")
+
+
+def test_a_text_that_ends_at_its_zero_takes_no_more_octets_than_it_needs() -> None:
+    assert ENDED.encode() == ENDED_OCTETS
+    assert decode(ENDED_OCTETS, Ended) == ENDED
+    assert Ended.layout.reference_decode(ENDED_OCTETS) == ENDED
+
+
+def test_the_zero_of_the_next_pdu_ends_nothing() -> None:
+    cut = ENDED_OCTETS[:-1]
+    with pytest.raises(PduError, match="password at offset 15"):
+        Ended.layout.decode(cut + ENDED_OCTETS, 0, len(cut))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("6162636400 00 07 00", "TOY_ENDED.name at offset 8: no 0x00 within 4 octets"),
+        ("61626300 313233343500 07 00", "TOY_ENDED.phone at offset 12: no 0x00 within 5 octets"),
+        ("00 00 07 00 00", "TOY_ENDED at offset 12: 1 octets after the last field"),
+    ],
+)
+def test_a_text_that_ends_too_late_is_refused(body: str, message: str) -> None:
+    with pytest.raises(PduError) as caught:
+        decode(bytes(4) + b"\0\0\0\x75" + bytes.fromhex(body), Ended)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "abcd"}, "name: 4 octets, limit 3 octets"),
+        ({"name": "中"}, "name: character '中', limit one octet a character"),
+        ({"name": "a\0"}, "name: 0x00 in it, limit text without 0x00"),
+        ({"phone": "\0a"}, "phone: 0x00 in it, limit text without 0x00"),
+        ({"name": 5}, "name: int, limit str"),
+    ],
+)
+def test_a_text_that_cannot_end_at_its_zero_is_refused(
+    fields: dict[str, str], message: str
+) -> None:
+    with pytest.raises(EncodeError) as caught:
+        Ended(**fields).encode()
+    assert str(caught.value) == message
+
+
+def test_a_secret_that_ends_at_its_zero_is_not_shown() -> None:
+    assert "password=***" in str(Ended(password="pw"))

@@ -37,6 +37,9 @@ def test_a_cursor_account_kinds_and_limit_narrow_the_list(
     events.append(connection, ids, 1000, told)
     assert events.list_after(connection, told[1].id) == told[2:]
     assert events.list_after(connection, limit=1) == told[:1]
-    assert events.list_after(connection, account="b") == [told[2]]
-    assert events.list_after(connection, kinds={"message.sent"}, account="a") == [told[0], told[3]]
+    assert events.list_after(connection, accounts=["b"]) == [told[2]]
+    assert events.list_after(connection, kinds={"message.sent"}, accounts=["a"]) == [
+        told[0],
+        told[3],
+    ]
     assert events.list_after(connection, told[3].id) == []

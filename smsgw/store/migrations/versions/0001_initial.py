@@ -165,12 +165,6 @@ def _create_inbound() -> None:
         ["inbound_id", "received_at"],
         unique=False,
     )
-    op.create_index(
-        op.f("ix_inbound_part_sender_destination_reference_total"),
-        "inbound_part",
-        ["sender", "destination", "reference", "total"],
-        unique=False,
-    )
     op.create_table(
         "inbound",
         sa.Column("id", ID, autoincrement=False, nullable=False),
