@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,34 @@ from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
 
 
+class ResultKind(enum.StrEnum):
+    """What a result is about, the same words for every carrier."""
+
+    OK = "ok"
+    THROTTLE = "throttle"
+    QUOTA = "quota"
+    HOURS = "forbidden hours"
+    NUMBER = "bad number"
+    SOURCE = "bad source"
+    CONTENT = "content"
+    AUTH = "auth"
+    FORMAT = "format"
+    TEMPORARY = "temporary"
+    VENDOR = "vendor"
+
+
 class Result(NamedTuple):
-    """A carrier's result code explained."""
+    """A carrier's result code explained.
+
+    Attributes:
+        text: Its meaning, from the carrier's table.
+        disposition: What becomes of the message.
+        kind: What it is about; VENDOR for a code in no table.
+    """
 
     text: str
     disposition: Disposition
+    kind: ResultKind = ResultKind.VENDOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from smsgw.errors import LocalProtocolError
 from smsgw.protocols.window import LATE_KEPT, Window
 
 
@@ -147,3 +149,13 @@ class WindowModel(RuleBasedStateMachine):
 
 TestWindowModel = WindowModel.TestCase
 TestWindowModel.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_a_sequence_that_is_unanswered_takes_no_second_slot() -> None:
+    window = Window(4, 60.0)
+    window.open(1, "first", b"", 0.0)
+    with pytest.raises(LocalProtocolError, match="sequence 1 is unanswered"):
+        window.open(1, "second", b"", 0.0)
+    pending = window.close(1)
+    assert pending is not None
+    assert pending.context == "first"
