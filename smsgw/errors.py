@@ -19,7 +19,22 @@ class Disposition(enum.Enum):
 
 
 class SmsgwError(Exception):
-    """The root: catching it catches everything this package raises on purpose."""
+    """The root: catching it catches everything this package raises on purpose.
+
+    An error with fields survives pickling, so that one from a worker process says what it said.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    cls: type[SmsgwError], args: tuple[object, ...], fields: dict[str, object]
+) -> SmsgwError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigError(SmsgwError):

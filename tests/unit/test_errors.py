@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from smsgw import errors
@@ -55,3 +57,21 @@ def test_an_error_keeps_its_parts_for_programs() -> None:
     assert (pdu.command, pdu.field, pdu.offset, pdu.command_id) == ("CMPP_SUBMIT", "msg_id", 12, 4)
     assert errors.EncodeError("a", "1", "2").limit == "1"
     assert errors.ValidationError("to", "x").field == "to"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConfigError("links.one", "no"),
+        errors.ValidationError("to", "no number"),
+        errors.EncodeError("service_id", "10 octets", "11 octets"),
+        errors.PduError("CMPP_SUBMIT", "msg_id", 12, "short", 4),
+        errors.BindRefused(3, "authentication failed"),
+        errors.WindowFull("16 requests are unanswered"),
+    ],
+)
+def test_an_error_survives_pickling(error: errors.SmsgwError) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
