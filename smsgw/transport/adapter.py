@@ -33,6 +33,9 @@ Carriers keep 16 to some hundreds unanswered, so only a peer that does not wait 
 database that stands still, gets here. One read of the socket (64 KiB) may add some hundred more.
 """
 
+INBOUND = frozenset((MoReceived, ReportReceived))
+"""What must be acknowledged."""
+
 
 @implementer(IPushProducer)
 class SessionProtocol(Protocol):
@@ -157,7 +160,7 @@ class SessionProtocol(Protocol):
         events = self.session.events()
         if events:
             for event in events:
-                if isinstance(event, MoReceived | ReportReceived):
+                if type(event) in INBOUND:
                     self._unacknowledged += 1
             self._on_events(self, events)
             self._steer()
