@@ -13,15 +13,19 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from smsgw.model import Coding, Segment
-from smsgw.protocols import cmpp
-from smsgw.transport.endpoints import dial_endpoint
-from smsgw.transport.link import Inbound, Link
+import smsgw
+from smsgw import Coding, Inbound, Segment
 
 
 async def main(reactor: Any, port: int = 7890) -> None:
-    account = cmpp.CmppAccount(name="901234", secret="s3cret")
-    link = Link("mobile", cmpp.CARRIER, account, dial_endpoint(reactor, "127.0.0.1", port), reactor)
+    link = smsgw.connect(
+        protocol="cmpp",
+        host="127.0.0.1",
+        port=port,
+        login="901234",
+        secret="s3cret",
+        reactor=reactor,
+    )
     reported: Deferred[None] = Deferred()
 
     def inbound(batch: list[Inbound]) -> None:
@@ -32,7 +36,6 @@ async def main(reactor: Any, port: int = 7890) -> None:
                 reported.callback(None)
 
     link.on_inbound = inbound
-    link.start()
     text = "三号演播室 19:30 直播".encode("utf-16-be")
     result = await link.submit(Segment("13800001001", "10690001", Coding.UCS2, text))
     print(result.disposition.value, result.carrier_message_id)

@@ -113,12 +113,15 @@ class SubmitResult(msgspec.Struct, gc=False):
         carrier_message_id: The id reports will name: lower-case hex of the carrier's octets (CMPP
             8, SGIP 12, SMGP 10 octets) or SMPP's text; "" when there is none.
         text: The code's meaning, for people.
+        kind: What it is about: a :class:`smsgw.protocols.carrier.ResultKind`, or "" when no
+            carrier said it.
     """
 
     code: int
     disposition: Disposition
     carrier_message_id: str = ""
     text: str = ""
+    kind: str = ""
 
 
 class StatusReport(msgspec.Struct, gc=False):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from smsgw.daemon.sections import Section
 from smsgw.model import Coding
-from smsgw.protocols.account import Account
+from smsgw.protocols.account import AUTO, Account
 from smsgw.protocols.carrier import Carrier
 
 _LEAST = {
@@ -39,14 +39,47 @@ def read_account(section: Section, carrier: Carrier) -> Account:
     values: dict[str, Any] = {
         "name": section.text("login"),
         "secret": section.secret("secret"),
-        "version": section.choice(
-            "version", list(carrier.codec.tables), carrier.codec.default_version
-        ),
+        "version": section.choice("version", _versions(carrier), carrier.codec.default_version),
     }
     for field in dataclasses.fields(carrier.account):
         if field.init and field.name not in values:
             values[field.name] = _read(section, field, hints[field.name])
     return carrier.account(**values)
+
+
+def read_listener(section: Section, account: Account) -> Account:
+    """Return the login that the peer uses where it dials us, in the listener's table of a link.
+
+    An empty login with an empty secret is a peer that is known by its address alone, so it needs
+    ``allow``.
+
+    Args:
+        section: ``[links.NAME.listener]``.
+        account: The link's own login, whose values are the defaults.
+    """
+    hints = typing.get_type_hints(type(account))
+    values: dict[str, Any] = {
+        field.name: _read(section, field, hints[field.name], getattr(account, field.name))
+        for field in dataclasses.fields(account)
+        if field.name in account.listener_keys
+    }
+    nameless = section.values.get("login") == "" == section.values.get("secret")
+    if nameless and not section.values.get("allow"):
+        section.add(
+            "allow",
+            "is missing: with an empty login and secret the peer is known by its address alone; "
+            'list the addresses it connects from, such as ["192.0.2.10"]',
+        )
+    optional = "" if nameless else None
+    name, secret = section.text("login", optional), "" if nameless else section.secret("secret")
+    section.has("secret")
+    return dataclasses.replace(account, name=name, secret=secret, **values)
+
+
+def shown_listener(account: Account, mask: str) -> dict[str, Any]:
+    """Return the keys of such a login and their values, JSON-ready, the secret masked."""
+    keys = {name: getattr(account, name) for name in account.listener_keys}
+    return {"login": account.name, "secret": mask if account.secret else "", **keys}
 
 
 def shown_account(account: Account, mask: str) -> dict[str, Any]:
@@ -64,8 +97,15 @@ def codings(section: Section) -> tuple[Coding, ...]:
     return tuple(_CODINGS[name] for name in names or ("ascii", "ucs2"))
 
 
-def _read(section: Section, field: dataclasses.Field[Any], hint: Any) -> Any:
-    default = None if field.default is dataclasses.MISSING else field.default
+def _versions(carrier: Carrier) -> list[str]:
+    return [*carrier.codec.tables, *([AUTO] if carrier.account.negotiates else [])]
+
+
+def _read(
+    section: Section, field: dataclasses.Field[Any], hint: Any, default: Any = dataclasses.MISSING
+) -> Any:
+    if default is dataclasses.MISSING:
+        default = None if field.default is dataclasses.MISSING else field.default
     least = _LEAST.get(field.name, 0)
     if hint is bool:
         return section.flag(field.name, bool(default))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
-from smsgw.daemon.settings import Config, LinkSettings
+from smsgw.daemon.settings import Config, HttpSettings, LinkSettings, ListenerSettings
 from smsgw.delivery.retry import DoubtPolicy
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
@@ -70,7 +71,8 @@ class Assembly(Service):
         listen = self._config.http.listen
         port = self._http.getHost() if self._http is not None else listen
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        return f"http://{host}:{getattr(port, 'port', listen.port)}"
+        scheme = "http" if self._config.http.tls is None else "https"
+        return f"{scheme}://{host}:{getattr(port, 'port', listen.port)}"
 
     def listener_port(self, link: str) -> int:
         """The port on which a link's gateway dials us."""
@@ -85,8 +87,7 @@ class Assembly(Service):
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         await self.gateway.start()
-        listen = self._config.http.listen
-        endpoint = listen_endpoint(self._reactor, listen.host, listen.port)
+        endpoint = _port(self._config.http, self._reactor)
         self._http = await endpoint.listen(self._site)
 
     async def stop(self) -> None:
@@ -123,11 +124,14 @@ def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
         settings.name,
         settings.carrier,
         settings.account,
-        dial_endpoint(reactor, settings.host, settings.port),
+        dial_endpoint(
+            reactor, settings.host, settings.port, tls=settings.tls, proxy=settings.proxy
+        ),
         reactor,
         binds=settings.binds,
         listener=_peer_listener(settings, reactor),
         observer=metrics,
+        results=settings.results,
     )
     info = LinkInfo(
         name=settings.name,
@@ -137,6 +141,7 @@ def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
         number_digits_max=settings.number_digits_max,
         content_octets_max=settings.carrier.content_octets_max,
         reference_width=settings.reference_width,
+        family=settings.carrier.family,
     )
     return LinkEntry(link=link, info=info, rate=settings.rate)
 
@@ -145,11 +150,22 @@ def _peer_listener(settings: LinkSettings, reactor: Any) -> PeerListener | None:
     listener = settings.listener
     if listener is None:
         return None
-    account = settings.carrier.account(
-        name=listener.login, secret=listener.secret, version=settings.account.version
-    )
-    endpoint = listen_endpoint(reactor, listener.listen.host, listener.listen.port)
-    return PeerListener(endpoint, account, peer_filter(listener.allow))
+    endpoint = _port(listener, reactor)
+    return PeerListener(endpoint, listener.account, peer_filter(listener.allow))
+
+
+def _port(settings: HttpSettings | ListenerSettings, reactor: Any) -> IStreamServerEndpoint:
+    """Where to listen, with TLS and PROXY headers as configured."""
+    balancers = settings.balancers
+    trusts: Callable[[str], bool] | None = None
+    if balancers is not None:
+        trusts = _anybody if balancers is True else peer_filter(balancers)
+    listen = settings.listen
+    return listen_endpoint(reactor, listen.host, listen.port, tls=settings.tls, balancers=trusts)
+
+
+def _anybody(host: str) -> bool:
+    return True
 
 
 def _doubt(config: Config) -> DoubtPolicy:

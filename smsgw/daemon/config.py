@@ -16,7 +16,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from smsgw.daemon.accounts import codings, read_account, shown_account
+from smsgw.daemon.accounts import (
+    codings,
+    read_account,
+    read_listener,
+    shown_account,
+    shown_listener,
+)
+from smsgw.daemon.connections import (
+    check_allow,
+    read_balancers,
+    read_client_tls,
+    read_proxy,
+    read_server_tls,
+    shown_client_tls,
+    shown_port,
+    shown_proxy,
+)
+from smsgw.daemon.results import read_results, shown_results
 from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
 from smsgw.daemon.settings import (
     Config,
@@ -138,19 +155,15 @@ def _gateway(section: Section) -> GatewaySettings:
 
 def _http(section: Section) -> HttpSettings:
     listen = section.address("listen", "127.0.0.1:8080")
-    settings = HttpSettings(listen=listen, allow=section.networks("allow"))
-    _check_allow(section, settings)
+    settings = HttpSettings(
+        listen=listen,
+        allow=section.networks("allow"),
+        tls=read_server_tls(section),
+        balancers=read_balancers(section, listen),
+    )
+    check_allow(section, listen, settings.balancers)
     section.finish()
     return settings
-
-
-def _check_allow(section: Section, settings: HttpSettings | ListenerSettings) -> None:
-    if not settings.listen.loopback and not settings.allow and not section.values.get("allow"):
-        section.add(
-            "allow",
-            f"is missing: {settings.listen} can be reached from other machines; "
-            'list the networks that may connect, such as ["10.0.0.0/8"]',
-        )
 
 
 def _tokens(root: Section) -> tuple[TokenSettings, ...]:
@@ -212,10 +225,11 @@ def _links(root: Section, conversations: Conversations) -> dict[str, LinkSetting
 
 
 def _link(name: str, section: Section, carrier: Carrier) -> LinkSettings:
+    account = read_account(section, carrier)
     return LinkSettings(
         name=name,
         carrier=carrier,
-        account=read_account(section, carrier),
+        account=account,
         operator=section.choice("operator", list(Operator), DEFAULT_OPERATORS.get(carrier.name)),
         host=section.host("host"),
         port=section.integer("port", carrier.port, 1, 65535),
@@ -225,11 +239,14 @@ def _link(name: str, section: Section, carrier: Carrier) -> LinkSettings:
         rate=section.number("rate", 0.0, 0.0),
         codings=codings(section),
         reference_width=section.choice("reference_width", (8, 16), 8),
-        listener=_listener(section, carrier),
+        listener=_listener(section, carrier, account),
+        results=read_results(section, carrier),
+        tls=read_client_tls(section),
+        proxy=read_proxy(section),
     )
 
 
-def _listener(link: Section, carrier: Carrier) -> ListenerSettings | None:
+def _listener(link: Section, carrier: Carrier, account: Account) -> ListenerSettings | None:
     if not carrier.peer_dials:
         return None
     if not link.has("listener"):
@@ -241,19 +258,18 @@ def _listener(link: Section, carrier: Carrier) -> ListenerSettings | None:
         return None
     section = link.section("listener")
     seen = len(section.problems.errors)
+    listen = section.address("listen")
     settings = ListenerSettings(
-        listen=section.address("listen"),
-        login=section.text("login"),
-        secret=section.secret("secret"),
+        listen=listen,
+        account=read_listener(section, account),
         allow=section.networks("allow"),
+        tls=read_server_tls(section),
+        balancers=read_balancers(section, listen),
     )
-    _check_allow(section, settings)
+    check_allow(section, listen, settings.balancers)
     section.finish()
     if len(section.problems.errors) == seen:
-        account = carrier.account(
-            name=settings.login, secret=settings.secret, version=carrier.codec.default_version
-        )
-        _check_login(section, carrier, account, Side.GATEWAY)
+        _check_login(section, carrier, settings.account, Side.GATEWAY)
     return settings
 
 
@@ -355,7 +371,11 @@ def _rules(section: Section, links: Mapping[str, LinkSettings]) -> tuple[Rule, .
 
 
 def _shown_listener(settings: HttpSettings | ListenerSettings) -> dict[str, Any]:
-    return {"listen": str(settings.listen), "allow": [str(one) for one in settings.allow]}
+    return {
+        "listen": str(settings.listen),
+        "allow": [str(one) for one in settings.allow],
+        **shown_port(settings.tls, settings.balancers),
+    }
 
 
 def _shown_link(link: LinkSettings) -> dict[str, Any]:
@@ -370,10 +390,13 @@ def _shown_link(link: LinkSettings) -> dict[str, Any]:
         "rate": link.rate,
         "codings": [coding.name.lower() for coding in link.codings],
         "reference_width": link.reference_width,
+        "tls": shown_client_tls(link.tls),
+        **shown_proxy(link.proxy),
     }
     shown |= shown_account(link.account, MASK)
+    shown |= {"results": shown_results(link.results)} if link.results else {}
     if link.listener is not None:
-        listener = {"login": link.listener.login, "secret": MASK}
+        listener = shown_listener(link.listener.account, MASK)
         shown["listener"] = _shown_listener(link.listener) | listener
     return shown
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from smsgw.daemon.connections import BalancerSettings
 from smsgw.daemon.sections import Address
 from smsgw.model import Coding, Operator
 from smsgw.protocols.account import Account
-from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.carrier import Carrier, Result
 from smsgw.routing.rules import Rule
 from smsgw.services.conversations import SlotPlan
 from smsgw.transport.peers import Network
+from smsgw.transport.proxy import Proxy
+from smsgw.transport.tls import ClientTls, ServerTls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +35,19 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """``[http]``: where the API listens, and who besides this machine may connect."""
+    """``[http]``: where the API listens, who besides this machine may connect, and how.
+
+    Attributes:
+        listen: Our address.
+        allow: Who may connect.
+        tls: How connections are secured; None leaves them open.
+        balancers: Who may send PROXY headers, which all connections then need; None: nobody.
+    """
 
     listen: Address
     allow: tuple[Network, ...]
+    tls: ServerTls | None = None
+    balancers: BalancerSettings = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +61,13 @@ class TokenSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerSettings:
-    """``[links.NAME.listener]``: where the peer dials us, and the login it uses."""
+    """``[links.NAME.listener]``: where the peer dials us, and the login and timers there."""
 
     listen: Address
-    login: str
-    secret: str = dataclasses.field(repr=False)
+    account: Account = dataclasses.field(repr=False)
     allow: tuple[Network, ...]
+    tls: ServerTls | None = None
+    balancers: BalancerSettings = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,9 @@ class LinkSettings:
         codings: Data codings it may use, best first.
         reference_width: Bits of the long message reference.
         listener: Where the peer dials us; None where it does not.
+        results: What some result codes mean on this link, whatever the carrier's table says.
+        tls: How its connections are secured; None leaves them open.
+        proxy: What it dials through.
     """
 
     name: str
@@ -89,6 +106,9 @@ class LinkSettings:
     codings: tuple[Coding, ...]
     reference_width: Literal[8, 16]
     listener: ListenerSettings | None
+    results: Mapping[int, Result]
+    tls: ClientTls | None = None
+    proxy: Proxy | None = None
 
     def slot_plan(self, conversations: Conversations) -> SlotPlan:
         """Return how extensions under this link's access number are made."""

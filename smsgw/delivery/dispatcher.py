@@ -167,8 +167,12 @@ class Dispatcher:
             self.log.warn("{count} segments are of unknown outcome", count=count)
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """Return what waits where, by link, JSON-ready."""
+        """Return what waits where and why, by link, JSON-ready."""
         return {name: sender.state() for name, sender in self._senders.items()}
+
+    def limited_seconds(self, link: str) -> Mapping[str, float]:
+        """Return how long a link was held up so far, in seconds by cause."""
+        return self._senders[link].limited_seconds()
 
     def stop(self, timeout: float = 30.0) -> Deferred[None]:
         """Stop sending; fire when all answers are settled. Call it before the links are stopped.

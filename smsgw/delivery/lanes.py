@@ -177,10 +177,17 @@ class Lanes:
         for item in reversed(list(items)):
             self._lanes[item.message_class].ready.appendleft(item)
 
-    def put_later(self, item: QueuedSegment, due: int) -> None:
-        """Keep a held segment until it is due (ms); without room, leave it to the store."""
+    def put_later(self, item: QueuedSegment, due: int, bounded: bool = True) -> None:
+        """Keep a held segment until it is due (ms); without room, leave it to the store.
+
+        Args:
+            item: The segment.
+            due: When; what is due together leaves in the order of arrival, before all others.
+            bounded: Whether the limit holds. What only waits for a pause to end is no more than a
+                window, and must not be overtaken by what is behind it.
+        """
         lane = self._lanes[item.message_class]
-        if len(lane) >= self.limit:
+        if bounded and len(lane) >= self.limit:
             lane.more = True
             self.release(item)
         else:
@@ -210,6 +217,10 @@ class Lanes:
     def any_ready(self) -> bool:
         """Tell whether a segment could be picked."""
         return any(lane.ready for lane in self)
+
+    def any_in_store(self) -> bool:
+        """Tell whether the store has segments that are not in memory yet."""
+        return any(lane.more or lane.loading for lane in self)
 
     def hungry(self) -> list[Lane]:
         """Return lanes that are half empty while the store has more for them."""

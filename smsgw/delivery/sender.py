@@ -2,41 +2,45 @@
 
 Every segment is marked ``sending`` in a committed batch before it is submitted, so that a crash
 never leaves one that may have been sent looking as if it had not. That costs one more write for
-each segment; no more than the window's free slots are marked ahead.
+each segment; no more than the window's free slots are marked ahead. A segment that never left,
+because its connection was lost, stays marked and is offered again at once.
+
+After a carrier's "too fast" nothing of the link leaves until the pause is over. What was marked
+then goes back behind what was refused, so that the order within a lane is kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import commit_rows, log_failure
+from smsgw.delivery.commits import commit_rows
 from smsgw.delivery.lanes import Lane, Lanes, QueuedSegment
+from smsgw.delivery.pace import STORE_PAUSE_SECONDS, Pace
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy, retry_at
-from smsgw.delivery.throttle import THROTTLE_CODES, Limits, TokenBucket
+from smsgw.delivery.settlements import gave_up, marked, returned, settlement
+from smsgw.delivery.throttle import Limits
+from smsgw.delivery.unfinished import Unfinished
 from smsgw.errors import Disposition
 from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus, Segment, SubmitResult
-from smsgw.protocols.carrier import Carrier
-from smsgw.store.backlog import EXPIRED_ERROR, UNKNOWN_ERROR
+from smsgw.protocols.carrier import Carrier, ResultKind
 from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.progress import StatusChange
 from smsgw.store.writer import Writer
+from smsgw.transport.causes import Cause, Limit
+from smsgw.transport.results import NOT_SENT
 
 TRIES = 60
 """How often an answer's settlement is tried, a second apart, when the store refuses it."""
 
-STORE_PAUSE_SECONDS = 1.0
-"""How long nothing is sent after the store refused to mark segments; one alone waits so long, and
-each time twice as long."""
-
 STORE_PAUSE_MAX_SECONDS = 300.0
 
-SIBLING_ERROR = "another part of the message failed"
 STOPPED_ERROR = "stopped before the answer came"
 
 OnChanges = Callable[[list[StatusChange]], None]
@@ -55,6 +59,12 @@ class SendingLink(Protocol):
 
     @property
     def free(self) -> int: ...
+
+    @property
+    def answer_seconds(self) -> float: ...
+
+    @property
+    def reason(self) -> str: ...
 
     def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int: ...
 
@@ -100,19 +110,14 @@ class Sender:
         self._on_changes = on_changes
         self._on_hungry = on_hungry
         self._chance = chance
-        codes = limits.throttle_codes
-        self._throttle_codes = (
-            THROTTLE_CODES.get(link.carrier.name, frozenset()) if codes is None else codes
-        )
-        self._bucket = TokenBucket(limits.rate, reactor.seconds())
-        self._store_pause = 0.0
+        self._pace = Pace(limits, reactor.seconds())
         self._marking = 0
+        self._returning = 0  # refused as too fast, or marked before that: go back to their lanes
         self._ready: deque[QueuedSegment] = deque()  # marked, waiting for the link
         self._in_flight: dict[int, QueuedSegment] = {}
-        self._settling: set[Deferred[None]] = set()
+        self._unfinished = Unfinished(self._in_flight, reactor, self.log)
         self._timer: IDelayedCall | None = None
         self._stopping = False
-        self._idle: Deferred[None] | None = None
         link.on_results = self._answered
         link.on_free = self.pump
 
@@ -123,28 +128,44 @@ class Sender:
         if self._stopping:
             return
         now = self._reactor.seconds()
-        if self.link.up:
+        if self._returning or self._pace.paused(now):
+            self._return_ready()
+        elif self.link.up:
             self._submit_ready(now)
             room = self.link.free - len(self._ready) - self._marking
-            room = min(room, self._bucket.available(now))
-            if room > 0 and now >= self._store_pause:
+            room = min(room, self._pace.available(now))
+            if room > 0:
                 self._mark(room, now)
+        self._pace.note(self._why(now), now)
         self._arm(now)
         for lane in self.lanes.hungry():
             self._on_hungry(self, lane)
 
+    def _why(self, now: float) -> Limit:
+        """What keeps the link from sending more."""
+        link = self.link
+        if not link.up:
+            return Limit(Cause.NOT_BOUND, link.reason)
+        free = link.free > 0
+        return self._pace.why(
+            self.lanes,
+            ready=len(self._ready),
+            in_store=bool(self._marking or self._returning or self.lanes.any_in_store()),
+            free=free,
+            answer_seconds=0.0 if free else link.answer_seconds,
+            now=now,
+        )
+
     def _mark(self, room: int, now: float) -> None:
         at = int(now * 1000)
         picked, given_up = self.lanes.pick(room, at)
-        rows = [_settlement(item, MessageStatus.SENDING, at) for item in picked]
-        for row in rows:
-            row.attempts += 1
-        rows += [self._gave_up(item, at) for item in given_up]
+        rows = [marked(item, at) for item in picked]
+        rows += [gave_up(item, at) for item in given_up]
         if not rows:
             return
-        self._bucket.take(len(picked), now)
+        self._pace.take(len(picked), now)
         self._marking += len(picked)
-        self._follow_up(self._mark_and_submit(rows, picked, given_up))
+        self._unfinished.run(self._mark_and_submit(rows, picked, given_up))
 
     async def _mark_and_submit(
         self, rows: list[Settlement], picked: list[QueuedSegment], given_up: list[QueuedSegment]
@@ -180,7 +201,7 @@ class Sender:
         """Keep what the store could not mark, and wait before anything else is marked."""
         self.log.error("link {link}: the store is in trouble, sending waits", link=self.link.name)
         self.lanes.put_back(items)
-        self._store_pause = self._reactor.seconds() + STORE_PAUSE_SECONDS
+        self._pace.store_failed(self._reactor.seconds())
         self.pump()
 
     def _submit_ready(self, now: float) -> None:
@@ -190,19 +211,12 @@ class Sender:
         given_up = [i for i in self._ready if i.valid_until <= at or self.lanes.failed(i)]
         if given_up:
             self._ready = deque(item for item in self._ready if item not in given_up)
-            self._settle([self._gave_up(item, at) for item in given_up], given_up)
-        taken = self.link.submit_many([(item.segment(), item) for item in self._ready])
+            self._settle([gave_up(item, at) for item in given_up], given_up)
+        offered = islice(self._ready, self.link.free)
+        taken = self.link.submit_many([(item.segment(), item) for item in offered])
         for _ in range(taken):
             item = self._ready.popleft()
             self._in_flight[item.row.id] = item
-
-    def _gave_up(self, item: QueuedSegment, at: int) -> Settlement:
-        if item.valid_until <= at:
-            state = MessageStatus.EXPIRED
-            error = UNKNOWN_ERROR if item.row.possible_duplicate else EXPIRED_ERROR
-        else:
-            state, error = MessageStatus.CANCELED, SIBLING_ERROR
-        return _settlement(item, state, at, error)
 
     # ---- back ----------------------------------------------------------------------------
 
@@ -210,23 +224,38 @@ class Sender:
         now = self._reactor.seconds()
         rows: list[Settlement] = []
         items: list[QueuedSegment] = []
+        back: list[tuple[Settlement, QueuedSegment]] = []
+        unsent: list[QueuedSegment] = []
         for item, result in results:
             late = self._in_flight.get(item.row.id) is not item
             if not late:
                 del self._in_flight[item.row.id]
+                if result.code == NOT_SENT:
+                    unsent.append(item)
+                    continue
             elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
                 continue  # nothing new; or it is being sent again, and that decides
-            rows.append(self._outcome(item, result, now, late))
-            items.append(item)
+            row = self._outcome(item, result, now, late)
+            if result.kind == ResultKind.THROTTLE and row.state is MessageStatus.QUEUED:
+                back.append((row, item))
+            else:
+                rows.append(row)
+                items.append(item)
+        self._ready.extendleft(reversed(unsent))
         if rows:
             self._settle(rows, items)
-        self.pump()
+        if back:
+            self._bring_back(back)
+        if self._stopping:
+            self._return_ready()
+        else:
+            self.pump()
 
     def _outcome(
         self, item: QueuedSegment, result: SubmitResult, now: float, late: bool
     ) -> Settlement:
         """Return what an answer means for its segment."""
-        row = _settlement(item, MessageStatus.SENT, int(now * 1000))
+        row = settlement(item, MessageStatus.SENT, int(now * 1000))
         row.carrier_message_id = result.carrier_message_id or None
         if result.disposition is Disposition.ACCEPTED:
             return row
@@ -247,40 +276,36 @@ class Sender:
         return row
 
     def _due(self, item: QueuedSegment, result: SubmitResult, now: float) -> float | None:
-        if result.code in self._throttle_codes:
-            self._bucket.throttled(now)
-            return max(now, self._bucket.paused_until)
+        if result.kind == ResultKind.THROTTLE:
+            return self._pace.throttled(now)
         item.refusals += 1
         return retry_at(self._policy, item.refusals, now, self._chance())
 
     def _settle(self, rows: list[Settlement], items: list[QueuedSegment]) -> None:
-        self._follow_up(self._settle_and_follow(rows, items))
+        self._unfinished.run(self._settle_and_follow(rows, items))
 
-    def _follow_up(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
-        """Run something that waits for the store; :meth:`stop` waits for it."""
-        running = Deferred.fromCoroutine(work)
-        self._settling.add(running)
+    def _bring_back(self, pairs: list[tuple[Settlement, QueuedSegment]]) -> None:
+        """Return segments to their lanes, in order; until they are there nothing is sent."""
+        self._returning += len(pairs)
+        rows, items = [row for row, _ in pairs], [item for _, item in pairs]
+        self._unfinished.run(self._settle_and_follow(rows, items, len(pairs)))
 
-        def ended(outcome: Any) -> None:
-            self._settling.discard(running)
-            log_failure(self.log, outcome)
-            self._check_idle()
-
-        running.addBoth(ended)
-
-    async def _settle_and_follow(self, rows: list[Settlement], items: list[QueuedSegment]) -> None:
+    async def _settle_and_follow(
+        self, rows: list[Settlement], items: list[QueuedSegment], returning: int = 0
+    ) -> None:
         tries = 1 if self._stopping else TRIES
         settled = await commit_rows(self._writer, SETTLE, rows, self._reactor, tries)
         again = False
         for row, item, result in zip(rows, items, settled, strict=True):
             retry = row.state is MessageStatus.QUEUED and row.next_attempt_at is not None
             if retry and result is not None and result.applied and not self._stopping:
-                self.lanes.put_later(item, row.next_attempt_at or 0)
+                self.lanes.put_later(item, row.next_attempt_at or 0, bounded=not returning)
                 again = True
             else:
                 self.lanes.release(item)
+        self._returning -= returning
         self._tell(settled)
-        if again:
+        if again or returning:
             self.pump()
 
     def _tell(self, settled: Iterable[Settled | None]) -> None:
@@ -315,20 +340,29 @@ class Sender:
         if due is not None:
             waits.append(due / 1000 - now)
         if self.lanes.any_ready():
-            held_up = max(self._bucket.wait(now), self._store_pause - now)
+            held_up = self._pace.wait(now)
             if held_up > 0:
                 waits.append(held_up)
         if waits:
             self.wake_in(max(0.001, min(waits)))
 
     def state(self) -> dict[str, Any]:
-        """Return what waits where, JSON-ready."""
+        """Return what waits where and why, JSON-ready."""
+        now = self._reactor.seconds()
+        self._pace.note(self._why(now), now)
         return {
             "queued": len(self.lanes),
             "sending": self._marking + len(self._ready) + len(self._in_flight),
             "more_in_store": any(lane.more for lane in self.lanes),
-            "rate": self._bucket.rate,
+            "rate": self._pace.rate,
+            "limited_by": self._pace.state(),
         }
+
+    def limited_seconds(self) -> Mapping[str, float]:
+        """Return the seconds the link was held up so far, by cause."""
+        now = self._reactor.seconds()
+        self._pace.note(self._why(now), now)
+        return self._pace.limited_seconds(now)
 
     def stop(self, timeout: float) -> Deferred[None]:
         """Stop sending; fire when what is in flight is settled, as unknown after ``timeout``."""
@@ -339,53 +373,27 @@ class Sender:
         return Deferred.fromCoroutine(self._finish(timeout))
 
     async def _finish(self, timeout: float) -> None:
-        await self._until_idle(timeout)
+        await self._unfinished.wait(timeout)
         if self._in_flight:
             at = int(self._reactor.seconds() * 1000)
             items = list(self._in_flight.values())
             self._in_flight.clear()
             unknown = MessageStatus.UNKNOWN
-            rows = [_settlement(item, unknown, at, STOPPED_ERROR) for item in items]
+            rows = [settlement(item, unknown, at, STOPPED_ERROR) for item in items]
             for row in rows:
                 row.next_attempt_at = self._doubt.until(at)
             self._settle(rows, items)
-            await self._until_idle(STORE_PAUSE_SECONDS)
-        for running in list(self._settling):
-            running.cancel()
-
-    async def _until_idle(self, timeout: float) -> None:
-        if self._busy():
-            self._idle = Deferred()
-            give_up = self._reactor.callLater(timeout, self._fire_idle)
-            await self._idle
-            if give_up.active():
-                give_up.cancel()
-
-    def _busy(self) -> bool:
-        return bool(self._in_flight or self._settling)
-
-    def _check_idle(self) -> None:
-        if self._idle is not None and not self._busy():
-            self._fire_idle()
-
-    def _fire_idle(self) -> None:
-        if self._idle is not None:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
+            await self._unfinished.wait(STORE_PAUSE_SECONDS)
+        self._unfinished.cancel()
 
     def _return_ready(self) -> None:
-        """Put segments that were marked, and never submitted, back in the store's queue."""
+        """Put segments that were marked, and never submitted, back where they came from."""
         if not self._ready:
             return
         items = list(self._ready)
         self._ready.clear()
-        at = int(self._reactor.seconds() * 1000)
-        rows = [_settlement(item, MessageStatus.QUEUED, at) for item in items]
-        for row in rows:
-            row.next_attempt_at = at
-        self._settle(rows, items)
-
-
-def _settlement(item: QueuedSegment, state: MessageStatus, at: int, error: str = "") -> Settlement:
-    row = item.row
-    return Settlement(row.id, row.message_id, state, at, error=error, attempts=row.attempts)
+        now = self._reactor.seconds()
+        at, due = int(now * 1000), int(self._pace.resumes(now) * 1000)
+        for item in items:
+            item.row.attempts -= 1
+        self._bring_back([(returned(item, at, due), item) for item in items])

@@ -7,22 +7,7 @@ agreed one (additive increase, multiplicative decrease). Plain arithmetic: ``now
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-
-THROTTLE_CODES: Mapping[str, frozenset[int]] = MappingProxyType(
-    {
-        "cmpp": frozenset((8,)),
-        "smgp": frozenset((1,)),
-        "sgip": frozenset((11, 33, 88)),
-        "smpp": frozenset((0x14, 0x58)),
-    }
-)
-"""Results that mean "too fast" or "queue full", by protocol.
-
-Spec: cmpp.md section 11; smgp.md section 11; sgip.md section 8; SMPP 3.4 5.1.3.
-"""
 
 UNLIMITED = sys.maxsize
 
@@ -45,12 +30,9 @@ class Limits:
 
     Attributes:
         rate: PDUs a second over all binds; None or 0 when nothing was agreed.
-        throttle_codes: The results that mean "too fast" on this link; None for the protocol's own,
-            :data:`THROTTLE_CODES`.
     """
 
     rate: float | None = None
-    throttle_codes: frozenset[int] | None = None
 
 
 class TokenBucket:

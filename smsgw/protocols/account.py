@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+AUTO = "auto"
+"""As a version: ask for the newest, and speak what the gateway names when that is older."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Account:
@@ -13,7 +16,7 @@ class Account:
     Attributes:
         name: Login name.
         secret: Shared secret.
-        version: Protocol version to speak.
+        version: Protocol version to speak; :data:`AUTO` where the carrier ``negotiates``.
         window: W, unanswered requests at a time.
         response_timeout: T in seconds.
         heartbeat_interval: C in seconds: silence after which a heartbeat is sent; 0 = never.
@@ -25,6 +28,12 @@ class Account:
     direction_key: ClassVar[str] = ""
     """The field that makes a login carry one direction only; "" where the carrier has none."""
 
+    negotiates: ClassVar[bool] = False
+    """Whether :data:`AUTO` may be the version."""
+
+    listener_keys: ClassVar[tuple[str, ...]] = ()
+    """The fields that connections which the gateway opens to us may have otherwise than ours."""
+
     name: str
     secret: str
     version: str
@@ -33,6 +42,11 @@ class Account:
     heartbeat_interval: float = 180.0
     heartbeat_tries: int = 3
     submit_sends: int = 1
+
+    @property
+    def dead_after(self) -> float:
+        """Seconds after which a gateway with our timers gives up a connection that went silent."""
+        return self.heartbeat_interval * self.heartbeat_tries + self.response_timeout
 
     @property
     def sends(self) -> bool:

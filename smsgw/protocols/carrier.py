@@ -15,6 +15,7 @@ from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
+from smsgw.text.charset import Family
 
 
 class ResultKind(enum.StrEnum):
@@ -62,6 +63,7 @@ class Carrier:
         number_digits_max: Most digits a sender number may have.
         content_octets_max: Most octets of one submit's content, where the carrier allows fewer
             than the coding would; None = as the coding says.
+        family: Who gave the coding octets their meaning.
         to_submit: (account, version, segment) -> the PDU that asks for it.
         from_submit: Submit -> one segment per recipient (gateway side).
         is_report: Whether an inbound PDU is a status report.
@@ -84,6 +86,7 @@ class Carrier:
     peer_dials: bool = False
     number_digits_max: int = 20
     content_octets_max: int | None = None
+    family: Family = "chinese"
     to_submit: Callable[[Any, str, Segment], Pdu]
     from_submit: Callable[[Any], list[Segment]]
     is_report: Callable[[Any], bool]

@@ -51,6 +51,23 @@ class _Texts(dict[bytes, str]):
 TEXTS = _Texts()
 
 
+class _Ended(dict[str, bytes]):
+    """Text -> the octets before its 0x00, for texts of one limit."""
+
+    def __init__(self, octets_max: int) -> None:
+        super().__init__()
+        self.octets_max = octets_max
+
+    def __missing__(self, text: str) -> bytes:
+        raw = text.encode(LATIN1)
+        if len(raw) >= self.octets_max or b"\0" in raw:
+            raise Misfit
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
+        self[text] = raw
+        return raw
+
+
 class _Octets(dict[str, bytes]):
     """Text -> the octets of a field of one width; one that does not fit is not remembered."""
 
@@ -155,9 +172,8 @@ class Compiler:
                 continue
             if isinstance(subcon, CText):
                 flush()
-                lines.append(f"stop = buffer.index(Z, at, at + {subcon.octets_max})")
-                lines.append(f"{local} = {_read_to_stop(subcon)}")
-                lines.append("at = stop + 1")
+                lines += _decode_ended(local, subcon)
+                codes.append("x")  # its 0x00
             elif isinstance(subcon, Sized):
                 codes.append(_code(subcon.length))
                 targets.append("n")
@@ -215,12 +231,17 @@ class Compiler:
         arguments = ["total", str(self.command_id)]
         pieces: list[str] = []
         lengths: list[str] = []
+        fixed = 0
 
         def flush() -> None:
-            if codes:
+            nonlocal fixed
+            if codes == ["x"]:
+                pieces.append("Z")
+                fixed += 1
+            elif codes:
                 name, size = self._run("".join(codes))
                 pieces.append(f"{name}_pack({', '.join(arguments)})")
-                lengths.append(str(size))
+                fixed += size
             codes.clear()
             arguments.clear()
 
@@ -232,11 +253,7 @@ class Compiler:
                 checks += _check(subcon, value)
                 continue
             if isinstance(subcon, CText):
-                lines.append(f"{local} = {value}.encode('latin-1') + Z")
-                checks += [
-                    f"len({local}) > {subcon.octets_max}",
-                    f"{local}.find(Z) + 1 != len({local})",
-                ]
+                lines += self._encode_ended(local, value, subcon)
             elif isinstance(subcon, Sized):
                 codes.append(_code(subcon.length))
                 arguments.append(f"len({local})")
@@ -249,16 +266,30 @@ class Compiler:
                 lines.append(
                     f"{local} = b''.join([t.tag.to_bytes(2, 'big')"
                     f" + len(t.value).to_bytes(2, 'big') + t.value for t in {value}])"
+                    f" if len({value}) else b''"
                 )
             else:
                 lines.append(f"{local} = {value}")
             flush()
             pieces.append(local)
             lengths.append(f"len({local})")
+            if isinstance(subcon, CText):
+                codes.append("x")  # its 0x00
         flush()
         if checks:
             lines.append(f"if {' or '.join(checks)}: raise Misfit")
+        lengths.append(str(fixed))
         return [*lines, f"total = {' + '.join(lengths)}", f"return {' + '.join(pieces)}"]
+
+    def _encode_ended(self, local: str, value: str, subcon: CText) -> list[str]:
+        """The octets of a text before its 0x00, checked."""
+        if subcon.remembered:
+            octets = self.scope.setdefault(f"ENDED{subcon.octets_max}", _Ended(subcon.octets_max))
+            return [f"{local} = ENDED{octets.octets_max}[{value}]"]
+        return [
+            f"{local} = {value}.encode('latin-1')",
+            f"if len({local}) >= {subcon.octets_max} or Z in {local}: raise Misfit",
+        ]
 
     def _encode_items(self, local: str, value: str, item: Text | Record) -> list[str]:
         if isinstance(item, Text):
@@ -325,9 +356,18 @@ def _read(subcon: Any, value: str) -> str:
     return value
 
 
-def _read_to_stop(subcon: CText) -> str:
-    value = "buffer[at:stop]"
-    return f"TEXTS[{value}]" if subcon.remembered else f"{value}.decode('latin-1')"
+def _decode_ended(local: str, subcon: CText) -> list[str]:
+    """A text up to its 0x00, where ``at`` then is."""
+    begin = f"stop = buffer.index(Z, at, at + {subcon.octets_max})"
+    if not subcon.remembered:
+        return [begin, f"{local} = buffer[at:stop].decode('latin-1')", "at = stop"]
+    return [
+        f"{local} = ''",
+        "if buffer[at]:",
+        f"    {begin}",
+        f"    {local} = TEXTS[buffer[at:stop]]",
+        "    at = stop",
+    ]
 
 
 def _cut(subcon: Text, value: str) -> str:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Hashable
 from typing import Any
 
 import msgspec
 
 from smsgw.protocols.layout import Pdu
+
+
+class RefusalKind(enum.StrEnum):
+    """What a refused login is about, the same words for every carrier.
+
+    The first three are mended by people, so trying again soon only risks a lock-out.
+    """
+
+    SECRET = "bad secret"
+    ADDRESS = "address not allowed"
+    VERSION = "version"
+    BUSY = "busy"
+    OTHER = "other"
 
 
 class Bound(msgspec.Struct, gc=False):
@@ -30,10 +44,19 @@ class PeerBound(msgspec.Struct, gc=False):
 
 
 class BindRefused(msgspec.Struct, gc=False):
-    """A login was refused: ours by the peer, or the peer's by us."""
+    """A login was refused: ours by the peer, or the peer's by us.
+
+    Attributes:
+        code: The carrier's own status.
+        text: Its meaning, from the carrier's table.
+        kind: What it is about; BUSY also where the account is still, or too often, logged in.
+        version: What to ask for in the next login, where the account leaves the version open.
+    """
 
     code: int
     text: str
+    kind: RefusalKind = RefusalKind.OTHER
+    version: str = ""
 
 
 class SubmitAnswered(msgspec.Struct):

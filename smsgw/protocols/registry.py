@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from smsgw.errors import ConfigError
-from smsgw.protocols import cmpp, sgip, smgp
+from smsgw.protocols import cmpp, sgip, smgp, smpp
 from smsgw.protocols.carrier import Carrier
 
 CARRIERS: dict[str, Carrier] = {
-    carrier.name: carrier for carrier in (cmpp.CARRIER, smgp.CARRIER, sgip.CARRIER)
+    carrier.name: carrier for carrier in (cmpp.CARRIER, smgp.CARRIER, sgip.CARRIER, smpp.CARRIER)
 }
 
 

@@ -94,6 +94,10 @@ class Session:
     def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Answer a PDU that could not be read, as the carrier's sheet asks."""
 
+    def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
+        """Read a PDU that fits no layout, where the carrier's sheet says what the peer means."""
+        return None
+
     # ---- what the transport calls --------------------------------------------------------
 
     @property
@@ -280,20 +284,26 @@ class Session:
         """Our login was accepted."""
         if self._peer_moves(Input.BIND_ACCEPTED):
             self._control_deadline = None
-            self._speak(version)
+            self.speak(version)
             self.emit(ev.Bound(version, warning))
 
-    def bind_refused(self, code: int, text: str) -> None:
+    def bind_refused(
+        self,
+        code: int,
+        text: str,
+        kind: ev.RefusalKind = ev.RefusalKind.OTHER,
+        version: str = "",
+    ) -> None:
         """Our login, or the peer's, was refused: the session is over."""
         if self._peer_moves(Input.BIND_REFUSED):
-            self.emit(ev.BindRefused(code, text))
+            self.emit(ev.BindRefused(code, text, kind, version))
 
     def peer_bound(self, name: str, version: str) -> None:
         """The peer's login is good (server role)."""
         if self._peer_moves(Input.PEER_BIND):
             self._control_deadline = None
             self.peer_name = name
-            self._speak(version)
+            self.speak(version)
             self.emit(ev.PeerBound(name, version))
 
     def peer_unbinds(self, answer: Pdu) -> None:
@@ -317,7 +327,8 @@ class Session:
 
     # ---- inside --------------------------------------------------------------------------
 
-    def _speak(self, version: str) -> None:
+    def speak(self, version: str) -> None:
+        """Use this version's layouts from now on; before :meth:`bind`, ask for it."""
         self.version = version
         self._table = self._commands_of(version)
 
@@ -335,8 +346,11 @@ class Session:
         try:
             pdu = self.codec.decode_at(buffer, start, end, self.version)
         except PduError as error:
-            self._bad_pdu(error, buffer, start, end)
-            return
+            meant = self.read_anyway(error, buffer, start, end)
+            if meant is None:
+                self._bad_pdu(error, buffer, start, end)
+                return
+            pdu = meant
         take = self._on.get(pdu.command_id)
         if take is None:
             self._mistake(f"{pdu.command} is not for the {self.side.value} side")

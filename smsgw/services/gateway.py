@@ -6,7 +6,7 @@ JSON; what cannot be done is raised as one of :mod:`smsgw.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -64,6 +64,9 @@ class GatewayObserver(Protocol):
 
     def watch_window(self, link: str, in_use: Callable[[], int]) -> None:
         """Ask this at each look."""
+
+    def watch_limits(self, link: str, seconds: Callable[[], Mapping[str, float]]) -> None:
+        """Ask this at each look: seconds the link was held up, by cause."""
 
     def watch_slots(self, in_use: Callable[[], int]) -> None:
         """Ask this at each look."""
@@ -165,7 +168,13 @@ class Gateway:
             database, self._submission, reactor.seconds, self._request_event, plan=plan
         )
         self._handover = Handover(database, reactor, self._read)
-        self._reassembly = Reassembly(database, reactor, inbound_table, self._handover.add)
+        self._reassembly = Reassembly(
+            database,
+            reactor,
+            inbound_table,
+            self._handover.add,
+            families={entry.info.name: entry.info.family for entry in links},
+        )
         self._inbound = InboundMessages(database, reactor, self._reassembly)
         self._reports = Reports(database.writer, reactor, self._reported, observer.reported)
 
@@ -174,6 +183,8 @@ class Gateway:
         for link in self._links.values():
             link.on_inbound = partial(self._take, link.name)
             observer.watch_window(link.name, partial(_in_flight, link))
+            limits = partial(self._dispatcher.limited_seconds, link.name)
+            observer.watch_limits(link.name, limits)
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -266,7 +277,12 @@ class Gateway:
     def links(self) -> list[Json]:
         """Return the state of every link."""
         waiting = self._dispatcher.state()
-        return [{**link.state(), "queue": waiting[name]} for name, link in self._links.items()]
+        shown = []
+        for name, link in self._links.items():
+            queue = waiting[name]
+            limited_by = queue.pop("limited_by")  # it knows the queues as well as the link
+            shown.append({**link.state(), "limited_by": limited_by, "queue": queue})
+        return shown
 
     # ---- what comes back -----------------------------------------------------------------
 

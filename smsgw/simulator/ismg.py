@@ -1,7 +1,8 @@
 """A scriptable gateway of any carrier: takes binds, answers submits, reports, delivers MO.
 
 It speaks through the same sessions as the product, in the gateway role, over real sockets. What it
-delivers is repeated until it is acknowledged, as a real gateway does.
+delivers is repeated until it is acknowledged, as a real gateway does. With ``faults`` it breaks in
+every way that gateways break (:mod:`smsgw.simulator.faults`).
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from twisted.internet.interfaces import (
 from smsgw.model import MessageStatus, MoMessage, Segment, StatusReport
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
-from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.carrier import Carrier, ResultKind
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.states import Role, Side
+from smsgw.simulator.faults import Faults, FaultSource, Kind, Of
 from smsgw.simulator.phones import Activity, Phone, Phones
 from smsgw.simulator.script import Script, silent
+from smsgw.simulator.wire import Trouble
 from smsgw.transport.adapter import SessionProtocol
 from smsgw.transport.connector import Connector, Phase
 from smsgw.transport.link import china_now
@@ -37,6 +40,9 @@ REPEAT_AFTER = 2.0
 """Seconds until a delivery that was refused or lost is tried again."""
 
 GATEWAY_NUMBER = 1001
+
+SUBMITS_KEPT = 100_000
+"""How many submits are remembered for whoever looks; the older half goes first."""
 
 
 class Behaviour(msgspec.Struct):
@@ -66,6 +72,11 @@ class Ismg:
         behaviour: Delays and results.
         activity: Told everything that happens.
         script: What a phone answers that :meth:`phone` did not set up.
+        faults: What goes wrong.
+
+    Attributes:
+        submits: What was taken or refused, oldest first.
+        faults: Says what goes wrong; its ``use`` changes that.
     """
 
     def __init__(
@@ -79,12 +90,15 @@ class Ismg:
         activity: Activity = lambda what, pdu, details: None,
         script: Script = silent,
         wall: Callable[[], datetime] = china_now,
+        faults: Faults | None = None,
     ) -> None:
         self.carrier = carrier
         self.account = account
         self.behaviour = behaviour or Behaviour()
-        self.phones = Phones(script)
+        self.phones = Phones(script, carrier.family)
         self.submits: list[Segment] = []
+        self.faults = FaultSource(faults)
+        self._trouble = Trouble(carrier, self.faults, clock, self._broke)
         self._clock = clock
         self._wall = wall
         self._activity = activity
@@ -95,7 +109,7 @@ class Ismg:
         self._to_deliver: deque[tuple[Pdu, str, dict[str, Any]]] = deque()
         self._sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
         self._listener = Listener(
-            endpoint,
+            self._trouble.listening(endpoint),
             lambda: self._sessions(account, Role.SERVER),
             clock,
             self._events,
@@ -106,7 +120,7 @@ class Ismg:
     def dials(self, endpoint: IStreamClientEndpoint, login: Account) -> None:
         """Say where the customer listens and how we log in there: SGIP's second connection."""
         self._connector = Connector(
-            endpoint,
+            self._trouble.dialling(endpoint),
             lambda: self._sessions(login, Role.CLIENT),
             self._clock,
             self._dialled_events,
@@ -125,6 +139,7 @@ class Ismg:
         for call in self._calls:
             call.cancel()
         self._calls.clear()
+        self._trouble.end()
         if self._connector is not None:
             await self._connector.stop()
         await self._listener.stop()
@@ -133,6 +148,7 @@ class Ismg:
         """Drop every connection without a word, as a gateway that crashes does."""
         for protocol in [*self._listener.connections, *self._bound]:
             protocol.abort()
+        self._trouble.end()
 
     def phone(self, number: str, script: Script = silent) -> Phone:
         """Switch on a phone of this carrier."""
@@ -180,10 +196,14 @@ class Ismg:
         result = self.behaviour.result
         if protocol.session.closed:
             return
+        if result == 0 and self.faults.strike(Of.ANSWER, (Kind.THROTTLE,)):
+            self._broke(Kind.THROTTLE, Of.ANSWER)
+            result = throttle_code(self.carrier)
+        self._trouble.answers(pdu)
         protocol.session.answer_submit(pdu, result, carrier_id if result == 0 else "")
         protocol.flush_soon()
         for segment in self.carrier.from_submit(pdu):
-            self.submits.append(segment)
+            self._remember(segment)
             self._activity("submit", pdu.command, {"segment": segment, "result": result})
             if result != 0:
                 continue
@@ -192,6 +212,11 @@ class Ismg:
                 self._later(self.behaviour.report_after, self._report, segment, carrier_id)
             if received is not None:
                 self._read(self.phones.get(segment.to), received.sender, received.text)
+
+    def _remember(self, segment: Segment) -> None:
+        self.submits.append(segment)
+        if len(self.submits) > SUBMITS_KEPT:
+            del self.submits[: SUBMITS_KEPT // 2]
 
     def _read(self, phone: Phone, sender: str, text: str) -> None:
         self._activity("read", "", {"phone": phone.number, "sender": sender, "text": text})
@@ -220,6 +245,10 @@ class Ismg:
     # ---- delivering ----------------------------------------------------------------------
 
     def _queue(self, pdu: Pdu, what: str, details: dict[str, Any]) -> None:
+        if self.faults.strike(Of(what), (Kind.LOSS,)):
+            self._broke(Kind.LOSS, Of(what))
+            return
+        self._trouble.brings(pdu)
         self._to_deliver.append((pdu, what, details))
         self._pump()
 
@@ -273,6 +302,9 @@ class Ismg:
 
     # ---- small things --------------------------------------------------------------------
 
+    def _broke(self, kind: Kind, of: Of) -> None:
+        self._activity("fault", "", {"fault": kind.value, "of": of.value})
+
     def _new_id(self) -> str:
         self._count += 1
         make = self.carrier.message_id
@@ -295,6 +327,12 @@ class Ismg:
             turn: Deferred[None] = Deferred()
             self._clock.callLater(0.01, turn.callback, None)
             await turn
+
+
+def throttle_code(carrier: Carrier) -> int:
+    """The carrier's result for a customer that is too fast; the first of several."""
+    codes = [c for c in range(1, 256) if carrier.classify(c).kind is ResultKind.THROTTLE]
+    return codes[0]
 
 
 def _can_take(protocol: SessionProtocol) -> bool:

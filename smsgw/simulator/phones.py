@@ -10,7 +10,14 @@ import msgspec
 from smsgw.model import Coding, MoMessage, Segment
 from smsgw.simulator.script import Script, silent
 from smsgw.text import segmentation
+from smsgw.text.charset import Family
 from smsgw.text.udh import split_header
+
+INBOX_KEPT = 10_000
+"""Messages a phone remembers; the older half goes first."""
+
+PARTIAL_KEPT = 100
+"""Messages that are not whole yet which a phone remembers."""
 
 
 class Received(msgspec.Struct):
@@ -27,12 +34,14 @@ class Phone:
     Args:
         number: Its own number, national digits.
         script: What it answers.
+        family: Who gave the coding octets their meaning.
 
     Attributes:
         inbox: Whole messages, oldest first.
     """
 
-    def __init__(self, number: str, script: Script = silent) -> None:
+    def __init__(self, number: str, script: Script = silent, family: Family = "chinese") -> None:
+        self.family = family
         self.number = number
         self.script = script
         self.inbox: list[Received] = []
@@ -49,6 +58,8 @@ class Phone:
             return self._show(segment.source, [(segment.coding, body)])
         key = (segment.source, joint.reference, joint.width, joint.total)
         parts = self._parts.setdefault(key, {})
+        if len(self._parts) > PARTIAL_KEPT:
+            del self._parts[next(iter(self._parts))]
         parts[joint.sequence] = (segment.coding, body)
         if len(parts) < joint.total:
             return None
@@ -71,8 +82,10 @@ class Phone:
         ]
 
     def _show(self, sender: str, parts: list[tuple[int, bytes]]) -> Received:
-        message = Received(sender, segmentation.join(parts), len(parts))
+        message = Received(sender, segmentation.join(parts, self.family), len(parts))
         self.inbox.append(message)
+        if len(self.inbox) > INBOX_KEPT:
+            del self.inbox[: INBOX_KEPT // 2]
         return message
 
 
@@ -81,10 +94,12 @@ class Phones:
 
     Args:
         script: What such a phone answers.
+        family: Who gave the carrier's coding octets their meaning.
     """
 
-    def __init__(self, script: Script = silent) -> None:
+    def __init__(self, script: Script = silent, family: Family = "chinese") -> None:
         self._script = script
+        self._family = family
         self._phones: dict[str, Phone] = {}
 
     def add(self, number: str, script: Script = silent) -> Phone:
@@ -96,7 +111,7 @@ class Phones:
     def get(self, number: str) -> Phone:
         """The phone with this number."""
         if number not in self._phones:
-            self._phones[number] = Phone(number, self._script)
+            self._phones[number] = Phone(number, self._script, self._family)
         return self._phones[number]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import random
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
@@ -18,6 +19,9 @@ from twisted.python.failure import Failure
 from smsgw.protocols import events as ev
 from smsgw.protocols.session import Session
 from smsgw.transport.adapter import SessionProtocol
+
+LASTED_SECONDS = 10.0
+"""A bind that brought nothing and held for less is no success: its losses go on to count."""
 
 
 class Phase(enum.StrEnum):
@@ -31,32 +35,67 @@ class Phase(enum.StrEnum):
     STOPPED = "stopped"
 
 
+class Refusals:
+    """How often in a row an account's logins were refused; all its binds share it.
+
+    A gateway locks the account, so each bind must not begin with short pauses of its own.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Backoff:
     """Growing pauses with jitter, slower where a login was refused.
 
     An account that a gateway refuses must never be hammered into a lock-out.
+
+    Args:
+        jitter: Random numbers from 0 to 1.
+        refusals: Shared with the account's other binds.
     """
 
     LOST = (0.5, 60.0)
     REFUSED = (15.0, 900.0)
+    BUSY = (15.0, 900.0)
 
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, jitter: Callable[[], float] = random.random, refusals: Refusals | None = None
+    ) -> None:
         self._jitter = jitter
+        self._refusals = refusals or Refusals()
         self._failures = 0
-        self._refusals = 0
 
-    def reset(self) -> None:
+    def accepted(self) -> None:
         """A login worked."""
-        self._failures = self._refusals = 0
+        self._refusals.count = 0
 
-    def pause(self, refused: bool) -> float:
-        """Seconds to wait before the next try: 75 to 125 % of the doubled last one."""
-        if refused:
-            self._refusals += 1
-            (first, ceiling), tries = self.REFUSED, self._refusals
-        else:
-            self._failures += 1
-            (first, ceiling), tries = self.LOST, self._failures
+    def lasted(self) -> None:
+        """A bind held for long enough to count as a good one."""
+        self._failures = 0
+
+    def lost(self) -> float:
+        """Seconds to wait after a connection that failed or was lost: each time twice as long."""
+        self._failures += 1
+        return self._spread(self.LOST, self._failures)
+
+    def refused(self) -> float:
+        """Seconds to wait after a login that was refused for what people must mend."""
+        self._refusals.count += 1
+        return self._spread(self.REFUSED, self._refusals.count)
+
+    def busy(self, dead_after: float) -> float:
+        """Seconds to wait until the gateway has given up connections that are no more.
+
+        Args:
+            dead_after: How long that takes it; never waited for less, but 15 minutes at most.
+        """
+        least, most = self.BUSY
+        return min(most, max(least, dead_after) * (1.0 + 0.25 * self._jitter()))
+
+    def _spread(self, bounds: tuple[float, float], tries: int) -> float:
+        """75 to 125 % of the first pause doubled with each try, up to the ceiling."""
+        first, ceiling = bounds
         full = min(ceiling, first * 2.0 ** min(tries - 1, 16))
         return full * (0.75 + 0.5 * self._jitter())
 
@@ -105,8 +144,13 @@ class Connector:
         self._dialling: Deferred[IProtocol] | None = None
         self._retry: IDelayedCall | None = None
         self._stopped: list[Deferred[None]] = []
-        self._refused = False
+        self._refusal: ev.BindRefused | None = None
+        self._version = ""  # what a gateway that refused our newest one wants to hear
+        self._renegotiated = False
+        self._bound_at: float | None = None
+        self._worked = False
         self._rested = False
+        self._restarts = False
         self.phase = Phase.DOWN
         self.reason = "not started"
         self.note = ""
@@ -120,13 +164,25 @@ class Connector:
             return protocol
         return None
 
-    def state(self) -> dict[str, str]:
-        """Where it is and why, JSON-ready."""
-        return {"phase": self.phase.value, "reason": self.reason, "note": self.note}
+    def state(self) -> dict[str, Any]:
+        """Where it is and why, JSON-ready; ``retry_in`` is in seconds, None when not waiting."""
+        protocol = self.bound
+        retry = self._retry
+        return {
+            "phase": self.phase.value,
+            "reason": self.reason,
+            "note": self.note,
+            "version": protocol.session.version if protocol is not None else "",
+            "refused": self._refusal.kind.value if self._refusal is not None else "",
+            "retry_in": None if retry is None else self._seconds_until(retry),
+        }
 
     def start(self) -> None:
-        """Dial now, and again whenever the connection is lost."""
-        self._dial()
+        """Dial now, and again whenever the connection is lost; no more when that is under way."""
+        if self.protocol is not None or self._dialling is not None:
+            self._restarts = self.phase is Phase.STOPPED  # the old connection is still closing
+        elif self._retry is None:
+            self._dial()
 
     def wake(self) -> None:
         """There is work: dial again after an orderly rest."""
@@ -138,6 +194,7 @@ class Connector:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        self._restarts = False
         self._move(Phase.STOPPED, "stopped")
         if self._dialling is not None:
             self._dialling.cancel()
@@ -151,14 +208,18 @@ class Connector:
 
     def _dial(self) -> None:
         self._retry = None
-        self._refused = self._rested = False
+        self._refusal = self._bound_at = None
+        self._rested = self._worked = False
         self._move(Phase.DIALLING, "")
         dialling = self._endpoint.connect(_Quiet.forProtocol(self._make_protocol))
         self._dialling = dialling
         dialling.addCallbacks(self._connected, self._not_connected)
 
     def _make_protocol(self) -> SessionProtocol:
-        protocol = SessionProtocol(self._make_session(), self._clock, self._events, self._closed)
+        session = self._make_session()
+        if self._version:
+            session.speak(self._version)
+        protocol = SessionProtocol(session, self._clock, self._events, self._closed)
         self.protocol = protocol
         return protocol
 
@@ -173,18 +234,24 @@ class Connector:
         self._dialling = None
         self.protocol = None
         if self.phase is not Phase.STOPPED:
-            self._again(f"cannot connect: {failure.getErrorMessage()}")
+            self._again(f"cannot connect: {failure.getErrorMessage()}", self._backoff.lost())
+        else:
+            self._restart()
 
     def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
         for event in events:
-            if isinstance(event, ev.Bound):
-                self._backoff.reset()
+            if type(event) is ev.SubmitAnswered:
+                self._worked = True
+            elif isinstance(event, ev.Bound):
+                self._backoff.accepted()
+                self._bound_at = self._clock.seconds()
+                self._renegotiated = False
                 self._rested = self._rests  # a close while idle is normal (sgip.md section 1)
                 self.note = event.warning
                 if self.phase is not Phase.STOPPED:
                     self._move(Phase.BOUND, "")
             elif isinstance(event, ev.BindRefused):
-                self._refused = True
+                self._refusal = event
                 self.reason = f"login refused: {event.text} (status {event.code})"
             elif isinstance(event, ev.Unbound):
                 self._rested = self._rests
@@ -200,15 +267,43 @@ class Connector:
             for done in self._stopped:
                 done.callback(None)
             self._stopped = []
+            self._restart()
         elif self._rested:
             self._move(Phase.IDLE, "idle; dials again when there is something to send")
         else:
-            self._again(self.reason or why)
+            pause = self._pause(protocol.session.account.dead_after)
+            self._again(self.reason or why, pause)
 
-    def _again(self, reason: str) -> None:
-        pause = self._backoff.pause(self._refused)
+    def _restart(self) -> None:
+        if self._restarts:
+            self._restarts = False
+            self._dial()
+
+    def _pause(self, dead_after: float) -> float:
+        """Seconds to wait after this connection, by how it ended."""
+        refusal = self._refusal
+        if refusal is None:
+            if self._worked or self._lasted():
+                self._backoff.lasted()
+            return self._backoff.lost()
+        if refusal.version and not self._renegotiated:
+            self._version, self._renegotiated = refusal.version, True
+            return self._backoff.lost()
+        self._renegotiated = False
+        if refusal.kind is ev.RefusalKind.BUSY:
+            return self._backoff.busy(dead_after)
+        return self._backoff.refused()
+
+    def _lasted(self) -> bool:
+        at = self._bound_at
+        return at is not None and self._clock.seconds() - at >= LASTED_SECONDS
+
+    def _again(self, reason: str, pause: float) -> None:
         self._retry = self._clock.callLater(pause, self._dial)
         self._move(Phase.DOWN, reason)
+
+    def _seconds_until(self, call: IDelayedCall) -> float:
+        return round(max(0.0, call.getTime() - self._clock.seconds()), 1)
 
     def _move(self, phase: Phase, reason: str) -> None:
         self.phase = phase

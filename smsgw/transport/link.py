@@ -12,7 +12,7 @@ The gateway uses the batch form: :meth:`Link.submit_many` and ``on_results``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -25,16 +25,17 @@ from smsgw.errors import EncodeError, LinkDown, PduError
 from smsgw.model import MoMessage, Segment, StatusReport, SubmitResult
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
-from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.carrier import Carrier, Result
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import SessionProtocol
-from smsgw.transport.connector import Connector, Phase
+from smsgw.transport.binds import Binds
+from smsgw.transport.connector import Backoff, Connector, Phase, Refusals
 from smsgw.transport.listener import Listener, PeerListener
 from smsgw.transport.observer import LinkObserver, Silent
-from smsgw.transport.results import not_sendable, unanswered
-from smsgw.transport.waiting import WaitingSubmits
+from smsgw.transport.results import NO_RESULTS, NOT_SENT, ResultTable, not_sendable, unanswered
+from smsgw.transport.waiting import Waiting, WaitingSubmits
 
 CHINA = timezone(timedelta(hours=8), "CST")
 
@@ -74,6 +75,7 @@ class Link:
         listener: Where the gateway dials us, for carriers that do.
         wall: China Standard Time, for login timestamps.
         observer: Told what happens.
+        results: What some result codes mean on this link, whatever the carrier's table says.
 
     Attributes:
         on_results: Called with batches of (context, result) for what ``submit_many`` took.
@@ -95,6 +97,7 @@ class Link:
         listener: PeerListener | None = None,
         wall: Callable[[], datetime] = china_now,
         observer: LinkObserver | None = None,
+        results: Mapping[int, Result] = NO_RESULTS,
     ) -> None:
         self.name = name
         self.carrier = carrier
@@ -105,11 +108,13 @@ class Link:
         self._clock = clock
         self._wall = wall
         self._observer: LinkObserver = observer or Silent()
+        self._table = ResultTable(name, carrier.classify, results, self._observer)
         self._waiting = WaitingSubmits(self.submit_many)
         self._stopped = False
         self._unsendable: list[tuple[Any, SubmitResult]] = []
         self._bound: set[SessionProtocol] = set()
         self._new_session: Callable[[Account, Role], Session] = carrier.sessions(wall)
+        refusals = Refusals()
         self._connectors = [
             Connector(
                 endpoint,
@@ -118,9 +123,11 @@ class Link:
                 self._dialled_events,
                 self._changed,
                 rests=carrier.peer_dials,
+                backoff=Backoff(refusals=refusals),
             )
             for _ in range(binds)
         ]
+        self._binds = Binds(self._connectors, clock.seconds())
         self._listener = self._make_listener(listener) if listener is not None else None
 
     # ---- life ----------------------------------------------------------------------------
@@ -166,50 +173,41 @@ class Link:
     @property
     def up(self) -> bool:
         """Whether a submit could be sent now, or after waking a resting connection."""
-        return any(c.phase is Phase.IDLE or c.bound is not None for c in self._connectors)
+        return self._binds.up
 
     @property
     def free(self) -> int:
         """Free window slots over all binds; a resting connection counts with its whole window."""
-        free = 0
-        for connector in self._connectors:
-            protocol = connector.bound
-            if protocol is not None:
-                free += protocol.session.window.free
-            elif connector.phase is Phase.IDLE:
-                free += self.account.window
-        return free
+        return self._binds.free(self.account.window)
 
     @property
     def in_flight(self) -> int:
         """Submits that wait for their answer."""
-        protocols = [c.protocol for c in self._connectors if c.protocol is not None]
-        return sum(len(protocol.session.window) for protocol in protocols)
+        return self._binds.in_flight
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long the carrier takes to answer, smoothed; 0 while nobody knows."""
+        return self._binds.answer_seconds(self._clock.seconds())
+
+    @property
+    def reason(self) -> str:
+        """Why connections are not bound, for people; "" when all are."""
+        return self._binds.reason
 
     def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int:
         """Send as many of ``items`` as the windows allow now, in order.
+
+        They are shared out over the connections so that a slow one gets fewer and holds up none;
+        the parts of one message go over one connection while it has room.
 
         Returns:
             How many were taken. Their results come through ``on_results``, never from inside this
             call. 0 when nothing is bound; ``on_free`` tells when to try again.
         """
-        taken = 0
-        now = self._clock.seconds()
-        for connector in sorted(self._connectors, key=_room, reverse=True):
-            if connector.phase is Phase.IDLE:
-                connector.wake()
-            protocol = connector.bound
-            if protocol is None:
-                continue
-            before = taken
-            while taken < len(items) and protocol.session.window.free > 0:
-                segment, context = items[taken]
-                self._send(protocol.session, segment, context, now)
-                taken += 1
-            if taken > before:
-                protocol.flush_soon()
-            if taken == len(items):
-                break
+        taken = self._binds.send(items, self._send, self._clock.seconds())
+        if taken < len(items):
+            self._binds.wake()
         return taken
 
     def submit(self, segment: Segment) -> Deferred[SubmitResult]:
@@ -217,8 +215,9 @@ class Link:
 
         Returns:
             Fires with the carrier's answer; with disposition UNKNOWN when none came. Fails with
-            LinkDown when the link is stopped before it could be sent. Cancelling it while it
-            waits takes the segment back; once it is sent, cancelling only drops the answer.
+            LinkDown when the link is stopped before it could be sent. What never left because its
+            connection was lost waits again, for another one. Cancelling it while it waits takes
+            the segment back; once it is sent, cancelling only drops the answer.
         """
         if self._stopped:
             return fail(self._was_stopped())
@@ -278,17 +277,18 @@ class Link:
         return any(connector.protocol is protocol for connector in self._connectors)
 
     def _dialled_events(self, connector: Connector, events: list[ev.Event]) -> None:
-        if connector.protocol is not None:
-            self._events(connector.protocol, events)
+        protocol = connector.protocol
+        if protocol is None:
+            return
+        self._binds.answered(connector, events, self._clock.seconds())
+        self._events(protocol, events)
 
     def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
         results: list[tuple[Any, SubmitResult]] = []
         inbound: list[Inbound] = []
         for event in events:
             if isinstance(event, ev.SubmitAnswered):
-                text, disposition = self.carrier.classify(event.code)
-                result = SubmitResult(event.code, disposition, event.carrier_message_id, text)
-                results.append((event.context, result))
+                results.append((event.context, self._table.result(event)))
             elif isinstance(event, ev.MoReceived | ev.ReportReceived):
                 self._take_inbound(protocol, event, inbound)
             elif isinstance(event, ev.ResponseLost):
@@ -313,6 +313,7 @@ class Link:
                 link=self.name,
                 code=event.code,
                 text=event.text,
+                kind=event.kind.value,
             )
             self._observer.bind_refused(self.name, event.code, event.text)
         elif isinstance(event, ev.PeerMistake | ev.SessionFailed):
@@ -363,12 +364,15 @@ class Link:
         for disposition, count in Counter(result.disposition for _, result in results).items():
             self._observer.submits(self.name, disposition, count)
         batch = []
+        unsent = []
         for context, result in results:
-            if isinstance(context, Deferred):
-                if not context.called:  # it was given up, and the answer comes late
-                    context.callback(result)
-            else:
+            if not isinstance(context, Waiting):
                 batch.append((context, result))
+            elif result.code == NOT_SENT and not self._stopped:
+                unsent.append(context)
+            else:
+                context.answer(result)
+        self._waiting.again(unsent)
         if batch:
             self.on_results(batch)
 
@@ -377,21 +381,19 @@ class Link:
     def state(self) -> dict[str, Any]:
         """What the link does and why, JSON-ready."""
         accepted = len(self._listener.connections) if self._listener is not None else 0
+        now = self._clock.seconds()
         return {
             "name": self.name,
             "protocol": self.carrier.name,
             "version": self.account.version,
             "up": self.up,
-            "binds": [connector.state() for connector in self._connectors],
+            "binds": [bind.state(now) for bind in self._binds],
             "accepted_binds": accepted,
             "window": self.account.window * len(self._connectors),
             "in_flight": self.in_flight,
+            "answer_seconds": round(self.answer_seconds, 3),
+            "limited_by": self._binds.limit(now).state(),
         }
-
-
-def _room(connector: Connector) -> int:
-    protocol = connector.bound
-    return protocol.session.window.free if protocol is not None else -1
 
 
 def _note(warning: str) -> str:

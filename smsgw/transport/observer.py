@@ -22,6 +22,9 @@ class LinkObserver(Protocol):
     def submits(self, link: str, disposition: Disposition, count: int) -> None:
         """So many submits got this outcome."""
 
+    def unlisted(self, link: str, code: str) -> None:
+        """An answer had a result that no table lists; ``other`` after very many different ones."""
+
     def inbound(self, link: str, kind: str, count: int) -> None:
         """So many ``mo`` or ``report`` came in."""
 
@@ -39,6 +42,8 @@ class Silent:
     def bind_refused(self, link: str, code: int, text: str) -> None: ...
 
     def submits(self, link: str, disposition: Disposition, count: int) -> None: ...
+
+    def unlisted(self, link: str, code: str) -> None: ...
 
     def inbound(self, link: str, kind: str, count: int) -> None: ...
 

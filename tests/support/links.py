@@ -8,12 +8,13 @@ from typing import Any
 from smsgw.errors import Disposition
 from smsgw.model import MoMessage, Segment, StatusReport, SubmitResult
 from smsgw.protocols import cmpp
-from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.carrier import Carrier, ResultKind
 from smsgw.transport.link import Inbound
 
 REFUSED = SubmitResult(13, Disposition.FINAL, "", "Dest_terminal_Id error")
 LATER = SubmitResult(90, Disposition.RETRY, "", "result 90, in no table")
-TOO_FAST = SubmitResult(8, Disposition.RETRY, "", "flow control")
+TOO_FAST = SubmitResult(8, Disposition.RETRY, "", "flow control", ResultKind.THROTTLE)
+UNSENT = SubmitResult(-3, Disposition.RETRY, "", "the connection was lost before it was sent")
 NO_ANSWER = SubmitResult(-1, Disposition.UNKNOWN, "", "no answer came")
 
 
@@ -36,6 +37,8 @@ class FakeLink:
         self.carrier: Carrier = cmpp.CARRIER
         self.window = window
         self.up = up
+        self.answer_seconds = 0.0
+        self.reason = "" if up else "cannot connect: refused"
         self.sent: list[Segment] = []
         self.unanswered: list[tuple[Segment, Any]] = []
         self.acknowledged: list[int] = []

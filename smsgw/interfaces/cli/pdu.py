@@ -23,17 +23,17 @@ from smsgw.model import Coding
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.cmpp.constants import STATUS_TEXTS
 from smsgw.protocols.codec import Codec
-from smsgw.protocols.kinds import Listed, Octets, Record, Sized, Text, Tlvs
+from smsgw.protocols.kinds import CText, Listed, Octets, Record, Sized, Text, Tlvs
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.sgip.results import error_text
-from smsgw.protocols.smgp.tlv import to_item
-from smsgw.text.charset import alphabet_of
+from smsgw.text.charset import Family, alphabet_of
 from smsgw.text.charset import decode as decode_text
 from smsgw.text.udh import split_header
 
 HEX = set(string.hexdigits)
 UDHI_MASK = 0x41  # 1, or the esm_class bit 0x40 that gateways copy (cmpp.md section 16 Q7)
+ESM_UDHI = 0x40  # SMPP
 TP_UDHI = 0x0002  # SMGP's TLV
 
 
@@ -241,8 +241,9 @@ def _parts(
             else:
                 yield subcon.item.octets, f"{name}[{index}]", item, ""
     elif isinstance(subcon, Tlvs):
+        items = carrier.codec.to_fields(one)[name]  # with the carrier's own names
         for index, tlv in enumerate(value):
-            item = to_item(tlv)
+            item = items[index]
             meaning = f"{item['name']} {item.get('value', '')}".strip()
             yield (
                 4 + len(tlv.value),
@@ -250,11 +251,12 @@ def _parts(
                 f"{tlv.tag:04x} {tlv.value.hex()}",
                 meaning,
             )
-    elif isinstance(subcon, Text | Octets | construct.FormatField):
+    elif isinstance(subcon, CText | Text | Octets | construct.FormatField):
         shown = value.hex() if isinstance(value, bytes) else value
         if getattr(subcon, "masked", False):
             shown = "***"
-        yield _size(subcon), name, shown, _meaning(carrier, one, name, value)
+        octets = len(value) + 1 if isinstance(subcon, CText) else _size(subcon)
+        yield octets, name, shown, _meaning(carrier, one, name, value)
     elif value:
         yield len(value), name, value.hex(), "after the last field; tolerated"
 
@@ -263,16 +265,21 @@ def _size(subcon: Any) -> int:
     return int(subcon.sizeof())
 
 
-CODINGS = ("msg_fmt", "msg_format", "message_coding")
+CODINGS: dict[str, Family] = {
+    "msg_fmt": "chinese",
+    "msg_format": "chinese",
+    "message_coding": "chinese",
+    "data_coding": "smpp",
+}
 
 
 def _meaning(carrier: Carrier, one: Pdu, name: str, value: Any) -> str:
     """What one value says, from the carrier's own tables; "" when it speaks for itself."""
     if name in CODINGS:
-        return alphabet_of(value).value
+        return alphabet_of(value, CODINGS[name]).value
     if name == "status" and one.command == "CMPP_CONNECT_RESP":
         return STATUS_TEXTS.get(value, "other error") if value else "success"
-    if name in ("result", "status"):
+    if name in ("result", "status", "command_status"):
         return carrier.classify(value).text
     if name == "error_code":
         return error_text(value)
@@ -292,13 +299,15 @@ def _meaning(carrier: Carrier, one: Pdu, name: str, value: Any) -> str:
 
 def _content_meaning(one: Pdu) -> str:
     """The text of a message's content, and which part of a long one it is."""
-    codings = (getattr(one, name) for name in CODINGS if hasattr(one, name))
-    coding = next(codings, Coding.BINARY)
+    named = ((getattr(one, name), family) for name, family in CODINGS.items() if hasattr(one, name))
+    unnamed: tuple[int, Family] = (Coding.BINARY, "chinese")
+    coding, family = next(named, unnamed)
     if 1 in (getattr(one, "is_report", 0), getattr(one, "registered_delivery", 0)) and (
         "DELIVER" in one.command
     ):
         return "status report"
     body: bytes = getattr(one, "msg_content", b"") or getattr(one, "message_content", b"")
+    body = body or getattr(one, "short_message", b"")
     part = ""
     if _has_header(one):
         header, body, problem = split_header(body)
@@ -307,11 +316,11 @@ def _content_meaning(one: Pdu) -> str:
         elif header is not None and header.concatenation is not None:
             found = header.concatenation
             part = f"({found.sequence} of {found.total}, reference {found.reference}) "
-    return part + decode_text(body, coding)
+    return part + decode_text(body, coding, family)
 
 
 def _has_header(one: Pdu) -> bool:
-    flag = getattr(one, "tp_udhi", 0)
+    flag = getattr(one, "tp_udhi", 0) or getattr(one, "esm_class", 0) & ESM_UDHI
     for tlv in getattr(one, "tlvs", []):
         if tlv.tag == TP_UDHI:
             flag = int.from_bytes(tlv.value, "big")

@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import react
 
+from smsgw.errors import ConfigError
 from smsgw.protocols.registry import CARRIERS
+from smsgw.simulator.faults import MEANINGS, Faults
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.simulator.script import always, silent
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
@@ -31,6 +33,14 @@ from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 @click.option("--answer-after", type=float, default=0.0, show_default=True, help="Seconds.")
 @click.option("--report-after", type=float, default=0.1, show_default=True, help="Seconds.")
 @click.option("--result", type=int, default=0, show_default=True, help="Result of every submit.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[.OF]=[SECONDS@]SHARE",
+    help="What goes wrong, repeatable: see below.",
+)
+@click.option("--fault-seed", type=int, default=0, show_default=True, help="Other accidents.")
 @click.option("--dial", default=None, help="HOST:PORT of the customer's listener (SGIP).")
 @click.option("--dial-login", default="smg", show_default=True)
 @click.option("--dial-secret", default="s3cret", show_default=True)
@@ -40,9 +50,23 @@ def simulate(**options: Any) -> None:
 
     It takes binds, answers every submit, sends a status report for it, and lets each phone answer
     with --reply. Point a link of smsgw.toml at it.
+
+    A --fault befalls a share of what the gateway sends: 10%, 1/20 (every 20th), once or all. OF is
+    answer, report, mo or login; without it all but logins, or answers alone where nothing else
+    makes sense. Examples: delay=0.5, delay.answer=2@10%, loss=10%, throttle=5%,
+    disconnect.login=once, stall=5@1%. What befalls the PDU:
+
+    \b
+    {meanings}
     """
     with contextlib.suppress(KeyboardInterrupt):
         react(lambda reactor: Deferred.fromCoroutine(_run(reactor, **options)))
+
+
+assert simulate.help is not None
+simulate.help = simulate.help.replace(
+    "{meanings}", "\n    ".join(f"{kind:<11} {text}" for kind, text in MEANINGS.items())
+)
 
 
 async def _run(reactor: Any, **o: Any) -> None:
@@ -54,6 +78,11 @@ async def _run(reactor: Any, **o: Any) -> None:
         click.echo(f"--version: {version!r} is none of {spoken}", err=True)
         sys.exit(2)
     account = carrier.account(**kinds, version=version)
+    try:
+        faults = Faults.of(*o["faults"], seed=o["fault_seed"])
+    except ConfigError as error:
+        click.echo(f"--fault: {error.problem}", err=True)
+        sys.exit(2)
     port = carrier.port if o["port"] is None else o["port"]
     ismg = Ismg(
         carrier,
@@ -63,6 +92,7 @@ async def _run(reactor: Any, **o: Any) -> None:
         behaviour=Behaviour(o["answer_after"], o["report_after"], o["result"]),
         activity=_tell_json if o["as_json"] else _tell,
         script=always(*o["replies"]) if o["replies"] else silent,
+        faults=faults,
     )
     if o["dial"] is not None:
         host, _, number = o["dial"].rpartition(":")

@@ -6,7 +6,7 @@ the configuration and values of our enums, never a phone number or a message id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from prometheus_client import (
@@ -17,6 +17,8 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 import smsgw
 from smsgw.errors import Disposition
@@ -42,6 +44,24 @@ class _Family(Generic[M]):
         return child
 
 
+class _LimitedSeconds(Collector):
+    """The seconds links were held up, by cause: asked for at each scrape, so always up to date."""
+
+    def __init__(self) -> None:
+        self.watched: dict[str, Callable[[], Mapping[str, float]]] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "smsgw_seconds_limited",
+            "Time a link spent held up, by cause.",
+            labels=("link", "cause"),
+        )
+        for link, seconds in self.watched.items():
+            for cause, value in seconds().items():
+                family.add_metric((link, cause), value)
+        yield family
+
+
 class Metrics:
     """What the gateway counts. Implements :class:`smsgw.transport.observer.LinkObserver`.
 
@@ -64,6 +84,8 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> _Family[Counter]:
             return _Family(Counter(name, text, labels, registry=self.registry))
 
+        self._limited = _LimitedSeconds()
+        self.registry.register(self._limited)
         self._up = gauge("smsgw_links_up", "1 while a bind of the link is logged in.", "link")
         self._binds = gauge("smsgw_binds", "Logged-in connections.", "link")
         self._window = gauge("smsgw_window_in_use", "Unanswered submits.", "link")
@@ -71,6 +93,9 @@ class Metrics:
         self._refusals = counter("smsgw_bind_refusals_total", "Logins refused.", "link", "code")
         self._submits = counter(
             "smsgw_submits_total", "Submits by what their answer means.", "link", "result"
+        )
+        self._unlisted = counter(
+            "smsgw_unlisted_results_total", "Answers whose result is in no table.", "link", "code"
         )
         self._mistakes = counter("smsgw_peer_mistakes_total", "Wrong PDUs from the peer.", "link")
         self._inbound = counter("smsgw_inbound_total", "Delivers: mo or report.", "link", "kind")
@@ -127,6 +152,10 @@ class Metrics:
         """Ask ``in_use`` at each scrape how many submits of a link are unanswered."""
         self._window.of(link).set_function(in_use)
 
+    def watch_limits(self, link: str, seconds: Callable[[], Mapping[str, float]]) -> None:
+        """Ask ``seconds`` at each scrape how long a link was held up, by cause."""
+        self._limited.watched[link] = seconds
+
     def watch_slots(self, in_use: Callable[[], int]) -> None:
         """Ask ``in_use`` at each scrape how many extensions are live."""
         self._slots.set_function(in_use)
@@ -153,6 +182,10 @@ class Metrics:
     def submits(self, link: str, disposition: Disposition, count: int) -> None:
         """So many submits got this outcome."""
         self._submits.of(link, disposition.value).inc(count)
+
+    def unlisted(self, link: str, code: str) -> None:
+        """An answer had a result that no table lists."""
+        self._unlisted.of(link, code).inc()
 
     def inbound(self, link: str, kind: str, count: int) -> None:
         """So many ``mo`` or ``report`` came in."""

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from smsgw.protocols.events import RefusalKind
+
 HEADER_OCTETS = 12  # section 3
 LARGEST_OCTETS = 4096  # section 3: the largest legal SUBMIT has 3490
 
 PORT = 7890  # section 1: long connection, SP to ISMG
 
 VERSION_OCTETS = {"2.0": 0x20, "3.0": 0x30}  # section 4
-VERSION_HIGHEST = 0x30
+VERSIONS_OLD = (0x00, 0x01)  # section 16 Q4: clients that mean 2.0
 
 STATUS_OK = 0  # section 4, CONNECT_RESP
 STATUS_MALFORMED = 1
 STATUS_UNKNOWN_SOURCE = 2
 STATUS_AUTHENTICATION = 3
 STATUS_VERSION_HIGH = 4
+STATUS_OTHER = 5
 
 STATUS_TEXTS = {
     STATUS_MALFORMED: "malformed PDU",
     STATUS_UNKNOWN_SOURCE: "unknown source address",
     STATUS_AUTHENTICATION: "authentication failed",
     STATUS_VERSION_HIGH: "version too high",
-    5: "other error; some gateways: too many connections",
+    STATUS_OTHER: "other error; some gateways: too many connections",
+}
+
+STATUS_KINDS = {
+    STATUS_UNKNOWN_SOURCE: RefusalKind.ADDRESS,  # SG: also a client address that is not allowed
+    STATUS_AUTHENTICATION: RefusalKind.SECRET,
+    STATUS_VERSION_HIGH: RefusalKind.VERSION,
+    STATUS_OTHER: RefusalKind.BUSY,
 }
 
 RESULT_OK = 0  # section 11
@@ -38,4 +48,5 @@ CONTENT_OCTETS_MAX = 140  # section 6: any other Msg_Fmt
 UDHI_MASK = 0x41  # section 16 Q7: 1, or the esm_class bit 0x40 copied by gateways
 
 REPORT_OCTETS_MIN = 60  # section 7: 2.0 layout; 3.0 has 71, section 16 Q1
+REPORT_OCTETS = (60, 71)  # section 7: 2.0, 3.0
 REPORT_FIXED_OCTETS = 39  # section 16 Q1: everything but the number field

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from datetime import datetime
 
 import msgspec
 
 from smsgw.errors import EncodeError, PduError
 from smsgw.model import MessageStatus
+from smsgw.protocols.cmpp.auth import make_message_id
 from smsgw.protocols.cmpp.constants import REPORT_FIXED_OCTETS, REPORT_OCTETS_MIN
 
 HEAD = struct.Struct(">Q7s10s10s")
+MESSAGE_ID_OCTETS = 8
 NUMBER_OCTETS = {"2.0": 21, "3.0": 32}
 
 STATUSES = {
@@ -32,6 +36,13 @@ STATUSES_BY_PREFIX = {
 """Section 7, by convention: the SMSC's final state with the SMSC's own code behind it."""
 
 
+STAT_WORD = rb"(?:%s|[A-Z]{2}:[0-9A-Za-z]{1,4})" % "|".join(STATUSES).encode()
+BINARY_ID = re.compile(rb"(?s:.{8})" + STAT_WORD)
+TEXT_ID = re.compile(rb"(-?[0-9A-Fa-f]{16,22})[\0 ]{0,16}(?=%s)" % STAT_WORD)
+HEX_DIGITS = 16
+PARTS_DIGITS = 22  # MMDDHHMMSS, gateway in 7 digits, sequence in 5 (section 5)
+
+
 class Report(msgspec.Struct, gc=False):
     """A status report's fields, names as in the specification."""
 
@@ -46,11 +57,13 @@ class Report(msgspec.Struct, gc=False):
 def parse_report(content: bytes) -> Report:
     """Read Msg_Content of a report in either version's layout, chosen by its length.
 
-    Spec: cmpp.md section 7, section 16 Q1 (60 octets under 3.0; number field = length - 39).
+    Spec: cmpp.md section 7, section 16 Q1 (60 octets under 3.0; number field = length - 39),
+    section 5 (Msg_Id as text: hex, decimal, or its parts in decimal).
 
     Raises:
         PduError: Shorter than 60 octets.
     """
+    content = _with_binary_id(content)
     if len(content) < REPORT_OCTETS_MIN:
         raise PduError(
             "CMPP_DELIVER",
@@ -113,3 +126,39 @@ def status_of(stat: str) -> MessageStatus:
 
 def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("latin-1")
+
+
+def _with_binary_id(content: bytes) -> bytes:
+    """Put 8 octets in the place of a Msg_Id that is written as text.
+
+    Only where Stat is not where the specification has it, and follows the text: an id is opaque,
+    so its octets alone prove nothing.
+    """
+    if BINARY_ID.match(content):
+        return content
+    match = TEXT_ID.match(content)
+    msg_id = _number_of(match[1]) if match else None
+    if match is None or msg_id is None:
+        return content
+    return msg_id.to_bytes(MESSAGE_ID_OCTETS, "big") + content[match.end() :]
+
+
+def _number_of(digits: bytes) -> int | None:
+    """The id that a text means; a signed 64-bit number may be negative (section 5)."""
+    text = digits.decode("ascii")
+    if len(text) == HEX_DIGITS:
+        return int(text, 16) if text[0] != "-" else None
+    if not text.removeprefix("-").isdigit():
+        return None
+    if len(text) == PARTS_DIGITS:
+        return _number_of_parts(text)
+    value = int(text)
+    return value & 0xFFFFFFFFFFFFFFFF if -(1 << 63) <= value < 1 << 64 else None
+
+
+def _number_of_parts(text: str) -> int | None:
+    try:
+        when = datetime.strptime(f"2000{text[:10]}", "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return make_message_id(int(text[10:17]), when, int(text[17:]))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
-from smsgw.protocols.account import Account
+from smsgw.protocols.account import AUTO, Account
 from smsgw.protocols.cmpp import auth, constants, pdus
 from smsgw.protocols.cmpp.codec import CODEC
+from smsgw.protocols.cmpp.lenient import read_deliver
+from smsgw.protocols.events import RefusalKind
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, State
+
+ConnectResp = pdus.ConnectResp20 | pdus.ConnectResp30
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +25,10 @@ class CmppAccount(Account):
     """One CMPP login (SP_Id and secret), and what its contract fixes.
 
     Attributes:
+        version_octet: Version in CONNECT where it is not what ``version`` says, such as 0x21 or
+            0x7F (section 16 Q4); 0 = as ``version`` says.
+        strict_authenticator: Refuse a gateway whose own proof of the secret is wrong (section 16
+            Q5), rather than warn.
         service_id: 业务代码, at most 10 characters.
         msg_src: 企业代码 in each SUBMIT; "" = the login name.
         fee_user_type: Who pays: 2 the SP.
@@ -30,7 +38,11 @@ class CmppAccount(Account):
         number_prefix: Written before each recipient: "", "86" or "+86".
     """
 
+    negotiates: ClassVar[bool] = True
+
     version: str = "3.0"
+    version_octet: int = 0
+    strict_authenticator: bool = False
     service_id: str = ""
     msg_src: str = ""
     fee_user_type: int = 2
@@ -43,6 +55,7 @@ class CmppAccount(Account):
 class CmppSession(Session):
     """A CMPP connection, either role."""
 
+    account: CmppAccount
     codec = CODEC
     unbind_pdu = pdus.Terminate
     heartbeat_pdu = pdus.ActiveTest
@@ -81,25 +94,30 @@ class CmppSession(Session):
     def bind_request(self, now: float) -> pdus.Connect:
         timestamp = auth.login_timestamp(self.wall())
         self._login = auth.login_digest(self.account.name, self.account.secret, timestamp)
-        octet = constants.VERSION_OCTETS[self.account.version]
+        own = self.account.version_octet if self.version == self.account.version else 0
         return pdus.Connect(
             source_addr=self.account.name,
             authenticator_source=self._login,
-            version=octet,
+            version=own or constants.VERSION_OCTETS[self._asked()],
             timestamp=timestamp,
         )
 
-    def _connect_resp(self, pdu: pdus.ConnectResp30, now: float) -> None:
+    def _asked(self) -> str:
+        """The version of our login: the newest unless one was set."""
+        return self.version if self.version in constants.VERSION_OCTETS else "3.0"
+
+    def _connect_resp(self, pdu: ConnectResp, now: float) -> None:
         if pdu.status != constants.STATUS_OK:
-            text = constants.STATUS_TEXTS.get(pdu.status, "other error")
-            self.bind_refused(pdu.status, text)
+            self._refused(pdu)
             return
-        wanted = constants.VERSION_OCTETS[self.account.version]
-        if 0x20 <= pdu.version < wanted & 0xF0:
+        asked = self._asked()
+        old = asked == "3.0" and self._speaks_old(pdu)
+        if old and self.account.version != AUTO:
             self.bind_refused(
                 constants.STATUS_VERSION_HIGH,
                 f"the gateway speaks version {pdu.version >> 4}.{pdu.version & 15} at most;"
-                f" set version of this link to it",
+                f" set version of this link to 2.0 or {AUTO}",
+                RefusalKind.VERSION,
             )
             return
         warning = ""
@@ -107,7 +125,25 @@ class CmppSession(Session):
             pdu.authenticator_ismg, pdu.status, self._login, self.account.secret
         ):
             warning = "AuthenticatorISMG does not match the shared secret"
-        self.bind_accepted(self.account.version, warning)
+        if warning and self.account.strict_authenticator:
+            self.bind_refused(constants.STATUS_AUTHENTICATION, warning, RefusalKind.SECRET)
+        else:
+            self.bind_accepted("2.0" if old else asked, warning)
+
+    def _speaks_old(self, pdu: ConnectResp) -> bool:
+        """Whether the gateway names 2.x as its highest; if it names nothing, by its layout."""
+        if pdu.version >= constants.VERSION_OCTETS["2.0"]:
+            return pdu.version < constants.VERSION_OCTETS["3.0"]
+        return self.account.version == AUTO and isinstance(pdu, pdus.ConnectResp20)
+
+    def _refused(self, pdu: ConnectResp) -> None:
+        text = constants.STATUS_TEXTS.get(pdu.status, "other error")
+        kind = constants.STATUS_KINDS.get(pdu.status, RefusalKind.OTHER)
+        version = ""
+        if kind is RefusalKind.VERSION and self.account.version == AUTO:
+            asked = self._asked()
+            version = next(name for name in constants.VERSION_OCTETS if name != asked)
+        self.bind_refused(pdu.status, text, kind, version)
 
     def _submit_resp(self, pdu: pdus.SubmitResp30, now: float) -> None:
         waiting, context, late = self.answered(pdu.sequence_id, pdu)
@@ -124,12 +160,28 @@ class CmppSession(Session):
             self.emit(ev.MoReceived(pdu, self.received_octets()))
 
     def acknowledge(self, token: Pdu, result: int = 0) -> None:
-        """Answer a DELIVER; its own Msg_Id goes back, never the report's (section 7)."""
-        self._answer_deliver(token.sequence_id, token.msg_id, result)  # type: ignore[attr-defined]
+        """Answer a DELIVER in its own layout; its own Msg_Id goes back, never the report's."""
+        cls = pdus.DeliverResp20 if isinstance(token, pdus.Deliver20) else pdus.DeliverResp30
+        self.send(cls(token.sequence_id, token.msg_id, result))  # type: ignore[attr-defined]
 
-    def _answer_deliver(self, sequence_id: int, msg_id: int, result: int) -> None:
-        cls = pdus.DeliverResp20 if self.version == "2.0" else pdus.DeliverResp30
-        self.send(cls(sequence_id, msg_id, result))
+    def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
+        """Read a DELIVER that does not fit (section 16 Q2, Q3); told once for each connection."""
+        if error.command_id != pdus.Deliver30.command_id or self.role is not Role.CLIENT:
+            return None
+        read = read_deliver(buffer[start:end], self.version)
+        if read is None:
+            return None
+        pdu, oddity = read
+        self.emit(ev.PeerMistake(oddity))
+        self._table[pdu.command_id] = (self._read_deliver, self._deliver)
+        return pdu
+
+    def _read_deliver(self, buffer: bytes, start: int, end: int) -> Pdu:
+        """How DELIVERs are read once one was odd: slower, and with no word about it."""
+        read = read_deliver(buffer[start:end], self.version)
+        if read is None:
+            raise PduError("CMPP_DELIVER", "", 0, "fits no layout", pdus.Deliver30.command_id)
+        return read[0]
 
     # ---- server: we are the ISMG ---------------------------------------------------------
 
@@ -144,22 +196,26 @@ class CmppSession(Session):
             pdu.authenticator_source, pdu.source_addr, secret, pdu.timestamp
         ):
             status = constants.STATUS_AUTHENTICATION
-        self._answer_connect(pdu, version or self.account.version, status, secret or "")
+        self._answer_connect(pdu, version or self._asked(), status, secret or "")
         if status == constants.STATUS_OK and version is not None:
             self.peer_bound(pdu.source_addr, version)
         else:
-            self.bind_refused(status, constants.STATUS_TEXTS[status])
+            kind = constants.STATUS_KINDS[status]
+            self.bind_refused(status, constants.STATUS_TEXTS[status], kind)
 
     def _spoken(self, octet: int) -> str | None:
         """The version for a client's octet; None when it is too high (section 16 Q4)."""
-        if octet in (0x00, 0x01) or octet >> 4 == 2:
+        highest = self._asked()
+        if octet == self.account.version_octet != 0:
+            return highest
+        if octet in constants.VERSIONS_OLD or octet >> 4 == 2:
             return "2.0"
-        return "3.0" if octet == 0x30 and self.account.version == "3.0" else None
+        return "3.0" if octet == constants.VERSION_OCTETS["3.0"] and highest == "3.0" else None
 
     def _answer_connect(
         self, request: pdus.Connect, version: str, status: int, secret: str
     ) -> None:
-        highest = constants.VERSION_OCTETS[self.account.version]
+        highest = self.account.version_octet or constants.VERSION_OCTETS[self._asked()]
         digest = pdus.NO_DIGEST
         if status == constants.STATUS_OK:
             octets = 1 if version == "2.0" else 4
@@ -212,8 +268,9 @@ class CmppSession(Session):
         if command_id == pdus.Submit30.command_id and self.role is Role.SERVER and bound:
             self.answer_submit(pdus.Submit30(sequence_id), constants.RESULT_LENGTH)
         elif command_id == pdus.Deliver30.command_id and self.role is Role.CLIENT and bound:
-            self._answer_deliver(sequence_id, 0, constants.RESULT_LENGTH)
+            cls = pdus.Deliver20 if self.version == "2.0" else pdus.Deliver30
+            self.acknowledge(cls(sequence_id), constants.RESULT_LENGTH)
         elif command_id == pdus.Connect.command_id and self.role is Role.SERVER:
             status = constants.STATUS_MALFORMED
-            self._answer_connect(pdus.Connect(sequence_id), self.account.version, status, "")
+            self._answer_connect(pdus.Connect(sequence_id), self._asked(), status, "")
             self.bind_refused(status, constants.STATUS_TEXTS[status])

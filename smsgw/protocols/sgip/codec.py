@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smsgw.protocols.codec import Codec
-from smsgw.protocols.layout import Pdu
+from smsgw.protocols.layout import Pdu, pdu
 from smsgw.protocols.sgip import pdus
 from smsgw.protocols.sgip.constants import HEADER_OCTETS, LARGEST_OCTETS, RESPONSE_BIT
 from smsgw.protocols.sgip.sequence import Sequence
@@ -59,6 +59,15 @@ CODEC = Codec(
     LARGEST_OCTETS,
     lenient=[pdus.QueryRouteRespEnd],
 )
+
+
+@pdu(pdus.Deliver.command_id, pdus.Deliver.command)
+class ReportAsDeliver(pdus.Report):
+    """A Report under Deliver's command id, as one implementation writes it (section 13).
+
+    Only a session looks for it: by its command id it is answered as the Deliver it says it is.
+    """
+
 
 decode = CODEC.decode
 encode = CODEC.encode

@@ -1,4 +1,4 @@
-"""Error codes: text and disposition in a Submit_Resp, text in a Report (sgip.md section 8).
+"""Error codes: text, disposition and kind in a Submit_Resp, text in a Report (sgip.md section 8).
 
 32 and 33 changed meaning between the versions: in a response they are read as 1.3 has them, in a
 Report as 1.2 has them. The codes from 50 on, and 88, are one vendor's; other publications give some
@@ -8,7 +8,8 @@ of them another meaning, so the number is what counts and the text is a hint.
 from __future__ import annotations
 
 from smsgw.errors import Disposition
-from smsgw.protocols.carrier import Result
+from smsgw.protocols.carrier import Result, ResultKind
+from smsgw.protocols.events import RefusalKind
 
 TEXTS_12 = {
     0: "success",
@@ -128,8 +129,36 @@ TEXTS_VENDOR = {
 SUBMIT_TEXTS = {**TEXTS_VENDOR, **TEXTS_12, **TEXTS_13}
 REPORT_TEXTS = {**TEXTS_VENDOR, **TEXTS_13, **TEXTS_12}
 
-RETRY_CODES = frozenset({11, 21, 33, 34, 88})
+RETRY_CODES = frozenset({11, 21, 33, 34, 77, 88, 182})
 """Later, with growing pauses; every other listed code is final (section 8)."""
+
+KINDS = {
+    ResultKind.OK: {0},
+    ResultKind.THROTTLE: {11, 33, 77, 88},
+    ResultKind.QUOTA: {38, 112, 182},
+    ResultKind.NUMBER: {6, 18, 19, 23, 25, 26, 27, 28, 29, 30, 31, 56, 61, 66, 69, 72}
+    | {106, 108, 110, 114, 123, 124},
+    ResultKind.SOURCE: {13, 43, 79, 80, 93, 101, 102, 103, 117},
+    ResultKind.CONTENT: {50, 76, 83},
+    ResultKind.AUTH: {1, 2, 3, 4, 10, 24, 52, 64, 65, 67, 68, 78, 94, 111},
+    ResultKind.FORMAT: {5, 7, 8, 9, 14, 17, 32, 39, 40, 62, 63, 81, 91, 92, 104, 105, 107}
+    | {109, 113, 115},
+    ResultKind.TEMPORARY: {21, 22, 34, 51, 53, 54, 55, 70, 71, 73, 82, 90},
+}
+"""What the codes are about; those of the carrier's billing, and what is left, are VENDOR."""
+
+REFUSALS = {
+    1: RefusalKind.SECRET,
+    2: RefusalKind.BUSY,
+    3: RefusalKind.BUSY,
+    11: RefusalKind.BUSY,
+    34: RefusalKind.BUSY,
+    71: RefusalKind.BUSY,
+    88: RefusalKind.BUSY,
+    93: RefusalKind.SECRET,
+    94: RefusalKind.SECRET,
+}
+"""What a Bind_Resp's Result says about the login: there is no code for an address or a version."""
 
 
 def _disposition(code: int) -> Disposition:
@@ -138,12 +167,24 @@ def _disposition(code: int) -> Disposition:
     return Disposition.RETRY if code in RETRY_CODES else Disposition.FINAL
 
 
-RESULTS = {code: Result(text, _disposition(code)) for code, text in SUBMIT_TEXTS.items()}
+def _kind(code: int) -> ResultKind:
+    return next((kind for kind, codes in KINDS.items() if code in codes), ResultKind.VENDOR)
+
+
+RESULTS = {
+    code: Result(text, _disposition(code), _kind(code)) for code, text in SUBMIT_TEXTS.items()
+}
 
 
 def classify(code: int) -> Result:
     """What a response's Result means. One in no table is retried, a bounded number of times."""
-    return RESULTS.get(code) or Result(f"result {code}, in no table", Disposition.RETRY)
+    unlisted = f"result {code}, in no table"
+    return RESULTS.get(code) or Result(unlisted, Disposition.RETRY, ResultKind.VENDOR)
+
+
+def refusal_kind(code: int) -> RefusalKind:
+    """What a refused login is about."""
+    return REFUSALS.get(code, RefusalKind.OTHER)
 
 
 def error_text(code: int) -> str:

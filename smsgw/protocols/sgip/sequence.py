@@ -16,6 +16,7 @@ no sequence may ever be used twice (sgip.md section 7). Rules that follow from i
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import struct
 from datetime import datetime, timedelta
@@ -36,12 +37,15 @@ class SequenceSource:
 
     Args:
         start: The first counter; None = random. Only tests have a reason to set it.
+
+    Attributes:
+        count: Return the next counter, which must still be cut to 32 bits; asked once a request.
     """
 
-    __slots__ = ("_counter",)
+    __slots__ = ("count",)
 
     def __init__(self, start: int | None = None) -> None:
-        self._counter = secrets.randbits(32) if start is None else start
+        self.count = itertools.count(secrets.randbits(32) if start is None else start).__next__
 
     def next(self, node: int, when: datetime) -> Sequence:
         """Return a sequence that was never returned before.
@@ -50,9 +54,7 @@ class SequenceSource:
             node: Our node number.
             when: China Standard Time.
         """
-        counter = self._counter
-        self._counter = (counter + 1) & COUNTER_MASK
-        return node, time_word(when), counter
+        return node, time_word(when), self.count() & COUNTER_MASK
 
 
 def next_second(when: datetime) -> datetime:
@@ -73,7 +75,7 @@ def time_word(when: datetime) -> int:
 
 def sequence_text(sequence: Sequence) -> str:
     """Return the 24 hexadecimal digits that a sequence has as a carrier_message_id."""
-    return "{:08x}{:08x}{:08x}".format(*sequence)
+    return WORDS.pack(*sequence).hex()
 
 
 def parse_sequence(text: str) -> Sequence:

@@ -13,6 +13,7 @@ closes a connection that was silent for longer; neither is a failure.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,19 +25,24 @@ from smsgw.protocols.account import Account
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.sgip import auth, constants, pdus
-from smsgw.protocols.sgip.codec import CODEC, REQUESTS, answer_to
-from smsgw.protocols.sgip.results import classify
+from smsgw.protocols.sgip.codec import CODEC, REQUESTS, ReportAsDeliver, answer_to
+from smsgw.protocols.sgip.results import classify, refusal_kind
 from smsgw.protocols.sgip.sequence import (
+    COUNTER_MASK,
     WORDS,
     Sequence,
     SequenceSource,
     next_second,
     sequence_text,
+    time_word,
 )
 from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
 
-NONE_YET: Sequence = (0, 0, 0)
-"""The sequence of a command that was never sent."""
+REPORT_OCTETS = 64
+"""A whole Report; the shortest Deliver has 77 octets."""
+
+WORDS_KEPT = 3600
+"""Most time words that are remembered, to find a request by its counter alone."""
 
 
 @dataclass(kw_only=True)
@@ -44,7 +50,8 @@ class SgipAccount(Account):
     """One SGIP login, and what its contract fixes.
 
     A customer has two: one for the SMG it dials, one for the listener the SMG dials, whose logins
-    are checked against the session's ``secrets``.
+    are checked against the session's ``secrets``. An SMG that is agreed to log in with nothing, and
+    so is known by its address alone, is the name "" with the secret "" (section 13).
 
     Attributes:
         node: Our node number, 0 to 4294967295; the carrier assigns it (section 3).
@@ -64,6 +71,8 @@ class SgipAccount(Account):
         sequences: Not a setting: counts the requests of all sessions of this account object, so
             that no two of its binds use one sequence (:mod:`smsgw.protocols.sgip.sequence`).
     """
+
+    listener_keys = ("response_timeout", "server_idle_timeout")
 
     version: str = "1.2"
     window: int = 32
@@ -96,6 +105,7 @@ class SgipSession(Session):
     closes_on_bad_pdu = True
 
     account: SgipAccount
+    _told: frozenset[str] = frozenset()  # what is wrong with every PDU of this peer
     _busy_until = 0.0  # when the last request was given up; _silent_since covers the answered ones
 
     def __init__(
@@ -107,8 +117,10 @@ class SgipSession(Session):
         secrets: Callable[[str], str | None] = lambda name: None,
     ) -> None:
         super().__init__(account, role, side, wall, secrets)
-        self._sent: dict[int, Sequence] = {}  # by counter; holds at least all open requests
         self._earliest: datetime | None = None
+        self._word = 0
+        seconds = account.response_timeout * account.submit_sends  # how long a request is open
+        self._words: deque[int] = deque(maxlen=int(min(seconds, WORDS_KEPT)) + 2)
 
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         known: dict[int, Callable[[Any, float], None]] = {
@@ -138,38 +150,42 @@ class SgipSession(Session):
 
     def next_sequence(self, pdu: Pdu) -> Sequence:
         """Give a command its sequence; one that has one is a repeat and keeps it (section 3)."""
-        sequence = _sequence(pdu)
-        if sequence == NONE_YET:
-            when = self.wall()
-            if self._earliest is None:
-                self._earliest = next_second(when)
-            sequence = self.account.sequences.next(self.account.node, max(when, self._earliest))
-            (
-                pdu.sequence_node,  # type: ignore[attr-defined]
-                pdu.sequence_time,  # type: ignore[attr-defined]
-                pdu.sequence_counter,  # type: ignore[attr-defined]
-            ) = sequence
-        if len(self._sent) > 2 * self.window.limit:
-            self._sent = {n: key for n, key in self._sent.items() if key in self.window}
-        self._sent[sequence[2]] = sequence
-        return sequence
+        if pdu.sequence_time or pdu.sequence_counter or pdu.sequence_node:  # type: ignore[attr-defined]
+            sequence = _sequence(pdu)
+            self._words.append(sequence[1])
+            return sequence
+        if not self._unwritten:  # the first of a batch: the rest of it is as old
+            self._look_at_the_clock()
+        account = self.account
+        pdu.sequence_node = node = account.node  # type: ignore[attr-defined]
+        pdu.sequence_time = word = self._word  # type: ignore[attr-defined]
+        pdu.sequence_counter = counter = account.sequences.count() & COUNTER_MASK  # type: ignore[attr-defined]
+        return node, word, counter
+
+    def _look_at_the_clock(self) -> None:
+        when = self.wall()
+        if self._earliest is None:
+            self._earliest = next_second(when)
+        word = time_word(max(when, self._earliest))
+        if word != self._word:
+            self._word = word
+            self._words.append(word)
 
     def sent_id(self, sequence: Hashable) -> str:
         """The submit's own sequence is its carrier_message_id, answered or not (section 7)."""
         return sequence_text(sequence)  # type: ignore[arg-type]
 
     def _request_of(self, pdu: pdus.SgipPdu) -> Sequence:
-        """The sequence of the request that ``pdu`` answers.
+        """The sequence of the open request that ``pdu`` answers with other words.
 
-        Matched by all three words, then by the counter alone among the open requests: some
-        gateways change the other two (section 13).
+        All three words were looked for before; some gateways repeat the counter alone
+        (section 13).
         """
-        sequence = _sequence(pdu)
-        if sequence not in self.window:
-            sent = self._sent.get(pdu.sequence_counter)
-            if sent is not None and sent in self.window:
-                return sent
-        return sequence
+        node, counter = self.account.node, pdu.sequence_counter
+        for word in reversed(self._words):
+            if (node, word, counter) in self.window:
+                return node, word, counter
+        return _sequence(pdu)
 
     # ---- login ---------------------------------------------------------------------------
 
@@ -186,7 +202,7 @@ class SgipSession(Session):
         elif pdu.result == constants.RESULT_OK:
             self.bind_accepted(self.account.version)
         else:
-            self.bind_refused(pdu.result, classify(pdu.result).text)
+            self.bind_refused(pdu.result, classify(pdu.result).text, refusal_kind(pdu.result))
 
     def _bind(self, pdu: pdus.Bind, now: float) -> None:
         if (self.state, Input.PEER_BIND) not in TRANSITIONS:
@@ -202,26 +218,38 @@ class SgipSession(Session):
         if result == constants.RESULT_OK:
             self.peer_bound(name, self.account.version)
         else:
-            self.bind_refused(result, classify(result).text)
+            self.bind_refused(result, classify(result).text, refusal_kind(result))
 
     # ---- client: answers to what we sent -------------------------------------------------
 
     def _submit_resp(self, pdu: pdus.SubmitResp, now: float) -> None:
-        sequence = self._request_of(pdu)
-        waiting, context, late = self.answered(sequence, pdu)
-        if waiting:
-            message_id = sequence_text(sequence) if pdu.result == constants.RESULT_OK else ""
-            self.emit(ev.SubmitAnswered(context, pdu.result, message_id, late))
+        sequence = _sequence(pdu)
+        pending = self.window.close(sequence)
+        late = False
+        if pending is not None:
+            context = pending.context
+        else:
+            sequence = self._request_of(pdu)
+            waiting, context, late = self.answered(sequence, pdu)
+            if not waiting:
+                return
+        message_id = sequence_text(sequence) if pdu.result == constants.RESULT_OK else ""
+        self.emit(ev.SubmitAnswered(context, pdu.result, message_id, late))
 
     def _deliver_resp(self, pdu: pdus.CommonResp, now: float) -> None:
-        waiting, context, _ = self.answered(self._request_of(pdu), pdu)
+        sequence = _sequence(pdu)
+        if sequence not in self.window:
+            sequence = self._request_of(pdu)
+        waiting, context, _ = self.answered(sequence, pdu)
         if waiting:
             self.emit(ev.DeliverAnswered(context, pdu.result))
 
     # ---- server: what the peer asks ------------------------------------------------------
 
     def _deliver(self, pdu: pdus.Deliver, now: float) -> None:
-        if self._may_ask(pdu):
+        if isinstance(pdu, ReportAsDeliver):
+            self._report(pdu, now)
+        elif self._may_ask(pdu):
             self.emit(ev.MoReceived(pdu, self.received_octets()))
 
     def _report(self, pdu: pdus.Report, now: float) -> None:
@@ -279,6 +307,25 @@ class SgipSession(Session):
         if self.bound:
             sequence = WORDS.unpack_from(buffer, start + 8)
             self._answer_to(error.command_id, sequence, constants.RESULT_LENGTH)
+
+    def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
+        """Take a command of which enough is good; told of once a connection.
+
+        Spec: sgip.md section 11 (octets after Reserve: ignore and log), section 13 (a Report that
+        is sent with Deliver's command id and answered as what it says it is).
+        """
+        if not error.field and error.command_id:
+            self._tell_once(f"{error.command}: octets after Reserve are ignored")
+            return self.codec.decode_at(buffer, start, start + error.offset, self.version)
+        if error.command_id == pdus.Deliver.command_id and end - start == REPORT_OCTETS:
+            self._tell_once(f"{error.command}: a Report under this command id is taken as one")
+            return ReportAsDeliver.layout.decode(buffer, start, end)
+        return None
+
+    def _tell_once(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told |= {problem}
+            self.emit(ev.PeerMistake(f"{problem}, also from now on"))
 
     def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Break the connection (section 11), but let the peer know why where that is possible."""

@@ -98,6 +98,39 @@ SESSION_CODEC = Codec(
     LARGEST_OCTETS,
 )
 
+CONTENT_OFFSET = 81  # of MsgContent in a Deliver; MsgLength is the octet before (section 7)
+RESERVE_OCTETS = 8
+NO_RESERVE = bytes(RESERVE_OCTETS)
+
+
+def mend_deliver(frame: bytes) -> bytes | None:
+    """Return a Deliver with the MsgLength that its body has, or None when that cannot be told.
+
+    Where the content ends is told by Reserve, eight zero octets: the first ones at all when
+    MsgLength says more than there is, the first ones behind what it says when it says too little.
+
+    Spec: smgp.md section 13 (MsgLength one off; two octets counted for each character).
+
+    Args:
+        frame: One whole PDU, at least up to MsgContent.
+    """
+    begin = CONTENT_OFFSET + frame[CONTENT_OFFSET - 1]
+    too_much = begin + RESERVE_OCTETS > len(frame)
+    end = frame.find(NO_RESERVE, CONTENT_OFFSET if too_much else begin)
+    if end < 0 and not too_much:
+        return None
+    if end < 0:
+        end = len(frame)
+    elif not frame[end:].strip(b"\0"):  # zeros before these eight are content
+        end = len(frame) - RESERVE_OCTETS
+    content = frame[CONTENT_OFFSET:end]
+    if len(content) > 0xFF:
+        return None
+    behind = frame[end + RESERVE_OCTETS :]
+    mended = frame[4 : CONTENT_OFFSET - 1] + bytes((len(content),)) + content + NO_RESERVE + behind
+    return (4 + len(mended)).to_bytes(4, "big") + mended
+
+
 decode = CODEC.decode
 encode = CODEC.encode
 Framer = CODEC.framer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from smsgw.errors import EncodeError
-from smsgw.model import MoMessage, Segment, StatusReport
+from smsgw.model import Coding, MoMessage, Segment, StatusReport
 from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.smgp import pdus, tlv
 from smsgw.protocols.smgp.auth import make_message_id
@@ -91,12 +91,13 @@ def is_report(pdu: pdus.Deliver) -> bool:
 
 def from_deliver(pdu: pdus.Deliver) -> MoMessage:
     """Return the MO in a Deliver."""
+    udhi = _header(pdu.tlvs, pdu.msg_content)[0]
     return MoMessage(
         sender=national_number(pdu.src_term_id),
         destination=pdu.dest_term_id.strip(),
-        coding=pdu.msg_format,
+        coding=_coding(pdu.msg_format, pdu.msg_content, udhi),
         content=pdu.msg_content,
-        udhi=_header(pdu.tlvs, pdu.msg_content)[0],
+        udhi=udhi,
         carrier_message_id=pdu.msg_id.hex(),
         link_id=tlv.text(pdu.tlvs, tlv.LINK_ID),
         received=pdu.recv_time,
@@ -185,6 +186,27 @@ def _id_octets(message_id: str) -> bytes:
         return bytes.fromhex(message_id)
     except ValueError:
         raise EncodeError("msg_id", "20 hexadecimal digits", "something else") from None
+
+
+def _coding(msg_format: int, content: bytes, udhi: bool) -> int:
+    """MsgFormat, or 15 where it says 0 or 8 of octets that can only be GBK.
+
+    Spec: smgp.md section 9 (15 is required for text, others are used), section 13.
+    """
+    if msg_format not in (Coding.ASCII, Coding.UCS2) or content.isascii():
+        return msg_format
+    body = split_header(content)[1] if udhi else content
+    if msg_format == Coding.ASCII:
+        charset = "gbk"
+    elif len(body) % 2:
+        charset = "gb2312"  # narrower: half a character too many must not make UCS-2 look so
+    else:
+        return msg_format
+    try:
+        text = body.decode(charset)
+    except UnicodeDecodeError:
+        return msg_format
+    return Coding.GBK if text.replace("\r", "").replace("\n", "").isprintable() else msg_format
 
 
 def _header(tlvs: Sequence[Tlv], content: bytes) -> tuple[bool, Concatenation | None]:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
 from smsgw.errors import PduError
 from smsgw.protocols import events as ev
-from smsgw.protocols.account import Account
+from smsgw.protocols.account import AUTO, Account
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.smgp import auth, constants, pdus
-from smsgw.protocols.smgp.codec import SESSION_CODEC
-from smsgw.protocols.smgp.results import classify
-from smsgw.protocols.states import TRANSITIONS, Input, Role
+from smsgw.protocols.smgp.codec import CONTENT_OFFSET, RESERVE_OCTETS, SESSION_CODEC, mend_deliver
+from smsgw.protocols.smgp.results import classify, refusal_kind
+from smsgw.protocols.smgp.tlv import TAGS
+from smsgw.protocols.states import TRANSITIONS, Input, Role, Side
 
 STATUS_ONLY = struct.Struct(">4I")
 """An answer to a request that is not ours to answer: header and Status (section 12, bad input)."""
+
+ASKED_KEPT = 4096
+"""How many unanswered submits a gateway remembers in half a response_timeout."""
+
+HALF_MIN = 0.001
 
 Submit = pdus.Submit13 | pdus.Submit30
 
@@ -28,7 +35,8 @@ class SmgpAccount(Account):
     """One SMGP login (ClientID and shared secret), and what its contract fixes.
 
     Attributes:
-        version: 3.0; 1.3 for gateways whose Submit has no FixedFee; 2.0 has 3.0's layout.
+        version: 3.0; 1.3 for gateways whose Submit has no FixedFee; 2.0 has 3.0's layout; auto for
+            3.0, or what a gateway that refuses it names.
         login_mode: What this connection carries: 0 we send, 1 we receive, 2 both.
         strict_authenticator: Refuse a gateway whose proof of the secret does not match; several
             gateways send zeros, so the default only warns (section 13).
@@ -45,6 +53,7 @@ class SmgpAccount(Account):
     """
 
     direction_key = "login_mode"
+    negotiates: ClassVar[bool] = True
 
     version: str = "3.0"
     login_mode: Literal[0, 1, 2] = constants.LOGIN_TRANSMIT
@@ -87,7 +96,20 @@ class SmgpSession(Session):
     _sequence = 0
     _login_sent = b""
     _peer_mode = constants.LOGIN_TRANSMIT
-    _tail_told = False
+    _told: frozenset[str] = frozenset()  # what is wrong with every PDU of this peer
+
+    def __init__(
+        self,
+        account: SmgpAccount,
+        role: Role,
+        side: Side,
+        wall: Callable[[], datetime],
+        secrets: Callable[[str], str | None] = lambda name: None,
+    ) -> None:
+        super().__init__(account, role, side, wall, secrets)
+        self._asked: dict[int, Submit] = {}  # unanswered, of this half of response_timeout
+        self._asked_before: dict[int, Submit] = {}  # and of the one before
+        self._asked_until = 0.0
 
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         shared: dict[int, Callable[[Any, float], None]] = {
@@ -121,23 +143,31 @@ class SmgpSession(Session):
     # ---- client: we are the SP -----------------------------------------------------------
 
     def bind_request(self, now: float) -> pdus.Login:
-        timestamp = auth.login_timestamp(self.wall())
-        self._login_sent = auth.login_digest(self.account.name, self.account.secret, timestamp)
+        timestamp, self._login_sent = auth.login_proof(
+            self.account.name, self.account.secret, self.wall()
+        )
         return pdus.Login(
             client_id=self.account.name,
             authenticator_client=self._login_sent,
             login_mode=self.account.login_mode,
             timestamp=timestamp,
-            client_version=constants.VERSION_OCTETS[self.account.version],
+            client_version=constants.VERSION_OCTETS[self._highest()],
         )
+
+    def _highest(self) -> str:
+        """The version of our login, or the highest that we serve: the newest unless one was set."""
+        return self.version if self.version in constants.VERSION_OCTETS else "3.0"
 
     def _login_resp(self, pdu: pdus.LoginResp, now: float) -> None:
         speaks = f"{pdu.server_version >> 4}.{pdu.server_version & 15}"
+        version = self._highest()
+        highest = constants.VERSION_BY_MAJOR.get(pdu.server_version >> 4, version)
         if pdu.status != constants.STATUS_OK:
             text = classify(pdu.status).text
             if pdu.status == constants.STATUS_VERSION_HIGH:
                 text += f": the gateway speaks {speaks} at most; set version of this link to it"
-            self.bind_refused(pdu.status, text)
+            again = highest if self.account.version == AUTO and highest < version else ""
+            self.bind_refused(pdu.status, text, refusal_kind(pdu.status), again)
             return
         warning = ""
         if not auth.server_matches(
@@ -145,10 +175,9 @@ class SmgpSession(Session):
         ):
             warning = "AuthenticatorServer does not match the shared secret"
             if self.account.strict_authenticator:
-                self.bind_refused(constants.STATUS_AUTHENTICATION, warning)
+                status = constants.STATUS_AUTHENTICATION
+                self.bind_refused(status, warning, refusal_kind(status))
                 return
-        version = self.account.version
-        highest = constants.VERSION_BY_MAJOR.get(pdu.server_version >> 4, version)
         if highest < version:
             lower = f"the gateway speaks {speaks} at most, so {highest} is spoken"
             warning = f"{warning}; {lower}" if warning else lower
@@ -166,10 +195,37 @@ class SmgpSession(Session):
     def _deliver(self, pdu: pdus.Deliver, now: float) -> None:
         if not self.peer_request_allowed(pdu):
             self._answer(pdu.command_id, pdu.sequence_id, constants.STATUS_WRONG_COMMAND)
-        elif pdu.is_report == 1:
-            self.emit(ev.ReportReceived(pdu, self.received_octets()))
+        elif pdu.is_report == constants.REPORT_NOTICE:
+            self.acknowledge(pdu)
+            self.emit(ev.PeerMistake("a notice about a user's contract (IsReport 9) is not kept"))
         else:
-            self.emit(ev.MoReceived(pdu, self.received_octets()))
+            if pdu.reserve:
+                pdu = self._lengthened(pdu)
+            kind = ev.ReportReceived if pdu.is_report == 1 else ev.MoReceived
+            self.emit(kind(pdu, self.received_octets()))
+
+    def _lengthened(self, pdu: pdus.Deliver) -> pdus.Deliver:
+        """The same with all of its content when MsgLength said too little of it (section 13).
+
+        Content stands where Reserve should be zeros, and what follows is no TLV anybody knows.
+        """
+        frame = self.received_octets()
+        whole = CONTENT_OFFSET + len(pdu.msg_content) + RESERVE_OCTETS
+        if len(frame) == whole or any(tlv.tag in TAGS for tlv in pdu.tlvs):
+            return pdu
+        return self._mended(frame, "MsgLength is too small") or pdu
+
+    def _mended(self, frame: bytes, problem: str) -> pdus.Deliver | None:
+        mended = mend_deliver(frame) if len(frame) >= CONTENT_OFFSET else None
+        if mended is None:
+            return None
+        self._tell_once(f"{pdus.Deliver.command}: {problem}; the content's end is taken instead")
+        try:
+            pdu = self.codec.decode_at(mended, 0, len(mended), self.version)
+        except PduError as error:
+            pdu = self.codec.decode_at(mended, 0, error.offset, self.version)
+        assert isinstance(pdu, pdus.Deliver)
+        return pdu
 
     def acknowledge(self, token: Pdu, result: int = 0) -> None:
         """Answer a Deliver; its own MsgID goes back, never the receipt's (section 7)."""
@@ -191,7 +247,7 @@ class SmgpSession(Session):
             status = constants.STATUS_STRUCTURE
         if version is None or secret is None or status != constants.STATUS_OK:
             self._answer_login(pdu.sequence_id, status, pdus.NO_DIGEST)
-            self.bind_refused(status, classify(status).text)
+            self.bind_refused(status, classify(status).text, refusal_kind(status))
             return
         self.peer_bound(pdu.client_id, version)
         if not self.bound:  # it had logged in before
@@ -205,25 +261,41 @@ class SmgpSession(Session):
 
     def _spoken(self, octet: int) -> str | None:
         """The version for a client's octet: the lower major; None when it is above ours or 0."""
-        ours = self.account.version
+        ours = self._highest()
         if octet >> 4 == int(ours[0]):
             return ours
         version = constants.VERSION_BY_MAJOR.get(octet >> 4)
         return version if version is not None and version < ours else None
 
     def _answer_login(self, sequence_id: int, status: int, digest: bytes) -> None:
-        highest = constants.VERSION_OCTETS[self.account.version]
+        highest = constants.VERSION_OCTETS[self._highest()]
         self.send(pdus.LoginResp(sequence_id, status, digest, highest))
 
     def _submit(self, pdu: Submit, now: float) -> None:
         if not self.peer_request_allowed(pdu):
             self._answer(pdu.command_id, pdu.sequence_id, constants.STATUS_WRONG_COMMAND)
             return
+        if now >= self._asked_until or len(self._asked) >= ASKED_KEPT:
+            self._forget(now)
+        key = pdu.sequence_id
+        first = self._asked_before.get(key) or self._asked.setdefault(key, pdu)
+        if first is not pdu:
+            if first != pdu:  # else the answer that is to come is the answer to both
+                self.send(pdus.SubmitResp(key, pdus.NO_ID, constants.STATUS_REPEATED))
+            return
         status = self._fault(pdu)
         if status == constants.STATUS_OK:
             self.emit(ev.SubmitReceived(pdu))
         else:
             self.answer_submit(pdu, status)
+
+    def _forget(self, now: float) -> None:
+        """Forget the open submits of the half period before last, of response_timeout each two."""
+        half = max(self.account.response_timeout / 2, HALF_MIN)
+        late = max(now - self._asked_until, 0.0)
+        self._asked_before = self._asked if late < half else {}
+        self._asked = {}
+        self._asked_until = now - late % half + half
 
     def _fault(self, pdu: Submit) -> int:
         """The Status for what is wrong with a Submit (section 12, bad input), else 0."""
@@ -247,7 +319,10 @@ class SmgpSession(Session):
     def answer_submit(self, token: Pdu, result: int, carrier_message_id: str = "") -> None:
         """Answer a Submit with the id that its receipts will name."""
         msg_id = bytes.fromhex(carrier_message_id) if carrier_message_id else pdus.NO_ID
-        self.send(pdus.SubmitResp(token.sequence_id, msg_id, result))  # type: ignore[attr-defined]
+        key: int = token.sequence_id  # type: ignore[attr-defined]
+        if self._asked.pop(key, None) is None:
+            self._asked_before.pop(key, None)
+        self.send(pdus.SubmitResp(key, msg_id, result))
 
     def _deliver_resp(self, pdu: pdus.DeliverResp, now: float) -> None:
         waiting, context, _ = self.answered(pdu.sequence_id, pdu)
@@ -268,22 +343,23 @@ class SmgpSession(Session):
         if self.peer_request_allowed(pdu):
             self._mistake(f"{pdu.command} is not for the {self.side.value} side")
 
-    def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
-        """Take a Submit or Deliver whose fixed part and first TLVs are good; the rest is ignored.
+    def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
+        """Take a Submit or Deliver of which enough is good; told of once a connection.
 
-        Spec: smgp.md section 12, bad input; section 13 (raw values behind Reserve; a cut TLV).
-        Told once a connection, because such a peer does it every time.
+        Spec: smgp.md section 12, bad input; section 13 (raw values behind Reserve, a cut TLV,
+        MsgLength off). Such a peer does it every time.
         """
-        if error.field != "tlvs":
-            super()._bad_pdu(error, buffer, start, end)
-            return
-        if not self._tail_told:
-            self._tail_told = True
-            self.emit(ev.PeerMistake(f"{error}; ignored, also from now on"))
-        pdu = self.codec.decode_at(buffer, start, start + error.offset, self.version)
-        self._mistakes = 0
-        self._octets = (buffer, start, end)
-        self._on[pdu.command_id](pdu, self._silent_since or 0.0)
+        if error.field == "tlvs":
+            self._tell_once(f"{error.command}: octets after Reserve that are no TLVs are ignored")
+            return self.codec.decode_at(buffer, start, start + error.offset, self.version)
+        if error.command_id == pdus.Deliver.command_id and self.role is Role.CLIENT:
+            return self._mended(buffer[start:end], "MsgLength is too large")
+        return None
+
+    def _tell_once(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told |= {problem}
+            self.emit(ev.PeerMistake(f"{problem}, also from now on"))
 
     def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Answer a request that cannot be read: the frame boundary is known, so go on.
@@ -305,7 +381,7 @@ class SmgpSession(Session):
             self._answer(command_id, sequence_id, constants.STATUS_STRUCTURE)
         if command_id == pdus.Login.command_id and self.role is Role.SERVER:
             status = constants.STATUS_STRUCTURE
-            self.bind_refused(status, classify(status).text)
+            self.bind_refused(status, classify(status).text, refusal_kind(status))
         elif (self.state, Input.PEER_REQUEST) not in TRANSITIONS:
             self._fail(f"{error.command} while {self.state.value}")
 

@@ -47,6 +47,7 @@ CARRIER = Carrier(
     account=SmppAccount,
     session=SmppSession,
     port=PORT,
+    family="smpp",
     to_submit=mapping.to_submit,
     from_submit=mapping.from_submit,
     is_report=mapping.is_report,

@@ -18,7 +18,7 @@ from smsgw.protocols.session import Session
 from smsgw.protocols.smpp import auth, constants, pdus, tlv
 from smsgw.protocols.smpp.codec import CODEC
 from smsgw.protocols.smpp.report import is_report
-from smsgw.protocols.smpp.results import classify
+from smsgw.protocols.smpp.results import classify, refusal_kind
 from smsgw.protocols.states import TRANSITIONS, Input, Role, State
 
 HEADER_ONLY = struct.Struct(">4I")
@@ -82,6 +82,8 @@ class SmppAccount(Account):
             optional parameters sar_*, "payload" a header, the content in message_payload.
     """
 
+    direction_key = "bind_type"
+
     version: str = "3.4"
     heartbeat_interval: float = 60.0
     bind_type: BindType = "transceiver"
@@ -100,6 +102,14 @@ class SmppAccount(Account):
     default_alphabet: Literal["gsm7", "ascii", "latin1"] = "gsm7"
     data_coding: int = constants.CODING_DEFAULT
     long_form: Literal["udh", "sar", "payload"] = "udh"
+
+    @property
+    def sends(self) -> bool:
+        return self.bind_type != "receiver"
+
+    @property
+    def receives(self) -> bool:
+        return self.bind_type != "transmitter"
 
 
 class SmppSession(Session):
@@ -183,7 +193,7 @@ class SmppSession(Session):
         if version == "3.4" and spoken < constants.VERSION_TLVS:
             version = "3.3"
             warning = f"the SMSC speaks {spoken >> 4}.{spoken & 15} at most, so 3.3 is spoken"
-        if self.account.bind_type == "receiver":
+        if not self.account.sends:
             self.window.limit = 0
         self.bind_accepted(version, warning)
 
@@ -192,7 +202,7 @@ class SmppSession(Session):
         kind = self.account.bind_type
         if status == constants.RINVCMDID and kind == "transceiver":
             text += "; the SMSC knows no bind_transceiver: set bind_type of this link"
-        self.bind_refused(status, text)
+        self.bind_refused(status, text, refusal_kind(status))
 
     def _submit_resp(self, pdu: MessageResp, now: float) -> None:
         waiting, context, late = self.answered(pdu.sequence_number, pdu)
@@ -229,7 +239,7 @@ class SmppSession(Session):
             status = constants.RINVPASWD
         if status != constants.ROK:
             self._answer(pdu.command_id, pdu.sequence_number, status)
-            self.bind_refused(status, classify(status).text)
+            self.bind_refused(status, classify(status).text, refusal_kind(status))
             return
         ours = self.account.version
         version = ours if pdu.interface_version >= constants.VERSION_TLVS else "3.3"
@@ -332,10 +342,7 @@ class SmppSession(Session):
             self._mistake(f"{pdu.command} is not for the {self.side.value} side")
             return
         self._octets = (buffer, start, end)
-        before = self._mistakes
         take(pdu, self._silent_since or 0.0)
-        if self._mistakes == before:
-            self._mistakes = 0
 
     def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Answer a request that cannot be read; the frame boundary is known, so go on (4.3.1)."""
@@ -347,7 +354,7 @@ class SmppSession(Session):
         sequence_number = int.from_bytes(buffer[start + 12 : start + 16], "big")
         self.send(pdus.GenericNack(status, sequence_number))
         if command_id in BIND_TYPES and self.role is Role.SERVER:
-            self.bind_refused(status, classify(status).text)
+            self.bind_refused(status, classify(status).text, refusal_kind(status))
         elif (self.state, Input.PEER_REQUEST) not in TRANSITIONS:
             self._fail(f"{error.command} while {self.state.value}")
 

@@ -113,6 +113,10 @@ async def test_a_taken_port_is_one_line():
     ("arguments", "line"),
     [
         (["--version", "9.9"], "--version: '9.9' is none of 2.0, 3.0"),
+        (
+            ["--fault", "loss=150%"],
+            "--fault: loss: '150%' is no share; write 10%, 1/20 (every 20th), once or all",
+        ),
         (["--dial", "somewhere"], "--dial: 'somewhere' is no HOST:PORT"),
     ],
 )
@@ -134,6 +138,8 @@ OPTIONS = {
     "answer_after": 0.0,
     "report_after": 0.0,
     "result": 0,
+    "faults": (),
+    "fault_seed": 0,
     "dial": None,
     "dial_login": "smg",
     "dial_secret": "s3cret",
@@ -169,6 +175,13 @@ async def test_it_says_in_words_what_happens(name, capsys):
 
 
 @reactor_test
+async def test_it_says_what_it_breaks_and_breaks_it(capsys):
+    out = await performed("cmpp", capsys, faults=("duplicate.report=all", "delay=0.01"))
+    assert "fault fault=duplicate of=report" in out
+    assert "fault fault=delay of=answer" in out
+
+
+@reactor_test
 async def test_it_says_so_in_json_too(capsys):
     out = await performed("cmpp", capsys, as_json=True)
     assert {"what": "bind", "pdu": "", "name": "901234", "version": "3.0"} in [
@@ -182,6 +195,7 @@ async def test_what_it_cannot_do_is_one_line_and_a_code(capsys):
     number = taken.getHost().port
     for options, code, line in (
         ({"version": "9.9"}, 2, "--version: '9.9' is none of 2.0, 3.0\n"),
+        ({"faults": ("lose=1%",)}, 2, "--fault: 'lose' is not a fault: delay, "),
         ({"dial": ":7890"}, 2, "--dial: ':7890' is no HOST:PORT\n"),
         ({"port": number}, 1, f"cannot listen on 127.0.0.1:{number}: "),
     ):

@@ -33,21 +33,23 @@ ESME = r"""
 const smpp = require('smpp');
 const said = {answers: [], brought: []};
 const session = smpp.connect({url: 'smpp://127.0.0.1:' + process.argv[2]}, () => {
-  session.bind_transceiver({system_id: '901234', password: 's3cret', interface_version: 0x34}, bound);
+  const login = {system_id: '901234', password: 's3cret', interface_version: 0x34};
+  session.bind_transceiver(login, bound);
 });
 const base = {source_addr: '10690001042', dest_addr_ton: 1, dest_addr_npi: 1,
               destination_addr: '8613900001004', registered_delivery: 1};
 function bound(pdu) {
-  said.bind = {status: pdu.command_status, system_id: pdu.system_id, version: pdu.sc_interface_version};
+  said.bind = {status: pdu.command_status, system_id: pdu.system_id,
+               version: pdu.sc_interface_version};
   session.submit_sm({...base, short_message: 'hello', data_coding: 0}, answered);
   for (const part of [1, 2]) {
-    session.submit_sm({...base, data_coding: 8,
-      short_message: {udh: Buffer.from([5, 0, 3, 0xc7, 2, part]), message: part === 1 ? '外景' : '转播'},
-      esm_class: 0x40}, answered);
+    const udh = Buffer.from([5, 0, 3, 0xc7, 2, part]);
+    session.submit_sm({...base, data_coding: 8, esm_class: 0x40,
+      short_message: {udh, message: part === 1 ? '外景' : '转播'}}, answered);
   }
   for (const part of [1, 2]) {
-    session.submit_sm({...base, data_coding: 8, short_message: '第' + part + '段', sar_msg_ref_num: 9,
-      sar_total_segments: 2, sar_segment_seqnum: part}, answered);
+    session.submit_sm({...base, data_coding: 8, short_message: '第' + part + '段',
+      sar_msg_ref_num: 9, sar_total_segments: 2, sar_segment_seqnum: part}, answered);
   }
   session.submit_sm({...base, data_coding: 8, message_payload: '载荷'.repeat(100)}, answered);
   session.query_sm({message_id: '42'}, (pdu) => { said.query = pdu.command_status; });
@@ -56,9 +58,9 @@ function bound(pdu) {
 function answered(pdu) { said.answers.push([pdu.command_status, pdu.message_id]); end(); }
 session.on('deliver_sm', (pdu) => {
   const text = pdu.short_message.message;
-  said.brought.push({esm_class: pdu.esm_class, id: pdu.receipted_message_id, state: pdu.message_state,
-    text: Buffer.isBuffer(text) ? text.toString('latin1') : text, from: pdu.source_addr,
-    to: pdu.destination_addr});
+  said.brought.push({esm_class: pdu.esm_class, id: pdu.receipted_message_id,
+    state: pdu.message_state, text: Buffer.isBuffer(text) ? text.toString('latin1') : text,
+    from: pdu.source_addr, to: pdu.destination_addr});
   session.send(pdu.response());
   end();
 });
@@ -70,7 +72,7 @@ function end() {
     session.close(() => { console.log(JSON.stringify(said)); });
   });
 }
-session.on('error', (error) => { console.log(JSON.stringify({error: String(error)})); process.exit(1); });
+session.on('error', (error) => { console.log(String(error)); process.exit(1); });
 """
 
 SMSC = r"""
@@ -85,7 +87,7 @@ const server = smpp.createServer((session) => {
                                    : {command_status: smpp.ESME_RINVPASWD}));
     if (good) session.enquire_link({}, (answer) => tell({answer: answer.command}));
   };
-  for (const name of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) session.on(name, bind);
+  session.on('bind_transceiver', bind);
   session.on('submit_sm', (pdu) => {
     const message = pdu.short_message || {};
     const payload = pdu.message_payload || {};

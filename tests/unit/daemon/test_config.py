@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from smsgw.daemon.config import ConfigErrors, effective, load
-from smsgw.errors import ConfigError
+from smsgw.errors import ConfigError, Disposition
 from smsgw.model import Coding, MessageClass, Operator
+from smsgw.protocols.carrier import Result, ResultKind
 from smsgw.protocols.cmpp import CmppAccount
 from smsgw.routing.rules import Rule
 
@@ -124,6 +125,28 @@ def test_every_field_of_the_protocols_account_is_a_key(files: Files) -> None:
     account = config.links["cmcc"].account
     assert (account.version, account.window, account.service_id) == ("2.0", 32, "HELP")
     assert (account.udhi, account.heartbeat_interval, account.response_timeout) == (64, 180, 2.5)
+
+
+def test_a_version_may_be_left_to_the_gateway_where_the_protocol_allows_it(files: Files) -> None:
+    config = files.load(LINK + 'version = "auto"\nversion_octet = 0x7F\n')
+    account = config.links["cmcc"].account
+    assert (account.version, account.version_octet) == ("auto", 0x7F)
+    (problem,) = files.problems(SGIP + 'version = "auto"\n' + LISTENER)
+    assert problem == "links.cucc.version: 'auto' is none of 1.2, 1.3"
+    (problem,) = files.problems(LINK + "version_octet = 256\n")
+    assert "version: 256, limit 0 to 255" in problem
+
+
+def test_a_link_may_say_what_its_gateways_results_mean(files: Files) -> None:
+    table = '[links.cmcc.results]\n"8" = { disposition = "final", kind = "quota" }\n'
+    config = files.load(LINK + table)
+    assert config.links["cmcc"].results == {
+        8: Result("flow control", Disposition.FINAL, ResultKind.QUOTA)
+    }
+    assert effective(config)["links"]["cmcc"]["results"] == {
+        "8": {"disposition": "final", "kind": "quota", "text": "flow control"}
+    }
+    assert "results" not in effective(files.load(LINK))["links"]["cmcc"]
 
 
 def test_another_protocols_field_is_an_unknown_key(files: Files) -> None:

@@ -15,8 +15,9 @@ from smsgw.delivery.dispatcher import Dispatcher
 from smsgw.delivery.lanes import QueuedSegment
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.throttle import Limits
-from smsgw.errors import StoreError
-from smsgw.model import MessageClass, MessageStatus
+from smsgw.errors import Disposition, StoreError
+from smsgw.model import MessageClass, MessageStatus, SubmitResult
+from smsgw.protocols.carrier import ResultKind
 from smsgw.store import backlog, outbox
 from smsgw.store.backlog import UNKNOWN_ERROR, WaitingSegment
 from smsgw.store.database import Database
@@ -106,6 +107,7 @@ async def test_an_offered_segment_is_marked_sent_and_settled(tmp_path: Path) -> 
             "sending": 0,
             "more_in_store": False,
             "rate": None,
+            "limited_by": {"cause": "nothing to send", "detail": ""},
         }
 
 
@@ -244,15 +246,15 @@ async def test_too_fast_pauses_the_link_and_loses_and_reorders_nothing(tmp_path:
 
 
 @reactor_test
-async def test_the_accounts_own_throttle_codes_count_instead(tmp_path: Path) -> None:
-    limits = {"cmcc": Limits(throttle_codes=frozenset((90,)))}
-    async with scene(tmp_path, limits=limits, policy=RetryPolicy(attempts=1)) as s:
+async def test_any_code_whose_kind_is_throttle_means_too_fast(tmp_path: Path) -> None:
+    async with scene(tmp_path, policy=RetryPolicy(attempts=1)) as s:
         items = await stored(s.database)
         s.dispatcher.offer(items)
         await s.quiet()
-        s.link.answer(LATER)
+        s.link.answer(SubmitResult(90, Disposition.RETRY, "", "slower", ResultKind.THROTTLE))
         await s.quiet()
         assert await states(s.database, items) == ["queued"]
+        assert s.dispatcher.state()["cmcc"]["rate"] is not None
 
 
 @reactor_test

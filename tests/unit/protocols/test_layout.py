@@ -356,3 +356,12 @@ def test_a_text_that_cannot_end_at_its_zero_is_refused(
 
 def test_a_secret_that_ends_at_its_zero_is_not_shown() -> None:
     assert "password=***" in str(Ended(password="pw"))
+
+
+def test_only_so_many_texts_to_write_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "TEXTS_KEPT", 3)
+    for number in range(10):
+        octets = Ended(str(number), str(number), 1, str(number)).encode()
+        assert decode(octets, Ended) == Ended(str(number), str(number), 1, str(number))
+    kept = Ended.layout.encode.__globals__["ENDED4"]
+    assert 0 < len(kept) <= 3

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from smsgw.errors import Disposition
 from smsgw.model import Segment, SubmitResult
 from smsgw.protocols import cmpp
+from smsgw.protocols.carrier import Result, ResultKind
 from smsgw.transport.adapter import CLOSE_WITHIN
 from smsgw.transport.link import Link
 from smsgw.transport.listener import PeerListener
@@ -139,3 +140,40 @@ def test_a_bind_s_note_is_shown_beside_the_reason(rig):
     first, second = rig.link.state()["binds"]
     assert (first["reason"], second["note"]) == ("", "")
     assert first["note"] == "AuthenticatorISMG does not match the shared secret"
+
+
+def test_a_result_means_what_the_links_own_table_says(rig):
+    forbidden = Result("forbidden hours", Disposition.RETRY, ResultKind.HOURS)
+    tested = Link(
+        "one",
+        cmpp.CARRIER,
+        ACCOUNT,
+        rig.endpoint,
+        rig.clock,
+        wall=lambda: datetime(2026, 3, 1, 9, 30, 15),
+        results={13: forbidden},
+    )
+    tested.start()
+    wire = rig.endpoint.wires[0]
+    wire.protocol.dataReceived(cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode())
+    answers = [tested.submit(SEGMENT) for _ in range(2)]
+    rig.clock.advance(0)
+    for sequence, result in ((2, 13), (3, 8)):
+        wire.protocol.dataReceived(cmpp.SubmitResp30(sequence, 0, result).encode())
+    assert [(one.result.disposition, one.result.kind) for one in answers] == [
+        (Disposition.RETRY, ResultKind.HOURS),
+        (Disposition.RETRY, ResultKind.THROTTLE),
+    ]
+    tested.stop()
+
+
+def test_a_links_state_says_why_a_bind_was_refused_and_when_it_tries_again(rig):
+    rig.link.start()
+    for wire in rig.endpoint.wires:
+        wire.protocol.dataReceived(cmpp.ConnectResp30(1, 3).encode())
+        wire.drop()
+    first, second = rig.link.state()["binds"]
+    assert first["refused"] == second["refused"] == "bad secret"
+    assert 11.2 <= first["retry_in"] <= 18.8  # the binds of one account are refused together
+    assert 22.5 <= second["retry_in"] <= 37.5
+    assert first["reason"] == "login refused: authentication failed (status 3)"

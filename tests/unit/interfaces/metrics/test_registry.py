@@ -30,6 +30,7 @@ def test_the_links_tell_it_what_they_do() -> None:
     observer.submits("cmcc", Disposition.UNKNOWN, 1)
     observer.inbound("cmcc", "mo", 2)
     observer.mistake("cmcc", "unknown command")
+    observer.unlisted("cmcc", "140")
     found = lines(metrics)
     assert found['smsgw_links_up{link="cmcc"}'] == 1
     assert found['smsgw_binds{link="cmcc"}'] == 1
@@ -39,6 +40,7 @@ def test_the_links_tell_it_what_they_do() -> None:
     assert found['smsgw_submits_total{link="cmcc",result="unknown"}'] == 1
     assert found['smsgw_inbound_total{kind="mo",link="cmcc"}'] == 2
     assert found['smsgw_peer_mistakes_total{link="cmcc"}'] == 1
+    assert found['smsgw_unlisted_results_total{code="140",link="cmcc"}'] == 1
 
 
 def test_a_link_is_down_when_its_last_bind_is_gone() -> None:

@@ -7,6 +7,7 @@ import pytest
 from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
 from smsgw.protocols.cmpp import auth, constants, pdus
+from smsgw.protocols.events import RefusalKind
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.states import Role, Side, State
 from tests.support.session_pair import SECRET, WALL, SessionPair, join
@@ -82,27 +83,29 @@ def test_a_gateways_wrong_proof_only_warns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "text"),
+    ("status", "text", "kind"),
     [
-        (1, "malformed PDU"),
-        (2, "unknown source address"),
-        (3, "authentication failed"),
-        (4, "version too high"),
-        (5, "other error; some gateways: too many connections"),
-        (99, "other error"),
+        (1, "malformed PDU", RefusalKind.OTHER),
+        (2, "unknown source address", RefusalKind.ADDRESS),
+        (3, "authentication failed", RefusalKind.SECRET),
+        (4, "version too high", RefusalKind.VERSION),
+        (5, "other error; some gateways: too many connections", RefusalKind.BUSY),
+        (99, "other error", RefusalKind.OTHER),
     ],
 )
-def test_a_refused_login_tells_the_status_and_its_meaning(status: int, text: str) -> None:
+def test_a_refused_login_tells_the_status_its_meaning_and_what_it_is_about(
+    status: int, text: str, kind: RefusalKind
+) -> None:
     tested = binding()
     tested.receive_data(pdus.ConnectResp30(1, status).encode(), 0.0)
-    assert tested.events() == [ev.BindRefused(status, text)]
+    assert tested.events() == [ev.BindRefused(status, text, kind)]
     assert tested.closed
 
 
 def test_a_refusal_in_the_other_versions_layout_is_understood() -> None:
     tested = binding("3.0")
     tested.receive_data(pdus.ConnectResp20(1, 3).encode(), 0.0)
-    assert tested.events() == [ev.BindRefused(3, "authentication failed")]
+    assert tested.events() == [ev.BindRefused(3, "authentication failed", RefusalKind.SECRET)]
 
 
 def test_a_gateway_that_speaks_only_an_older_version_is_not_spoken_to() -> None:
@@ -111,7 +114,99 @@ def test_a_gateway_that_speaks_only_an_older_version_is_not_spoken_to() -> None:
     (refused,) = tested.events()
     assert isinstance(refused, ev.BindRefused)
     assert refused.code == constants.STATUS_VERSION_HIGH
-    assert "version 2.0 at most" in refused.text
+    assert "version 2.0 at most; set version of this link to 2.0 or auto" in refused.text
+    assert (refused.kind, refused.version) == (RefusalKind.VERSION, "")
+
+
+@pytest.mark.parametrize("octet", [0x20, 0x21])
+def test_an_account_that_negotiates_speaks_the_older_version_a_gateway_names(octet: int) -> None:
+    tested = binding("auto")
+    tested.receive_data(pdus.ConnectResp30(1, 0, bytes(16), octet).encode(), 0.0)
+    assert (tested.bound, tested.version) == (True, "2.0")
+    tested.submit(pdus.Submit20(dest_terminal_id=["13800001001"]), 0.0)
+    tested.events()
+    answer = pdus.SubmitResp20(2, 7, 0).encode()
+    tested.receive_data(answer, 0.0)
+    assert tested.events() == [ev.SubmitAnswered(None, 0, f"{7:016x}")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "spoken"),
+    [
+        (pdus.ConnectResp30(1, 0, bytes(16), 0x30), "3.0"),
+        (pdus.ConnectResp20(1, 0, bytes(16), 0x30), "3.0"),
+        (pdus.ConnectResp20(1, 0, bytes(16), 0x00), "2.0"),
+        (pdus.ConnectResp30(1, 0, bytes(16), 0x00), "3.0"),
+        (pdus.ConnectResp30(1, 0, bytes(16), 0x7F), "3.0"),
+    ],
+)
+def test_a_gateway_that_names_no_version_is_judged_by_its_layout(answer: Pdu, spoken: str) -> None:
+    tested = binding("auto")
+    assert tested.version == "auto"
+    tested.receive_data(answer.encode(), 0.0)
+    assert tested.version == spoken
+
+
+def test_an_account_that_negotiates_asks_for_the_newest_version_first() -> None:
+    tested = client("auto")
+    tested.bind(0.0)
+    (login,) = sent(tested)
+    assert isinstance(login, pdus.Connect)
+    assert login.version == 0x30
+    tested.receive_data(pdus.ConnectResp20(1, 4, bytes(16), 0x20).encode(), 0.0)
+    refused = ev.BindRefused(4, "version too high", RefusalKind.VERSION, "2.0")
+    assert tested.events() == [refused]
+    again = client("auto")
+    again.speak("2.0")
+    again.bind(0.0)
+    (login,) = sent(again)
+    assert isinstance(login, pdus.Connect)
+    assert login.version == 0x20
+    again.receive_data(pdus.ConnectResp20(1, 4, bytes(16), 0x30).encode(), 0.0)
+    (refused,) = again.events()
+    assert refused.version == "3.0"
+
+
+def test_an_account_that_negotiates_and_its_server_meet() -> None:
+    for highest in ("2.0", "3.0", "auto"):
+        joined = join(cmpp.CARRIER, account("auto"), account(highest))
+        joined.bind()
+        if highest == "2.0":
+            (refused,) = joined.take(joined.client, ev.BindRefused)
+            assert refused.version == "2.0"
+        else:
+            assert joined.take(joined.client, ev.Bound) == [ev.Bound("3.0")]
+
+
+@pytest.mark.parametrize(("version", "octet"), [("2.0", 0x21), ("3.0", 0x7F)])
+def test_a_login_carries_the_version_octet_that_was_agreed(version: str, octet: int) -> None:
+    agreed = account(version, version_octet=octet)
+    joined = join(cmpp.CARRIER, agreed, agreed)
+    joined.client.bind(0.0)
+    assert joined.client._out[0][34] == octet
+    joined.exchange()
+    assert joined.client.bound
+    assert joined.client.version == version
+
+
+def test_an_agreed_octet_is_not_used_for_another_version() -> None:
+    tested = cmpp.CmppSession(
+        account("auto", version_octet=0x7F), Role.CLIENT, Side.SP, lambda: WALL
+    )
+    tested.speak("2.0")
+    tested.bind(0.0)
+    (login,) = sent(tested, "2.0")
+    assert isinstance(login, pdus.Connect)
+    assert login.version == 0x20
+
+
+def test_a_strict_account_refuses_a_gateway_with_a_wrong_proof() -> None:
+    strict = account(strict_authenticator=True)
+    tested = cmpp.CmppSession(strict, Role.CLIENT, Side.SP, lambda: WALL)
+    tested.bind(0.0)
+    tested.receive_data(pdus.ConnectResp30(1, 0, bytes(16), 0x30).encode(), 0.0)
+    text = "AuthenticatorISMG does not match the shared secret"
+    assert tested.events() == [ev.BindRefused(3, text, RefusalKind.SECRET)]
 
 
 @pytest.mark.parametrize("octet", [0x00, 0x01, 0x20, 0x30, 0x7F])
@@ -166,7 +261,8 @@ def test_a_server_refuses_with_the_status_of_the_sheet_and_no_proof(
     (answer,) = sent(tested)
     assert isinstance(answer, pdus.ConnectResp20 | pdus.ConnectResp30)
     assert (answer.status, answer.authenticator_ismg) == (status, bytes(16))
-    assert tested.events() == [ev.BindRefused(status, constants.STATUS_TEXTS[status])]
+    kind = constants.STATUS_KINDS[status]
+    assert tested.events() == [ev.BindRefused(status, constants.STATUS_TEXTS[status], kind)]
     assert tested.closed
 
 
@@ -299,7 +395,7 @@ def test_a_deliver_is_answered_with_its_own_id_and_never_the_reports(version: st
 
 def test_a_deliver_that_cannot_be_read_gets_result_4_and_the_link_lives() -> None:
     joined = pair()
-    octets = bytearray(pdus.Deliver30(5, msg_content=b"abc").encode())
+    octets = bytearray(pdus.Deliver30(5, msg_content=b"abc", link_id="7" * 20).encode())
     octets[88] = 200
     joined.client.receive_data(bytes(octets), 0.0)
     (answer,) = sent(joined.client)  # type: ignore[arg-type]

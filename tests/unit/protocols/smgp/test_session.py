@@ -65,7 +65,7 @@ def test_a_login_that_proves_nothing_is_refused_and_closed(
     session.secrets = secrets.get
     session.receive_data(login(**fields).encode(), 0.0)
     assert answers(session) == [smgp.LoginResp(0, 21, bytes(16), 0x30)]
-    assert session.events() == [ev.BindRefused(21, "authentication failed")]
+    assert session.events() == [ev.BindRefused(21, "authentication failed", ev.RefusalKind.SECRET)]
     assert session.closed
 
 
@@ -73,7 +73,7 @@ def test_a_refused_client_learns_why() -> None:
     joined = pair(secret="other")
     joined.bind()
     refused = joined.take(joined.client, ev.BindRefused)
-    assert refused == [ev.BindRefused(21, "authentication failed")]
+    assert refused == [ev.BindRefused(21, "authentication failed", ev.RefusalKind.SECRET)]
     assert joined.client.closed
 
 
@@ -104,7 +104,7 @@ def test_a_version_we_do_not_speak_is_answered_with_our_highest(
     session = server_session(ours)
     session.receive_data(login(client_version=octet).encode(), 0.0)
     assert answers(session) == [smgp.LoginResp(0, 22, bytes(16), highest)]
-    assert session.events() == [ev.BindRefused(22, "version too high")]
+    assert session.events() == [ev.BindRefused(22, "version too high", ev.RefusalKind.VERSION)]
 
 
 def test_a_client_whose_version_is_too_high_learns_what_to_set() -> None:
@@ -135,9 +135,8 @@ def test_a_gateway_that_sends_zeros_for_its_proof_is_taken_with_a_warning() -> N
 def test_a_strict_account_refuses_such_a_gateway() -> None:
     session = client_session(strict_authenticator=True)
     session.receive_data(smgp.LoginResp().encode(), 0.0)
-    assert session.events() == [
-        ev.BindRefused(21, "AuthenticatorServer does not match the shared secret")
-    ]
+    problem = "AuthenticatorServer does not match the shared secret"
+    assert session.events() == [ev.BindRefused(21, problem, ev.RefusalKind.SECRET)]
     assert session.closed
 
 

@@ -6,8 +6,10 @@ import pytest
 import smpplib.consts
 
 from smsgw.errors import Disposition
+from smsgw.protocols.carrier import ResultKind
+from smsgw.protocols.events import RefusalKind
 from smsgw.protocols.smpp import constants
-from smsgw.protocols.smpp.results import RESULTS, classify
+from smsgw.protocols.smpp.results import RESULTS, classify, refusal_kind
 
 
 def test_every_code_of_smpplib_is_in_the_table_and_no_other() -> None:
@@ -34,6 +36,36 @@ def test_every_code_of_smpplib_is_in_the_table_and_no_other() -> None:
 )
 def test_only_what_may_pass_by_itself_is_tried_again(code: int, disposition: Disposition) -> None:
     assert classify(code).disposition is disposition
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (0x00, ResultKind.OK),
+        (0x14, ResultKind.THROTTLE),
+        (0x58, ResultKind.THROTTLE),
+        (0x0B, ResultKind.NUMBER),
+        (0x0A, ResultKind.SOURCE),
+        (0x0E, ResultKind.AUTH),
+        (0x400, ResultKind.VENDOR),
+    ],
+)
+def test_a_code_says_what_it_is_about(code: int, kind: ResultKind) -> None:
+    assert classify(code).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (0x0D, RefusalKind.SECRET),
+        (0x0E, RefusalKind.SECRET),
+        (0x05, RefusalKind.BUSY),
+        (0x03, RefusalKind.VERSION),
+        (0x400, RefusalKind.OTHER),
+    ],
+)
+def test_a_refused_login_is_about_something(code: int, kind: RefusalKind) -> None:
+    assert refusal_kind(code) is kind
 
 
 def test_a_code_in_no_table_is_tried_again_and_named_both_ways() -> None:

@@ -11,7 +11,6 @@ from smsgw.protocols import events as ev
 from smsgw.protocols import smpp
 from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.session import MISTAKES_MAX
 from smsgw.protocols.smpp import pdus
 from tests.support.session_pair import SECRET
 from tests.support.smpp_sessions import (
@@ -81,7 +80,7 @@ def test_a_login_that_proves_nothing_is_refused_without_a_body_and_closed(
     session.secrets = secrets.get
     session.receive_data(login(**fields).encode(), 0.0)
     assert answers(session) == [pdus.BindTransceiverRespBare(status, 1)]
-    assert session.events() == [ev.BindRefused(status, text)]
+    assert session.events() == [ev.BindRefused(status, text, ev.RefusalKind.SECRET)]
     assert session.closed
 
 
@@ -91,7 +90,8 @@ def test_a_refused_client_learns_why(
 ) -> None:
     joined = pair(client=account(bind_type=kind), secret="other")
     joined.bind()
-    assert joined.take(joined.client, ev.BindRefused) == [ev.BindRefused(0x0E, "invalid password")]
+    refused = ev.BindRefused(0x0E, "invalid password", ev.RefusalKind.SECRET)
+    assert joined.take(joined.client, ev.BindRefused) == [refused]
     assert joined.client.closed
 
 
@@ -155,14 +155,25 @@ def test_an_smsc_that_knows_no_transceiver_says_what_to_set() -> None:
         ev.BindRefused(
             3,
             "invalid command id; the SMSC knows no bind_transceiver: set bind_type of this link",
+            ev.RefusalKind.VERSION,
         )
     ]
     session = client_session(bind_type="receiver")
     session.receive_data(smpp.GenericNack(3, 1).encode(), 0.0)
-    assert session.events() == [ev.BindRefused(3, "invalid command id")]
+    assert session.events() == [ev.BindRefused(3, "invalid command id", ev.RefusalKind.VERSION)]
 
 
 # ---- what a bind carries -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "sends", "receives"),
+    [("transceiver", True, True), ("transmitter", True, False), ("receiver", False, True)],
+)
+def test_an_account_says_which_way_its_login_goes(kind: str, sends: bool, receives: bool) -> None:
+    login_ = account(bind_type=kind)
+    assert (login_.sends, login_.receives) == (sends, receives)
+    assert hasattr(login_, login_.direction_key)
 
 
 def test_a_receiver_sends_nothing() -> None:
@@ -412,143 +423,3 @@ def test_an_unbind_that_is_nacked_ends_the_session_too() -> None:
     assert session.events() == [ev.SubmitAnswered("ctx", 3, "")]
     session.receive_data(smpp.GenericNack(3, 3).encode(), 0.0)
     assert session.events() == [ev.Unbound(by_peer=False)]
-
-
-# ---- a bad peer ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "sequence"),
-    [
-        ("bad_unknown_command", 3, 1),
-        ("bad_sm_length_exceeds_body", 2, 8),
-        ("bad_enquire_link_with_body", 2, 1),
-    ],
-)
-def test_what_cannot_be_read_is_nacked_and_the_session_goes_on(
-    name: str, status: int, sequence: int
-) -> None:
-    session = bound_server()
-    session.receive_data(vector("smpp", name).octets, 0.0)
-    assert answers(session) == [smpp.GenericNack(status, sequence)]
-    (mistake,) = session.events()
-    assert isinstance(mistake, ev.PeerMistake)
-    assert session.bound
-
-
-def test_an_answer_that_cannot_be_read_is_only_told() -> None:
-    session = bound_client()
-    session.submit(submit(), 0.0, "ctx")
-    session.data_to_send()
-    raw = smpp.SubmitSmResp(0, 2, "x" * 30).encode()
-    session.receive_data((18).to_bytes(4, "big") + raw[4:18], 0.0)
-    (mistake,) = session.events()
-    assert isinstance(mistake, ev.PeerMistake)
-    assert session.data_to_send() == b""
-    assert len(session.window) == 1
-
-
-def test_a_login_that_cannot_be_read_is_nacked_and_closed() -> None:
-    session = server_session()
-    session.receive_data(vector("smpp", "bad_bind_truncated").octets, 0.0)
-    assert answers(session) == [smpp.GenericNack(2, 3)]
-    mistake, refused = session.events()
-    assert isinstance(mistake, ev.PeerMistake)
-    assert refused == ev.BindRefused(2, "invalid command length")
-    assert session.closed
-
-
-def test_a_login_that_cannot_be_read_means_nothing_to_a_client() -> None:
-    session = bound_client()
-    session.receive_data(vector("smpp", "bad_bind_truncated").octets, 0.0)
-    assert answers(session) == [smpp.GenericNack(2, 3)]
-    assert session.bound
-
-
-def test_anything_unreadable_before_a_login_ends_the_session() -> None:
-    session = server_session()
-    session.receive_data(vector("smpp", "bad_unknown_command").octets, 0.0)
-    assert answers(session) == [smpp.GenericNack(3, 1)]
-    assert session.events()[-1] == ev.SessionFailed("0x00000077 while open")
-
-
-@pytest.mark.parametrize(
-    ("pdu", "answer"),
-    [
-        (smpp.SubmitSm(0, 9), pdus.SubmitSmRespBare(4, 9)),
-        (smpp.QuerySm(0, 9), pdus.QuerySmRespBare(4, 9)),
-        (smpp.DeliverSm(0, 9), pdus.DeliverSmRespBare(4, 9)),
-    ],
-    ids=lambda pdu: pdu.command,
-)
-def test_a_request_before_the_login_is_answered_and_ends_the_session(pdu: Pdu, answer: Pdu) -> None:
-    session = server_session()
-    session.receive_data(pdu.encode(), 0.0)
-    assert answers(session) == [answer]
-    assert session.events() == [ev.SessionFailed(f"{pdu.command} while open")]
-
-
-def test_a_delivery_before_the_login_is_answered_ends_the_session() -> None:
-    session = client_session()
-    session.data_to_send()
-    session.receive_data(smpp.DeliverSm(0, 9).encode(), 0.0)
-    assert answers(session) == [pdus.DeliverSmRespBare(4, 9)]
-    assert session.events() == [ev.SessionFailed("deliver_sm while binding")]
-
-
-@pytest.mark.parametrize("cls", [smpp.SubmitSm, smpp.BindTransceiver, smpp.CancelSm])
-def test_what_only_the_other_side_may_send_is_refused(cls: type[Any]) -> None:
-    session = bound_client()
-    session.receive_data(cls(0, 9).encode(), 0.0)
-    (answer,) = answers(session)
-    assert answer.command == f"{cls.command}_resp"
-    assert answer.command_status == 4  # type: ignore[attr-defined]
-    assert session.events() == [ev.PeerMistake(f"{cls.command} is not for the sp side")]
-    assert session.bound
-
-
-@pytest.mark.parametrize("tail", [b"\2\x0c\0", b"\2\x0c\0\2\1"])
-def test_a_tail_that_is_no_parameter_is_told_once_and_ignored(tail: bytes) -> None:
-    session = bound_client()
-    for sequence in (5, 6):
-        raw = smpp.DeliverSm(0, sequence, short_message=b"YES").encode() + tail
-        raw = len(raw).to_bytes(4, "big") + raw[4:]
-        session.receive_data(raw, 0.0)
-        *told, received = session.events()
-        assert len(told) == (sequence == 5)
-        assert isinstance(received, ev.MoReceived)
-        assert received.pdu == smpp.DeliverSm(0, sequence, short_message=b"YES")
-        assert received.octets == raw
-
-
-def test_a_tail_behind_an_answer_hides_no_id() -> None:
-    session = bound_client()
-    session.submit(submit(), 0.0, "ctx")
-    raw = smpp.SubmitSmResp(0, 2, "42").encode() + b"\0"
-    session.receive_data(len(raw).to_bytes(4, "big") + raw[4:], 0.0)
-    assert session.events()[-1] == ev.SubmitAnswered("ctx", 0, "42")
-
-
-def test_a_tail_behind_what_is_not_for_us_is_still_a_mistake() -> None:
-    session = bound_client()
-    session._mistakes = MISTAKES_MAX - 3
-    raw = smpp.DeliverSmResp(0, 2, "42").encode() + b"\0"
-    raw = len(raw).to_bytes(4, "big") + raw[4:]
-    session.receive_data(raw, 0.0)
-    assert session.events()[-1] == ev.PeerMistake("deliver_sm_resp is not for the sp side")
-    raw = submit(sequence_number=7).encode() + b"\0"
-    session.receive_data(len(raw).to_bytes(4, "big") + raw[4:], 0.0)
-    assert session.events() == [ev.PeerMistake("submit_sm is not for the sp side")]
-    assert session._mistakes == MISTAKES_MAX - 1
-
-
-def test_a_bound_peer_whose_length_cannot_be_is_told_and_a_stranger_is_not() -> None:
-    session = bound_server()
-    session.receive_data(vector("smpp", "bad_length_huge").octets, 0.0)
-    assert answers(session) == [smpp.GenericNack(2, 0)]
-    (failed,) = session.events()
-    assert failed == ev.SessionFailed("total length 2147483647, limit 16 to 69632")
-    stranger = server_session()
-    stranger.receive_data(b"GET / HTTP/1.1\r\n\r\n", 0.0)
-    assert stranger.data_to_send() == b""
-    assert stranger.closed
