@@ -1,4 +1,4 @@
-"""The codecs alone: no reactor, no socket, no Twisted. Build PDUs, cut a stream, say what is wrong."""
+"""The codecs alone: no reactor, no socket. Build PDUs, cut a stream, say what is wrong."""
 
 from __future__ import annotations
 

@@ -70,6 +70,12 @@ def read_listener(section: Section, account: Account) -> Account:
             "is missing: with an empty login and secret the peer is known by its address alone; "
             'list the addresses it connects from, such as ["192.0.2.10"]',
         )
+    if nameless and section.values.get("proxy_protocol") is True:
+        section.add(
+            "proxy_protocol",
+            "is true: with an empty login and secret, whoever can connect could say that it is "
+            'the peer; name the balancers instead, such as ["10.0.0.5"]',
+        )
     optional = "" if nameless else None
     name, secret = section.text("login", optional), "" if nameless else section.secret("secret")
     section.has("secret")

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from smsgw.daemon.sections import Address, Section
 from smsgw.errors import ConfigError
+from smsgw.transport.certificates import ClientTls, ServerTls, check
 from smsgw.transport.peers import Network
 from smsgw.transport.proxy import Proxy
-from smsgw.transport.tls import ClientTls, ServerTls, check
 
 MASK = "***"
 

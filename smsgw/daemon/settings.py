@@ -15,9 +15,9 @@ from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier, Result
 from smsgw.routing.rules import Rule
 from smsgw.services.conversations import SlotPlan
+from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.peers import Network
 from smsgw.transport.proxy import Proxy
-from smsgw.transport.tls import ClientTls, ServerTls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,12 +65,13 @@ class AnswerTime:
         A peer that stops answering shows at once: it is never less than what is in flight has
         waited so far.
         """
-        waited = self._area + self.unanswered * max(0.0, now - self._at)
+        quiet = max(0.0, now - self._at)
+        waited = self._area + self.unanswered * quiet
         known = self._smoothed
         if known < 0.0:
             known = waited / self._answers if self._answers else 0.0
         if self.unanswered:
-            known = max(known, waited / max(self.unanswered, self._answers))
+            known = max(known, quiet, waited / max(self.unanswered, self._answers))
         return known
 
     def expected(self, now: float) -> float:

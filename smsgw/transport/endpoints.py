@@ -16,9 +16,10 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from smsgw.errors import ConfigError
+from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.proxy import Proxy, ProxyEndpoint
 from smsgw.transport.proxy_protocol import HeaderFirst
-from smsgw.transport.tls import ClientTls, ServerTls, TlsEndpoint, TlsFirst
+from smsgw.transport.tls import TlsEndpoint, TlsFirst
 
 DIAL_SECONDS = 15
 """How long a connection attempt may take; a proxy's exchange and a TLS handshake each as long."""

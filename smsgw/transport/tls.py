@@ -1,8 +1,7 @@
-"""TLS for links, listeners and the HTTP API: files -> contexts, and errors in words.
+"""TLS for links, listeners and the HTTP API, and its errors in words.
 
 A peer's certificate is verified unless the configuration says otherwise, its name too, before one
-octet of ours is sent. Files are read again when they changed, so that a renewed certificate holds
-from the next connection on. The only importer of OpenSSL, cryptography and service_identity.
+octet of ours is sent.
 
 Spec: RFC 8446 (alerts in §6); names in certificates: RFC 6125 and 9525, as service_identity does.
 """
@@ -11,14 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.defer import Deferred, fail
@@ -39,13 +34,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.errors import ConfigError, LinkDown
+from smsgw.transport.certificates import ClientTls, Contexts, ServerTls
 from smsgw.transport.opening import Bearing, Opening, connect_through
-
-CIPHERS = (
-    b"ECDH+AESGCM:ECDH+CHACHA20:DH+AESGCM:DH+CHACHA20:ECDH+AES256:DH+AES256:ECDH+AES128:DH+AES:"
-    b"RSA+AESGCM:RSA+AES:!aNULL:!MD5:!DSS"
-)
-"""For TLS 1.2, as Twisted has them: forward secrecy first, without it for old gateways last."""
 
 _CERTIFICATE_PROBLEMS = {
     2: "was not issued by anyone we trust",
@@ -81,155 +71,6 @@ _ERRORS = {
     "http request": "what the peer says is not TLS but HTTP",
 }
 """Part of OpenSSL's own words, without case and in the form they have since 3.0, -> ours."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientTls:
-    """How a link secures the connections it opens.
-
-    Attributes:
-        ca: Certificates to trust, PEM; None for those the system trusts.
-        certificate: Ours, with its chain, PEM; None to show none.
-        key: Its private key, PEM; None when it is in the same file.
-        server_name: The name the peer's certificate must have; "" for the host dialled.
-        verify: Whether the peer's certificate is verified at all.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    server_name: str = ""
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTls:
-    """How a port of ours secures the connections it takes.
-
-    Attributes:
-        certificate: Ours, with its chain, PEM.
-        key: Its private key, PEM; None when it is in the same file.
-        ca: Clients must show a certificate issued by one of these, PEM; None asks for none.
-    """
-
-    certificate: Path
-    key: Path | None = None
-    ca: Path | None = None
-
-
-def check(tls: ClientTls | ServerTls) -> list[str]:
-    """Read all files and return what is to be warned of: certificates of ours that are not valid.
-
-    Raises:
-        ConfigError: A file cannot be used; ``path`` is the attribute it stands in.
-    """
-    _context(tls)
-    if tls.certificate is None:
-        return []
-    warnings = []
-    now = datetime.now(UTC)
-    certificate = _certificates("certificate", tls.certificate)[0]
-    if now > certificate.not_valid_after_utc:
-        warnings.append(f"{tls.certificate} expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
-    if now < certificate.not_valid_before_utc:
-        since = certificate.not_valid_before_utc
-        warnings.append(f"{tls.certificate} is valid only from {since:%Y-%m-%d} on")
-    return warnings
-
-
-# ---- files -------------------------------------------------------------------------------
-
-
-class Contexts:
-    """The context for new connections: made anew when one of its files has changed.
-
-    Args:
-        tls: The files.
-    """
-
-    def __init__(self, tls: ClientTls | ServerTls) -> None:
-        self._tls = tls
-        self._files = [file for file in (tls.ca, tls.certificate, tls.key) if file is not None]
-        self._seen: list[tuple[int, int]] | None = None
-        self._context: SSL.Context | None = None
-
-    def current(self) -> SSL.Context:
-        """Return the context.
-
-        Raises:
-            ConfigError: A file cannot be used (any more).
-        """
-        seen = self._look()
-        if self._context is None or seen is None or seen != self._seen:
-            self._context, self._seen = _context(self._tls), seen
-        return self._context
-
-    def _look(self) -> list[tuple[int, int]] | None:
-        try:
-            found = [file.stat() for file in self._files]
-        except OSError:
-            return None
-        return [(one.st_mtime_ns, one.st_ino) for one in found]
-
-
-def _context(tls: ClientTls | ServerTls) -> SSL.Context:
-    """Make the context for connections of one kind, either way; who verifies is set on each."""
-    context = SSL.Context(SSL.TLS_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(
-        SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_RENEGOTIATION
-    )
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # each connection is verified anew
-    context.set_session_id(b"smsgw")  # needed where client certificates are asked for
-    if tls.certificate is not None:
-        _use_certificate(context, tls.certificate, tls.key)
-    if tls.ca is not None:
-        _certificates("ca", tls.ca)
-        context.load_verify_locations(str(tls.ca))
-        store: Any = context.get_cert_store()  # a peer's own certificate may be listed
-        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    elif isinstance(tls, ClientTls):
-        context.set_default_verify_paths()
-    context.set_cipher_list(CIPHERS)
-    return context
-
-
-def _use_certificate(context: SSL.Context, file: Path, key_file: Path | None) -> None:
-    certificate = _certificates("certificate", file)[0]
-    name, holder = ("key", key_file) if key_file is not None else ("certificate", file)
-    key = _key(name, holder)
-    if key.public_key() != certificate.public_key():
-        raise ConfigError(name, f"{holder} is not the key of {file}")
-    try:
-        context.use_certificate_chain_file(str(file))
-        context.use_privatekey(key)
-    except (SSL.Error, TypeError) as error:  # a key too short for OpenSSL, or not for TLS
-        raise ConfigError("certificate", f"{file} is not usable: {error}") from error
-
-
-def _read(name: str, file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(name, f"cannot read {file}: {error.strerror}") from error
-
-
-def _certificates(name: str, file: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read(name, file))
-    except ValueError as error:
-        raise ConfigError(name, f"{file} has no certificate that can be read (PEM)") from error
-
-
-def _key(name: str, file: Path) -> Any:
-    octets = _read(name, file)
-    try:
-        return serialization.load_pem_private_key(octets, None)
-    except TypeError as error:
-        raise ConfigError(name, f"{file}: the key has a passphrase; give one without") from error
-    except ValueError as error:
-        raise ConfigError(name, f"{file} has no private key that can be read (PEM)") from error
 
 
 # ---- words -------------------------------------------------------------------------------
@@ -276,7 +117,7 @@ def _verified(problems: list[str]) -> Callable[[SSL.Connection, Any, int, int, i
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Dialling:
+class ClientSide:
     """Makes the TLS side of one connection we open."""
 
     def __init__(self, context: SSL.Context, name: str, verify: bool, problems: list[str]) -> None:
@@ -295,16 +136,30 @@ class _Dialling:
 
 
 @implementer(IHandshakeListener)
-class _Handshake(Opening):
-    """Waits for the handshake and for the peer's name to be right."""
+class Handshake(Opening):
+    """Waits for the handshake and for the peer's name to be right.
+
+    Args:
+        factory: Builds the real protocol.
+        clock: For the time limit.
+        seconds: How long the handshake may take.
+        name: What the certificate must be for; "" for whatever.
+        listed: Certificates that are enough by themselves: old ones have no name to check.
+    """
 
     what = "TLS handshake"
 
     def __init__(
-        self, factory: IProtocolFactory, clock: IReactorTime, seconds: float, name: str
+        self,
+        factory: IProtocolFactory,
+        clock: IReactorTime,
+        seconds: float,
+        name: str,
+        listed: Sequence[x509.Certificate] = (),
     ) -> None:
         super().__init__(factory, clock, seconds)
         self._name = name
+        self._listed = listed
         self.certificate_problems: list[str] = []
 
     def handshakeCompleted(self) -> None:
@@ -319,9 +174,12 @@ class _Handshake(Opening):
 
     def _name_problem(self) -> str:
         transport: Any = self.transport
+        connection = transport.getHandle()
+        if connection.get_peer_certificate().to_cryptography() in self._listed:
+            return ""
         verify = verify_ip_address if _is_address(self._name) else verify_hostname
         try:
-            verify(transport.getHandle(), self._name)
+            verify(connection, self._name)
         except VerificationError:
             return f"is not for {self._name}; is server_name right?"
         except CertificateError as error:
@@ -363,8 +221,10 @@ class TlsEndpoint:
         except ConfigError as error:
             return fail(error)
         name = self._name if self._verify else ""
-        opening = _Handshake(protocolFactory, self._clock, self._seconds, name)
-        creator = _Dialling(context, self._name, self._verify, opening.certificate_problems)
+        opening = Handshake(
+            protocolFactory, self._clock, self._seconds, name, self._contexts.listed
+        )
+        creator = ClientSide(context, self._name, self._verify, opening.certificate_problems)
         bearing = Bearing(opening, protocolFactory)
         wrapped = TLSMemoryBIOFactory(creator, True, bearing, self._clock)
         return connect_through(self._endpoint, wrapped, opening)
@@ -397,7 +257,7 @@ def _is_address(host: str) -> bool:
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class _Accepting:
+class ServerSide:
     """Makes the TLS side of the connections we take."""
 
     log = Logger()
@@ -456,7 +316,7 @@ class TlsFirst(TLSMemoryBIOFactory):
     noisy = False
 
     def __init__(self, factory: IProtocolFactory, clock: IReactorTime, tls: ServerTls) -> None:
-        super().__init__(_Accepting(tls), False, factory, clock)
+        super().__init__(ServerSide(tls), False, factory, clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         inner = self.wrappedFactory.buildProtocol(addr)

@@ -189,7 +189,21 @@ class FakeFront:
                 "binds": binds,
                 "window": 32,
                 "in_flight": 3,
-            }
+                "answer_seconds": 0.0123,
+                "limited_by": {"cause": "rate limit", "detail": "9.5 of 10 a second"},
+                "queue": {"queued": 7},
+            },
+            {
+                "name": "ctcc",
+                "protocol": "smgp",
+                "up": False,
+                "binds": [{"phase": "down", "reason": "cannot connect"}],
+                "window": 16,
+                "in_flight": 0,
+                "answer_seconds": 0.0,
+                "limited_by": {"cause": "not bound", "detail": "cannot connect"},
+                "queue": {"queued": 0},
+            },
         ]
 
     def readiness(self) -> Sequence[str]:

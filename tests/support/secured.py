@@ -10,10 +10,10 @@ from twisted.internet import reactor
 from smsgw.model import Segment, SubmitResult
 from smsgw.protocols import cmpp
 from smsgw.simulator.ismg import Ismg
+from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Link
 from smsgw.transport.proxy import Proxy
-from smsgw.transport.tls import ClientTls, ServerTls
 from tests.support.raw_peer import until
 from tests.support.rigs import NUMBERS, make_account
 

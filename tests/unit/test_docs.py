@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from smsgw.daemon.config import effective, load
+from smsgw.daemon.results import read_results, shown_results
+from smsgw.daemon.sections import Problems, Section
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.protocols.account import Account
 from smsgw.protocols.registry import CARRIERS
@@ -92,6 +94,9 @@ def accepted(settings: dict[str, Any], section: str) -> set[str]:
     if section == "[links.NAME]":
         keys = [set(link) - own_keys(link["protocol"]) - {"listener"} for link in links]
         return set.union(*keys)
+    if section == "[links.NAME.results]":
+        link = Section({"results": {"1": {"text": "odd"}}}, "", Problems(), ROOT, {})
+        return set(shown_results(read_results(link, CARRIERS["cmpp"]))["1"])
     if section == "[links.NAME.listener]":
         return {key for link in links for key in link.get("listener", ())}
     if section == "[[routing.rules]]":
@@ -153,6 +158,7 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         '[links.NAME] protocol = "smgp"',
         '[links.NAME] protocol = "sgip"',
         "[links.NAME.listener]",
+        "[links.NAME.results]",
         "[[routing.rules]]",
     }
 

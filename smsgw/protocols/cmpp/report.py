@@ -89,7 +89,7 @@ def build_report(report: Report, version: str) -> bytes:
     Raises:
         EncodeError: A field does not fit.
     """
-    octets = NUMBER_OCTETS[version]
+    octets = NUMBER_OCTETS.get(version, NUMBER_OCTETS["3.0"])
     raw = {}
     for name, limit in (
         ("stat", 7),

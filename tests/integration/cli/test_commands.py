@@ -157,7 +157,13 @@ async def test_outbox_msg_inbox_and_links_are_lines_with_tabs_off_a_terminal() -
         result = await smsgw(api.url, "inbox")
         assert (rows(result)[1][1], rows(result)[1][-1]) == (PHONE, "同意")
         result = await smsgw(api.url, "links")
-        assert rows(result)[1] == ["cmcc", "cmpp", "yes", "1 of 2", "3", "32", "refused"]
+        first, second = (dict(zip(rows(result)[0], row, strict=True)) for row in rows(result)[1:])
+        assert rows(result)[1][:6] == ["cmcc", "cmpp", "yes", "1 of 2", "3", "32"]
+        assert (first["answer"], first["queued"]) == ("12 ms", "7")
+        assert first["limited by"] == "rate limit: 9.5 of 10 a second"
+        assert first["reason"] == "refused"
+        assert (second["answer"], second["limited by"]) == ("", "not bound")
+        assert second["reason"] == "cannot connect"
 
 
 @pytest.mark.parametrize("command", ["outbox", "inbox", "links", "requests list"])

@@ -164,7 +164,9 @@ async def test_links_show_their_state_and_what_waits_for_them(tmp_path):
     async with InsideTown(tmp_path) as town:
         links = {link["name"]: link for link in town.gateway.links()}
         assert list(links) == ["mobile", "telecom", "unicom"]
-        assert links["mobile"]["binds"] == [{"phase": "bound", "reason": "", "note": ""}]
+        (bind,) = links["mobile"]["binds"]
+        assert (bind["phase"], bind["reason"], bind["note"]) == ("bound", "", "")
+        assert (bind["version"], bind["refused"], bind["retry_in"]) == ("3.0", "", None)
         assert links["mobile"]["queue"]
         assert town.gateway.listener_port("unicom") > 0
         assert town.gateway.listener_port("mobile") == 0

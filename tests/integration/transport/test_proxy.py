@@ -9,9 +9,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 
 from smsgw.errors import Disposition
+from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.endpoints import dial_endpoint
 from smsgw.transport.proxy import Proxy
-from smsgw.transport.tls import ClientTls, ServerTls
 from tests.support.certificates import Authority
 from tests.support.daemon import free_port
 from tests.support.proxies import TinyProxy

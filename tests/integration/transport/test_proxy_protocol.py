@@ -14,12 +14,13 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from smsgw.protocols import cmpp
 from smsgw.protocols.states import Role, Side
+from smsgw.transport.certificates import ClientTls, Contexts, ServerTls
 from smsgw.transport.endpoints import listen_endpoint
 from smsgw.transport.link import china_now
 from smsgw.transport.listener import Listener
 from smsgw.transport.opening import Bearing
 from smsgw.transport.peers import peer_filter
-from smsgw.transport.tls import ClientTls, Contexts, ServerTls, _Dialling, _Handshake
+from smsgw.transport.tls import ClientSide, Handshake
 from tests.support.api import ApiServer, closed_connections
 from tests.support.certificates import Authority
 from tests.support.raw_peer import RawPeer, until
@@ -183,9 +184,9 @@ async def test_a_header_comes_before_tls(tmp_path):
             cmpp.CARRIER.sessions(china_now, Side.SP)(make_account(cmpp.CARRIER), Role.CLIENT)
         )
         factory = _Always(customer)
-        opening = _Handshake(factory, reactor, 5.0, "127.0.0.1")
+        opening = Handshake(factory, reactor, 5.0, "127.0.0.1")
         context = Contexts(ClientTls(ca=authority.pem)).current()
-        creator = _Dialling(context, "127.0.0.1", True, opening.certificate_problems)
+        creator = ClientSide(context, "127.0.0.1", True, opening.certificate_problems)
         secured = TLSMemoryBIOFactory(creator, True, Bearing(opening, factory), reactor)
         first = _SaysFirst(LINE, secured)
         await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.listener.port), first)

@@ -18,8 +18,9 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from smsgw.errors import ConfigError, Disposition
+from smsgw.transport.certificates import ClientTls, Contexts, ServerTls
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from smsgw.transport.tls import ClientTls, ServerTls
+from smsgw.transport.tls import ClientSide
 from tests.support.api import TOKEN, ApiServer, closed_connections
 from tests.support.certificates import Authority
 from tests.support.raw_peer import RawGateway, until
@@ -118,8 +119,10 @@ async def test_a_gateway_whose_certificate_has_expired_is_refused(authority):
 
 
 @reactor_test
-async def test_the_gateways_own_certificate_can_be_the_one_that_is_trusted(serves):
-    async with Secured(serves, ClientTls(ca=serves.certificate)) as rig:
+async def test_the_gateways_own_certificate_can_be_the_one_that_is_trusted(authority):
+    certificate, key = authority.issue("nameless")
+    serves = ServerTls(certificate=certificate, key=key)
+    async with Secured(serves, ClientTls(ca=certificate)) as rig:
         await rig.bound()
 
 
@@ -282,9 +285,7 @@ class Trusting:
         self._tls = tls
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> object:
-        from smsgw.transport.tls import Contexts, _Dialling
-
-        return _Dialling(Contexts(self._tls).current(), hostname.decode(), True, [])
+        return ClientSide(Contexts(self._tls).current(), hostname.decode(), True, [])
 
 
 @reactor_test

@@ -95,6 +95,14 @@ def test_a_listener_without_login_needs_the_peers_addresses() -> None:
     assert problem.startswith("links.a.listener.allow: is missing: with an empty login and secret")
 
 
+def test_a_listener_without_login_believes_only_named_balancers() -> None:
+    values = {"login": "", "secret": "", "allow": ["192.0.2.10"], "proxy_protocol": True}
+    section = Section(values, "l", Problems(), Path(), {})
+    read_listener(section, DIALLED)
+    (problem,) = section.problems.errors
+    assert str(problem).startswith("l.proxy_protocol: is true: with an empty login and secret")
+
+
 def test_a_listener_without_login_is_fine_where_addresses_are_listed() -> None:
     section = Section(
         {"login": "", "secret": "", "allow": ["192.0.2.10"]}, "l", Problems(), Path(), {}

@@ -36,6 +36,27 @@ def kinds(picked: list[QueuedSegment]) -> list[MessageClass]:
     return [item.message_class for item in picked]
 
 
+def test_what_waits_for_a_pause_only_is_kept_though_its_lane_is_full() -> None:
+    lanes = Lanes(2)
+    first, second = one(), one()
+    for item in (first, second):
+        assert lanes.put(item)
+    assert lanes.pick(2, NOW)[0] == [first, second]
+    put(lanes, NOTICE, 2)
+    lanes.put_later(second, NOW + 500, bounded=False)
+    lanes.put_later(first, NOW + 500, bounded=False)
+    assert len(lanes) == 4
+    assert lanes.pick(2, NOW + 500)[0] == [first, second]
+
+
+def test_it_tells_whether_the_store_has_more() -> None:
+    lanes = Lanes(1)
+    put(lanes, NOTICE, 1)
+    assert not lanes.any_in_store()
+    assert not lanes.put(one())
+    assert lanes.any_in_store()
+
+
 def test_what_is_urgent_goes_first() -> None:
     lanes = Lanes(100)
     for kind in (BULK, NOTICE, INTERACTIVE, REALTIME):

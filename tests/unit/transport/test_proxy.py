@@ -181,8 +181,14 @@ def test_a_proxy_is_written_as_a_url(text, proxy):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "proxy.example:1080", "socks4://h:1", "https://h:1", "http://h", "http://:1", "http://h:0"]
-    + [
+    [
+        "",
+        "proxy.example:1080",
+        "socks4://h:1",
+        "https://h:1",
+        "http://h",
+        "http://:1",
+        "http://h:0",
         "http://h:99999",
         "http://h:x",
         "http://[::1",

@@ -107,3 +107,15 @@ def test_the_registry_is_the_callers_and_names_follow_the_style() -> None:
     for family in registry.collect():
         assert family.name.startswith("smsgw_")
         assert family.documentation.endswith(".")
+
+
+def test_the_time_links_are_held_up_is_asked_for_at_each_scrape() -> None:
+    metrics = Metrics()
+    spent = {"window full": 1.5, "throttled": 0.0}
+    metrics.watch_limits("cmcc", lambda: spent)
+    series = 'smsgw_seconds_limited_total{cause="window full",link="cmcc"}'
+    assert lines(metrics)[series] == 1.5
+    spent["window full"] = 9.0
+    found = lines(metrics)
+    assert found[series] == 9.0
+    assert found['smsgw_seconds_limited_total{cause="throttled",link="cmcc"}'] == 0

@@ -126,6 +126,11 @@ def test_a_report_survives_its_deliver(version: str) -> None:
     assert mapping.from_report(read) == REPORT
 
 
+def test_where_the_version_is_open_the_newest_layout_is_used() -> None:
+    assert isinstance(mapping.to_submit(ACCOUNT, "auto", SEGMENT), cmpp.Submit30)
+    assert len(mapping.to_report(ACCOUNT, "auto", REPORT).msg_content) == 71
+
+
 def test_a_report_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(PduError):
         mapping.from_report(cmpp.Deliver30(registered_delivery=1, msg_content=b"short"))

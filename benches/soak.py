@@ -1,0 +1,541 @@
+"""Four links through a whole gateway at a fixed rate while everything goes wrong all the time.
+
+    python benches/soak.py [--minutes 10] [--rate 200] [--fault loss=1% ...]
+
+Two processes: this one is the gateway, with its store on disk; the child simulates the carriers and
+their faults. Messages come at the same pace whatever the links do. Every minute a line says where
+things stand; at the end faults cease, what waits is finished, and the account is checked:
+
+- every submit ended in exactly one outcome (a late answer may resolve an unknown one, once);
+- every message is in a state that makes sense, and none reached a phone twice unmarked;
+- every reply of a phone was taken, once;
+- memory did not grow after warm-up, and no timer, socket or Deferred is left.
+
+Exit code 1 when one of these does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text as sql
+from twisted.internet import defer, tcp
+from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol, Protocol
+from twisted.internet.stdio import StandardIO
+from twisted.internet.task import LoopingCall, deferLater, react
+
+from smsgw.daemon.assembly import Assembly, make_gateway
+from smsgw.daemon.config import load
+from smsgw.errors import Disposition
+from smsgw.interfaces.http.front import NewMessage
+from smsgw.protocols.registry import CARRIERS
+from smsgw.simulator.faults import Faults
+from smsgw.simulator.ismg import Behaviour, Ismg
+from smsgw.simulator.script import Reply
+from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
+
+reactor: Any = installed
+
+SECRET, TOKEN, ACCOUNT = "s3cret", "soak-token-0123456789", "newsroom"
+LOGIN = "901234"
+PHONES = 1000
+TICK = 0.05
+REPLY_EVERY = 50
+DRAIN_SECONDS = 300.0
+GROWTH_MAX = 0.15
+
+LINKS = {
+    "mobile": ("cmpp", "3.0", "1380000", "10690001"),
+    "telecom": ("smgp", "3.0", "1890000", "10690002"),
+    "unicom": ("sgip", "1.2", "1860000", "10690003"),
+    "broadnet": ("smpp", "3.4", "1920000", "10690004"),
+}
+"""Link, which is also the operator, -> protocol, version, first digits of its phones, number."""
+
+FAULTS = (
+    "delay=0.2@5%",
+    "delay.answer=7@0.1%",
+    "loss=0.5%",
+    "reorder=2%",
+    "duplicate=1%",
+    "sequence=0.2%",
+    "throttle=0.01%",
+    "truncate=0.02%",
+    "oversize=0.005%",
+    "garbage=0.005%",
+    "disconnect=0.01%",
+    "disconnect.login=10%",
+    "garbage.login=5%",
+    "loss.login=5%",
+    "stall=3@0.01%",
+)
+HALF_OPEN = ("half-open=0.002%",)
+"""Only where there is a heartbeat."""
+
+CONFIG = """\
+[gateway]
+database = "soak.db"
+
+[http]
+listen = "127.0.0.1:0"
+
+[delivery]
+unknown_wait = "10s"
+on_unknown = "resend"
+
+[tokens.soak]
+token = "{token}"
+account = "{account}"
+"""
+
+LINK = """
+[links.{name}]
+protocol = "{protocol}"
+operator = "{name}"
+host = "127.0.0.1"
+port = {port}
+login = "{login}"
+secret = "{secret}"
+access_number = "{number}"
+binds = 2
+window = 64
+rate = 1000
+response_timeout = "5s"
+"""
+
+LISTENER = """
+[links.{name}.listener]
+listen = "127.0.0.1:0"
+login = "smg"
+secret = "{secret}"
+"""
+
+
+def account(protocol: str, version: str, name: str = LOGIN) -> Any:
+    kinds: dict[str, Any] = {"name": name, "secret": SECRET, "window": 64, "response_timeout": 5.0}
+    return CARRIERS[protocol].account(version=version, **kinds)
+
+
+# ---- the carriers, in the child ---------------------------------------------------------------
+
+
+class Carriers(Protocol):
+    """The simulated gateways. Reads commands from stdin, a line each, and answers on stdout.
+
+    Args:
+        faults: What goes wrong.
+        seed: How.
+    """
+
+    def __init__(self, faults: Sequence[str], seed: int) -> None:
+        self._faults, self._seed = faults, seed
+        self._ismgs: dict[str, Ismg] = {}
+        self._buffer = b""
+        self._replies = 0
+        self.counts: dict[str, Counter[str]] = {}
+        self.shown: Counter[int] = Counter()
+        self.ended: Deferred[None] = Deferred()
+
+    async def start(self) -> None:
+        ports = {}
+        for place, (name, (protocol, version, _, _)) in enumerate(LINKS.items()):
+            carrier, self.counts[name] = CARRIERS[protocol], Counter()
+            faults = self._faults or FAULTS + HALF_OPEN * (
+                carrier.session.heartbeat_pdu is not None
+            )
+            self._ismgs[name] = Ismg(
+                carrier,
+                account(protocol, version),
+                listen_endpoint(reactor, "127.0.0.1", 0),
+                reactor,
+                behaviour=Behaviour(report_after=0.5),
+                activity=self._noting(name),
+                script=self._reply,
+                faults=Faults.of(*faults, seed=self._seed + place),
+            )
+            ports[name] = await self._ismgs[name].start()
+        self._say(ports)
+
+    def dataReceived(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode().partition(" ")
+            if word == "dial":
+                name, port = rest.split()
+                there = dial_endpoint(reactor, "127.0.0.1", int(port))
+                self._ismgs[name].dials(there, account(LINKS[name][0], LINKS[name][1], "smg"))
+            elif word == "quiet":
+                for ismg in self._ismgs.values():
+                    ismg.faults.use(Faults())
+            else:
+                self._say({"counts": self.counts, "shown": list(self.shown.items())})
+
+    def connectionLost(self, reason: Any = None) -> None:
+        if not self.ended.called:
+            self.ended.callback(None)
+
+    def _say(self, what: Any) -> None:
+        print(json.dumps(what), flush=True)
+
+    def _reply(self, sender: str, text: str) -> Sequence[Reply]:
+        if int(text[1:-1]) % REPLY_EVERY:
+            return ()
+        self._replies += 1
+        return [Reply(f"收到{self._replies}")]
+
+    def _noting(self, name: str) -> Callable[[str, str, dict[str, Any]], None]:
+        counts, shown = self.counts[name], self.shown
+
+        def note(what: str, pdu: str, details: dict[str, Any]) -> None:
+            counts[what] += 1
+            if what == "fault":
+                counts[f"{details['fault']} {details['of']}"] += 1
+            elif what == "read":
+                shown[int(details["text"][1:-1])] += 1
+
+        return note
+
+
+async def carry(_: Any, faults: Sequence[str], seed: int) -> None:
+    carriers = Carriers(faults, seed)
+    await carriers.start()
+    StandardIO(carriers)
+    await carriers.ended
+
+
+class Child(ProcessProtocol):
+    """The other end of :class:`Carriers`."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self._lines: defer.DeferredQueue[Any] = defer.DeferredQueue()
+        self._buffer = b""
+
+    def outReceived(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._lines.put(json.loads(line))
+
+    def errReceived(self, data: bytes) -> None:
+        sys.stderr.write(data.decode(errors="replace"))
+
+    def processEnded(self, reason: Any) -> None:
+        self.ended.callback(None)
+
+    def tell(self, line: str) -> None:
+        self.transport.write(line.encode() + b"\n")
+
+    async def heard(self) -> Any:
+        return await self._lines.get()
+
+
+# ---- the account of submits --------------------------------------------------------------------
+
+
+class Ticket:
+    """One submit of one segment."""
+
+    __slots__ = ("first", "item", "resolved")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.first: Disposition | None = None
+        self.resolved = False
+
+
+class Ledger:
+    """Stands between the links and the gateway and counts what becomes of each submit."""
+
+    def __init__(self) -> None:
+        self.submits = self.open = self.late = self.doubled = self.resent = 0
+        self.outcomes: Counter[Disposition] = Counter()
+
+    def watch(self, link: Any) -> None:
+        send, tell = link.submit_many, link.on_results
+
+        def submit_many(items: Sequence[tuple[Any, Any]]) -> int:
+            tickets = [(segment, Ticket(item)) for segment, item in items]
+            taken: int = send(tickets)
+            self.submits += taken
+            self.open += taken
+            self.resent += sum(one.item.row.possible_duplicate for _, one in tickets[:taken])
+            return taken
+
+        def on_results(results: Sequence[tuple[Ticket, Any]]) -> None:
+            for ticket, result in results:
+                self._settle(ticket, result.disposition)
+            tell([(ticket.item, result) for ticket, result in results])
+
+        link.submit_many, link.on_results = submit_many, on_results
+
+    def _settle(self, ticket: Ticket, disposition: Disposition) -> None:
+        if ticket.first is None:
+            ticket.first = disposition
+            self.open -= 1
+            self.outcomes[disposition] += 1
+        elif ticket.first is Disposition.UNKNOWN and not ticket.resolved:
+            ticket.resolved = True
+            self.late += 1
+        else:
+            self.doubled += 1
+
+
+# ---- the gateway -------------------------------------------------------------------------------
+
+
+class Soak:
+    """One run.
+
+    Args:
+        options: The command line.
+        folder: For the configuration and the store.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+        self.ledger = Ledger()
+        self.child = Child()
+        self.sent = self.refused = 0
+        self.rss: list[float] = []
+        self.problems: list[str] = []
+        self._sending = 0
+        self._began = 0.0
+        self.gateway: Assembly
+
+    async def run(self) -> int:
+        await self._start()
+        seconds, every = self.options.minutes * 60, self.options.every
+        load_ = LoopingCall(self._offer)
+        self._began = reactor.seconds()
+        load_.start(TICK).addErrback(lambda failure: failure.printTraceback())
+        print(self._head(), flush=True)
+        due = every
+        while due <= seconds + every / 2:
+            await deferLater(reactor, self._began + due - reactor.seconds())
+            self._line()
+            due += every
+        load_.stop()
+        self._memory()
+        await self._drain()
+        await self._check()
+        await self._stop()
+        for problem in self.problems:
+            print(f"WRONG: {problem}")
+        print("nothing is wrong" if not self.problems else f"{len(self.problems)} things are wrong")
+        return 1 if self.problems else 0
+
+    async def _start(self) -> None:
+        arguments = [sys.executable, __file__, "--carriers", "--seed", str(self.options.seed)]
+        for fault in self.options.fault:
+            arguments += ["--fault", fault]
+        reactor.spawnProcess(self.child, sys.executable, arguments, env=None)
+        ports = await self.child.heard()
+        config = CONFIG.format(token=TOKEN, account=ACCOUNT)
+        for name, (protocol, _, _, number) in LINKS.items():
+            values = {"name": name, "protocol": protocol, "port": ports[name], "number": number}
+            config += LINK.format(login=LOGIN, secret=SECRET, **values)
+            if CARRIERS[protocol].peer_dials:
+                config += LISTENER.format(name=name, secret=SECRET)
+            elif CARRIERS[protocol].session.heartbeat_pdu is not None:
+                config += 'heartbeat_interval = "5s"\n'
+        path = self.folder / "soak.toml"
+        path.write_text(config)
+        self.gateway = make_gateway(load(path), reactor)
+        for link in self._links().values():
+            self.ledger.watch(link)
+        await self.gateway.start()
+        for name, link in self._links().items():
+            if link.listener_port:
+                self.child.tell(f"dial {name} {link.listener_port}")
+
+    def _links(self) -> dict[str, Any]:
+        return self.gateway.gateway._links
+
+    def _offer(self) -> None:
+        """Send what is due by now, whatever became of what was sent before."""
+        due = int((reactor.seconds() - self._began) * self.options.rate * len(LINKS)) - self.sent
+        batch = []
+        for _ in range(due):
+            prefix = [*LINKS.values()][self.sent % len(LINKS)][2]
+            phone = f"{prefix}{self.sent // len(LINKS) % PHONES:04d}"
+            batch.append(NewMessage(to=phone, text=f"第{self.sent}条"))
+            self.sent += 1
+        if batch:
+            self._sending += 1
+            accepted = Deferred.fromCoroutine(self.gateway.gateway.send(ACCOUNT, batch))
+            accepted.addBoth(self._accepted, len(batch))
+
+    def _accepted(self, result: Any, count: int) -> None:
+        self._sending -= 1
+        if not isinstance(result, list):
+            self.refused += count
+            self.problems.append(f"{count} messages were refused: {result}")
+
+    # ---- where things stand ------------------------------------------------------------------
+
+    def _head(self) -> str:
+        return (
+            "     s   messages    submits   accepted    retry  final  unknown   late  resent"
+            "   open waiting  RSS MB  sockets timers Deferreds"
+        )
+
+    def _line(self) -> None:
+        ledger, outcomes = self.ledger, self.ledger.outcomes
+        self.rss.append(rss())
+        waiting = sum(link["queue"]["queued"] for link in self.gateway.gateway.links())
+        print(
+            f"{reactor.seconds() - self._began:6.0f} {self.sent:10} {ledger.submits:10}"
+            f" {outcomes[Disposition.ACCEPTED]:10} {outcomes[Disposition.RETRY]:8}"
+            f" {outcomes[Disposition.FINAL]:6} {outcomes[Disposition.UNKNOWN]:8} {ledger.late:6}"
+            f" {ledger.resent:7} {ledger.open:6} {waiting:7} {self.rss[-1]:7.1f}"
+            f" {len(sockets()):8} {len(reactor.getDelayedCalls()):6} {deferreds():9}",
+            flush=True,
+        )
+
+    def _memory(self) -> None:
+        warm = min(len(self.rss) - 1, round(self.options.warm_up / self.options.every))
+        start, end = self.rss[max(0, warm - 1)], self.rss[-1]
+        middle = self.rss[(max(0, warm - 1) + len(self.rss)) // 2]
+        growth = end / start - 1
+        print(
+            f"RSS after warm-up {start:.1f}, middle {middle:.1f}, end {end:.1f} MB: {growth:+.1%}"
+        )
+        if growth > GROWTH_MAX:
+            self.problems.append(f"memory grew by {growth:.1%}, limit {GROWTH_MAX:.0%}")
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Let the carriers behave, and wait until nothing is on its way."""
+        self.child.tell("quiet")
+        began, states = reactor.seconds(), Counter[str]()
+        while reactor.seconds() - began < DRAIN_SECONDS:
+            await deferLater(reactor, 2.0)
+            states = await self._states()
+            waits = sum(states[one] for one in ("scheduled", "queued", "sending", "unknown"))
+            if not waits and not self._sending and not self.ledger.open:
+                break
+        else:
+            self.problems.append(f"after {DRAIN_SECONDS:g} s messages still wait: {dict(states)}")
+        await deferLater(reactor, 10.0)  # what phones said last
+        print(f"finished {reactor.seconds() - began:.0f} s after the last message: {dict(states)}")
+
+    async def _states(self) -> Counter[str]:
+        return Counter(dict(await self._rows("SELECT status, COUNT(*) FROM message GROUP BY 1")))
+
+    async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        database = self.gateway.gateway._database
+        rows = await database.read(lambda c: c.execute(sql(statement)).all())
+        return [tuple(row) for row in rows]
+
+    async def _check(self) -> None:
+        self.child.tell("account")
+        told = await self.child.heard()
+        ledger, wrong = self.ledger, self.problems.append
+        ended = sum(ledger.outcomes.values())
+        outcomes = {str(one): count for one, count in ledger.outcomes.items()}
+        print(f"submits {ledger.submits}, with exactly one outcome {ended - ledger.doubled}")
+        print(f"outcomes {outcomes}, late answers {ledger.late}, resent {ledger.resent}")
+        for name, counts in told["counts"].items():
+            print(f"{name}: {json.dumps(dict(sorted(counts.items())))}")
+        if ended != ledger.submits or ledger.open or ledger.doubled:
+            wrong(f"{ledger.open} submits have no outcome, {ledger.doubled} more than one")
+        stored = sum((await self._states()).values())
+        if stored != self.sent - self.refused:
+            wrong(f"{self.sent} messages were sent, {stored} are stored")
+        await self._check_phones(dict(told["shown"]))
+        typed = sum(counts.get("type", 0) for counts in told["counts"].values())
+        lost = sum(counts.get("loss mo", 0) for counts in told["counts"].values())
+        ((inbound,),) = await self._rows("SELECT COUNT(*) FROM inbound")
+        print(f"phones wrote {typed}, lost by the carrier {lost}, stored {inbound}")
+        if inbound != typed - lost:
+            wrong(f"{typed - lost} replies came, {inbound} are stored")
+
+    async def _check_phones(self, shown: dict[int, int]) -> None:
+        """A phone that showed a message twice: the store must know that it may have."""
+        twice = {number for number, count in shown.items() if count > 1}
+        marked = {
+            int(one[1:-1])
+            for (one,) in await self._rows(
+                "SELECT m.text FROM message m JOIN segment s ON s.message_id = m.id"
+                " WHERE s.possible_duplicate"
+            )
+        }
+        taken = {
+            int(one[1:-1])
+            for (one,) in await self._rows(
+                "SELECT text FROM message WHERE status IN ('sent', 'delivered')"
+            )
+        }
+        print(f"on phones {len(shown)}, twice {len(twice)}, marked as possible {len(marked)}")
+        if twice - marked:
+            self.problems.append(f"{len(twice - marked)} messages were doubled in silence")
+        if taken - shown.keys():
+            self.problems.append(f"{len(taken - shown.keys())} messages never reached a phone")
+
+    async def _stop(self) -> None:
+        await self.gateway.stop()
+        self.child.transport.closeStdin()
+        await self.child.ended
+        await deferLater(reactor, 0.1)
+        gc.collect()
+        timers, left = reactor.getDelayedCalls(), sockets()
+        pending = deferreds()
+        print(f"left behind: {len(timers)} timers, {len(left)} sockets, {pending} Deferreds")
+        if timers or left:
+            self.problems.append(f"left behind: {timers} {left}")
+        if pending > 20:  # the run's own, and the reactor's thread pool
+            self.problems.append(f"left behind: {pending} Deferreds")
+
+
+def rss() -> float:
+    """This process's resident memory in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def sockets() -> list[Any]:
+    open_ = {*reactor.getReaders(), *reactor.getWriters()}
+    return [one for one in open_ if isinstance(one, tcp.Connection | tcp.Port)]
+
+
+def deferreds() -> int:
+    return sum(1 for one in gc.get_objects() if type(one) is Deferred and not one.called)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rate", type=float, default=200.0, help="messages/s for each link")
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between two lines")
+    parser.add_argument("--warm-up", type=float, default=0.0, help="seconds")
+    parser.add_argument("--fault", action="append", default=[], help="instead of the usual ones")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="for the store; default: a temporary one")
+    parser.add_argument("--carriers", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.every = options.every or min(60.0, options.minutes * 60 / 6)
+    options.warm_up = options.warm_up or min(60.0, options.minutes * 60 / 3)
+    if options.carriers:
+        react(lambda r: Deferred.fromCoroutine(carry(r, options.fault, options.seed)))
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        codes: list[int] = []
+        soak = Soak(options, Path(folder))
+        try:
+            react(lambda r: Deferred.fromCoroutine(soak.run()).addCallback(codes.append))
+        except SystemExit as end:
+            sys.exit(end.code or codes[0])
+
+
+if __name__ == "__main__":
+    main()
