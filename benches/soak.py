@@ -188,7 +188,7 @@ class Carriers(Protocol):
         print(json.dumps(what), flush=True)
 
     def _reply(self, sender: str, text: str) -> Sequence[Reply]:
-        if int(text[1:-1]) % REPLY_EVERY:
+        if int(text[1:-1]) // len(LINKS) % REPLY_EVERY:
             return ()
         self._replies += 1
         return [Reply(f"收到{self._replies}")]
@@ -444,7 +444,7 @@ class Soak:
         told = await self.child.heard()
         ledger, wrong = self.ledger, self.problems.append
         ended = sum(ledger.outcomes.values())
-        outcomes = {str(one): count for one, count in ledger.outcomes.items()}
+        outcomes = {one.value: count for one, count in ledger.outcomes.items()}
         print(f"submits {ledger.submits}, with exactly one outcome {ended - ledger.doubled}")
         print(f"outcomes {outcomes}, late answers {ledger.late}, resent {ledger.resent}")
         for name, counts in told["counts"].items():

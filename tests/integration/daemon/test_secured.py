@@ -1,4 +1,4 @@
-"""A whole gateway with TLS everywhere, a proxy before its carrier and a balancer before its ports."""
+"""A whole gateway with TLS, a proxy before its carrier and a balancer before its ports."""
 
 from __future__ import annotations
 
