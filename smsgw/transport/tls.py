@@ -37,6 +37,17 @@ from smsgw.errors import ConfigError, LinkDown
 from smsgw.transport.certificates import ClientTls, Contexts, ServerTls
 from smsgw.transport.opening import Bearing, Opening, connect_through
 
+__all__ = [
+    "ClientSide",
+    "ClientTls",
+    "Handshake",
+    "ServerTls",
+    "TlsEndpoint",
+    "TlsFirst",
+    "ascii_host",
+    "explained",
+]
+
 _CERTIFICATE_PROBLEMS = {
     2: "was not issued by anyone we trust",
     9: "is not valid yet",

@@ -7,6 +7,7 @@ from twisted.logger import capturedLogs
 
 from smsgw.errors import Disposition
 from smsgw.protocols.registry import CARRIERS
+from tests.support.fault_rig import FaultRig
 from tests.support.raw_peer import IsmgRig, LinkRig, deliver, dial, outcome, submit, until, warnings
 from tests.support.reactor import reactor_test
 
@@ -69,3 +70,19 @@ async def test_a_gateway_forgets_half_a_submit(name):
         await until(lambda: peer.lost)
         await rig.serves()
         assert rig.told == ["bind", "bind", "submit"]
+
+
+@every_carrier
+@pytest.mark.parametrize("what", ["answer", "report"])
+@reactor_test
+async def test_again_and_again_every_submit_has_one_outcome(name, what):
+    async with FaultRig(CARRIERS[name], f"disconnect.{what}=1/10") as rig:
+        rig.submit(100)
+        await rig.settled()
+        outcomes = rig.outcomes()
+        assert set(outcomes) <= {Disposition.ACCEPTED, Disposition.UNKNOWN, Disposition.RETRY}
+        assert outcomes[Disposition.ACCEPTED] > 0
+        if what == "answer":
+            assert outcomes[Disposition.UNKNOWN] > 0
+            assert rig.happened["bind"] > 1
+        await rig.recovers()

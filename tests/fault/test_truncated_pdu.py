@@ -9,7 +9,9 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs
 
+from smsgw.errors import Disposition
 from smsgw.protocols.registry import CARRIERS
+from tests.support.fault_rig import FaultRig
 from tests.support.raw_peer import (
     IsmgRig,
     LinkRig,
@@ -73,3 +75,26 @@ async def test_a_gateway_refuses_a_truncated_submit(name):
         await rig.serves()
         assert rig.told.count("trouble") == 1
         assert len(rig.ismg.submits) == (1 if name in BREAKS else 2)
+
+
+@every_carrier
+@reactor_test
+async def test_a_truncated_answer_leaves_its_submit_unknown(name):
+    async with FaultRig(CARRIERS[name], "truncate.answer=1/10") as rig:
+        rig.submit(100)
+        await rig.settled()
+        outcomes = rig.outcomes()
+        assert set(outcomes) <= {Disposition.ACCEPTED, Disposition.UNKNOWN, Disposition.RETRY}
+        assert rig.broken["truncate answer"] > 0
+        assert (rig.happened["bind"] == 1) is (name not in BREAKS)
+        await rig.recovers()
+
+
+@every_carrier
+@reactor_test
+async def test_truncated_reports_cost_no_outcome_and_no_other_report(name):
+    async with FaultRig(CARRIERS[name], "truncate.report=1/5") as rig:
+        rig.submit(20)
+        await rig.settled()
+        await rig.pass_until(lambda: len(set(rig.reports)) >= 16, 120)
+        await rig.recovers()

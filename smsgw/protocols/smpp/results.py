@@ -56,7 +56,7 @@ RESULTS = {
     0xC3: Result("expected optional parameter missing", FINAL, ResultKind.FORMAT),
     0xC4: Result("invalid optional parameter value", FINAL, ResultKind.FORMAT),
     0xFE: Result("delivery failed", FINAL, ResultKind.VENDOR),
-    0xFF: Result("unknown error", RETRY, ResultKind.VENDOR),
+    0xFF: Result("unknown error", RETRY, ResultKind.TEMPORARY),
 }
 
 
