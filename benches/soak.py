@@ -3,8 +3,9 @@
     python benches/soak.py [--minutes 10] [--rate 200] [--fault loss=1% ...]
 
 Two processes: this one is the gateway, with its store on disk; the child simulates the carriers and
-their faults. Messages come at the same pace whatever the links do. Every minute a line says where
-things stand; at the end faults cease, what waits is finished, and the account is checked:
+their faults. Messages come at the same pace whatever the links do. Every minute, after one to warm
+up, a line says where things stand; at the end faults cease, what waits is finished, and the account
+is checked:
 
 - every submit ended in exactly one outcome (a late answer may resolve an unknown one, once);
 - every message is in a state that makes sense, and none reached a phone twice unmarked;
@@ -164,6 +165,7 @@ class Carriers(Protocol):
                 faults=Faults.of(*faults, seed=self._seed + place),
             )
             ports[name] = await self._ismgs[name].start()
+        StandardIO(self)
         self._say(ports)
 
     def dataReceived(self, data: bytes) -> None:
@@ -177,6 +179,8 @@ class Carriers(Protocol):
             elif word == "quiet":
                 for ismg in self._ismgs.values():
                     ismg.faults.use(Faults())
+            elif word == "waiting":
+                self._say(sum(ismg.waiting for ismg in self._ismgs.values()))
             else:
                 self._say({"counts": self.counts, "shown": list(self.shown.items())})
 
@@ -185,7 +189,7 @@ class Carriers(Protocol):
             self.ended.callback(None)
 
     def _say(self, what: Any) -> None:
-        print(json.dumps(what), flush=True)
+        self.transport.write(json.dumps(what).encode() + b"\n")  # type: ignore[union-attr]
 
     def _reply(self, sender: str, text: str) -> Sequence[Reply]:
         if int(text[1:-1]) // len(LINKS) % REPLY_EVERY:
@@ -209,7 +213,6 @@ class Carriers(Protocol):
 async def carry(_: Any, faults: Sequence[str], seed: int) -> None:
     carriers = Carriers(faults, seed)
     await carriers.start()
-    StandardIO(carriers)
     await carriers.ended
 
 
@@ -315,15 +318,16 @@ class Soak:
 
     async def run(self) -> int:
         await self._start()
-        seconds, every = self.options.minutes * 60, self.options.every
+        warm_up, every = self.options.warm_up, self.options.every
+        seconds = warm_up + self.options.minutes * 60
         load_ = LoopingCall(self._offer)
         self._began = reactor.seconds()
         load_.start(TICK).addErrback(lambda failure: failure.printTraceback())
         print(self._head(), flush=True)
-        due = every
+        due = warm_up or every
         while due <= seconds + every / 2:
-            await deferLater(reactor, self._began + due - reactor.seconds())
-            self._line()
+            await deferLater(reactor, max(0.0, self._began + due - reactor.seconds()))
+            await self._line()
             due += every
         load_.stop()
         self._memory()
@@ -387,26 +391,31 @@ class Soak:
     def _head(self) -> str:
         return (
             "     s   messages    submits   accepted    retry  final  unknown   late  resent"
-            "   open waiting  RSS MB  sockets timers Deferreds"
+            "   open waiting carriers  RSS MB sockets timers Deferreds"
         )
 
-    def _line(self) -> None:
+    async def _line(self) -> None:
         ledger, outcomes = self.ledger, self.ledger.outcomes
         self.rss.append(rss())
+        carriers = await self._carriers()
         waiting = sum(link["queue"]["queued"] for link in self.gateway.gateway.links())
         print(
             f"{reactor.seconds() - self._began:6.0f} {self.sent:10} {ledger.submits:10}"
             f" {outcomes[Disposition.ACCEPTED]:10} {outcomes[Disposition.RETRY]:8}"
             f" {outcomes[Disposition.FINAL]:6} {outcomes[Disposition.UNKNOWN]:8} {ledger.late:6}"
-            f" {ledger.resent:7} {ledger.open:6} {waiting:7} {self.rss[-1]:7.1f}"
-            f" {len(sockets()):8} {len(reactor.getDelayedCalls()):6} {deferreds():9}",
+            f" {ledger.resent:7} {ledger.open:6} {waiting:7} {carriers:8} {self.rss[-1]:7.1f}"
+            f" {len(sockets()):7} {len(reactor.getDelayedCalls()):6} {deferreds():9}",
             flush=True,
         )
 
+    async def _carriers(self) -> int:
+        """Reports and replies that the gateway has not acknowledged."""
+        self.child.tell("waiting")
+        waiting: int = await self.child.heard()
+        return waiting
+
     def _memory(self) -> None:
-        warm = min(len(self.rss) - 1, round(self.options.warm_up / self.options.every))
-        start, end = self.rss[max(0, warm - 1)], self.rss[-1]
-        middle = self.rss[(max(0, warm - 1) + len(self.rss)) // 2]
+        start, middle, end = self.rss[0], self.rss[len(self.rss) // 2], self.rss[-1]
         growth = end / start - 1
         print(
             f"RSS after warm-up {start:.1f}, middle {middle:.1f}, end {end:.1f} MB: {growth:+.1%}"
@@ -424,6 +433,7 @@ class Soak:
             await deferLater(reactor, 2.0)
             states = await self._states()
             waits = sum(states[one] for one in ("scheduled", "queued", "sending", "unknown"))
+            waits += await self._carriers()
             if not waits and not self._sending and not self.ledger.open:
                 break
         else:
@@ -517,15 +527,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=200.0, help="messages/s for each link")
-    parser.add_argument("--every", type=float, default=0.0, help="seconds between two lines")
-    parser.add_argument("--warm-up", type=float, default=0.0, help="seconds")
+    parser.add_argument("--every", type=float, default=60.0, help="seconds between two lines")
+    parser.add_argument("--warm-up", type=float, default=60.0, help="seconds before")
     parser.add_argument("--fault", action="append", default=[], help="instead of the usual ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="for the store; default: a temporary one")
     parser.add_argument("--carriers", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.every = options.every or min(60.0, options.minutes * 60 / 6)
-    options.warm_up = options.warm_up or min(60.0, options.minutes * 60 / 3)
     if options.carriers:
         react(lambda r: Deferred.fromCoroutine(carry(r, options.fault, options.seed)))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

@@ -321,9 +321,14 @@ class Ismg:
         call = self._clock.callLater(seconds, run)
         self._calls.add(call)
 
+    @property
+    def waiting(self) -> int:
+        """Reports and messages that the customer has not acknowledged."""
+        return len(self._to_deliver) + sum(len(p.session.window) for p in self._bound)
+
     async def acknowledged(self) -> None:
         """Wait until nothing is queued for the customer."""
-        while self._to_deliver or any(len(p.session.window) for p in self._bound):
+        while self.waiting:
             turn: Deferred[None] = Deferred()
             self._clock.callLater(0.01, turn.callback, None)
             await turn

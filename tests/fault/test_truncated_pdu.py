@@ -96,5 +96,5 @@ async def test_truncated_reports_cost_no_outcome_and_no_other_report(name):
     async with FaultRig(CARRIERS[name], "truncate.report=1/5") as rig:
         rig.submit(20)
         await rig.settled()
-        await rig.pass_until(lambda: len(set(rig.reports)) >= 16, 120)
         await rig.recovers()
+        await rig.pass_until(lambda: len(set(rig.reports)) >= 16, 120)

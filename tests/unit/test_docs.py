@@ -93,12 +93,13 @@ def accepted(settings: dict[str, Any], section: str) -> set[str]:
         return own_keys(protocol[1])
     if section == "[links.NAME]":
         keys = [set(link) - own_keys(link["protocol"]) - {"listener"} for link in links]
-        return set.union(*keys)
+        return set.union(*keys) | {"proxy_password"}  # a secret: taken, and not shown
     if section == "[links.NAME.results]":
         link = Section({"results": {"1": {"text": "odd"}}}, "", Problems(), ROOT, {})
         return set(shown_results(read_results(link, CARRIERS["cmpp"]))["1"])
     if section == "[links.NAME.listener]":
-        return {key for link in links for key in link.get("listener", ())}
+        keys = {key for link in links for key in link.get("listener", ())}
+        return keys | {"tls", "proxy_protocol"}  # shown where they are set
     if section == "[[routing.rules]]":
         return set(settings["routing"]["rules"][0])
     name = section.strip("[]")
@@ -157,6 +158,7 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         '[links.NAME] protocol = "cmpp"',
         '[links.NAME] protocol = "smgp"',
         '[links.NAME] protocol = "sgip"',
+        '[links.NAME] protocol = "smpp"',
         "[links.NAME.listener]",
         "[links.NAME.results]",
         "[[routing.rules]]",

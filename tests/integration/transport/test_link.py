@@ -94,7 +94,8 @@ async def test_stopping_fails_what_was_never_sent(name):
 
 @every_carrier
 @reactor_test
-async def test_what_is_not_acknowledged_is_brought_again(name):
+async def test_what_is_not_acknowledged_is_brought_again(name, monkeypatch):
+    monkeypatch.setattr("smsgw.simulator.ismg.REPEAT_AFTER", 0.05)
     rig = Rig(CARRIERS[name], account=make_account(CARRIERS[name]))
     rig.acknowledge = False
     await rig.start()

@@ -13,6 +13,7 @@ from smsgw.protocols import cmpp
 from smsgw.transport import binds as binds_module
 from smsgw.transport.connector import Phase
 from smsgw.transport.link import Link
+from smsgw.transport.results import NOT_SENT
 from tests.support.connections import Dialled, Wire
 
 BINDS, WINDOW = 4, 4
@@ -201,12 +202,13 @@ def test_one_binds_death_moves_its_unsent_work_to_the_others_at_once(account):
     assert [result.result.disposition for result in waits] == [Disposition.ACCEPTED] * 8
 
 
-def test_unsent_work_of_a_stopped_link_is_told_and_not_kept(account):
+def test_unsent_work_of_a_link_that_stops_is_told_and_not_kept(account):
     result = account.link.submit(ONE)
-    account.link.stop()
-    for wire in account.wires:
-        wire.drop()
-    assert result.result.disposition is Disposition.UNKNOWN or result.result.code == -3
+    account.link._stopped = True
+    account.wires[1].drop()
+    del account.sent[account.wires[1]]
+    assert result.result.code == NOT_SENT
+    assert len(account.link._waiting) == 0
 
 
 def test_the_link_says_what_holds_it_up(account):
