@@ -38,6 +38,7 @@ from smsgw.daemon.assembly import Assembly, make_gateway
 from smsgw.daemon.config import load
 from smsgw.errors import Disposition
 from smsgw.interfaces.http.front import NewMessage
+from smsgw.model import SubmitResult
 from smsgw.protocols.registry import CARRIERS
 
 reactor: Any = installed
@@ -109,6 +110,7 @@ class Ledger:
     def __init__(self) -> None:
         self.submits = self.open = self.late = self.doubled = self.resent = 0
         self.outcomes: Counter[Disposition] = Counter()
+        self.reasons: Counter[str] = Counter()
 
     def watch(self, link: Any) -> None:
         send, tell = link.submit_many, link.on_results
@@ -123,12 +125,14 @@ class Ledger:
 
         def on_results(results: Sequence[tuple[Ticket, Any]]) -> None:
             for ticket, result in results:
-                self._settle(ticket, result.disposition)
+                self._settle(ticket, result)
             tell([(ticket.item, result) for ticket, result in results])
 
         link.submit_many, link.on_results = submit_many, on_results
 
-    def _settle(self, ticket: Ticket, disposition: Disposition) -> None:
+    def _settle(self, ticket: Ticket, result: SubmitResult) -> None:
+        disposition = result.disposition
+        self.reasons[f"{result.code} {result.text}"] += 1
         if ticket.first is None:
             ticket.first = disposition
             self.open -= 1
@@ -305,6 +309,7 @@ class Soak:
         outcomes = {one.value: count for one, count in ledger.outcomes.items()}
         print(f"submits {ledger.submits}, with exactly one outcome {ended - ledger.doubled}")
         print(f"outcomes {outcomes}, late answers {ledger.late}, resent {ledger.resent}")
+        print(f"results {json.dumps(dict(ledger.reasons.most_common()))}")
         for name, counts in told["counts"].items():
             print(f"{name}: {json.dumps(dict(sorted(counts.items())))}")
         if ended != ledger.submits or ledger.open or ledger.doubled:
@@ -338,9 +343,11 @@ class Soak:
         }
         print(f"on phones {len(shown)}, twice {len(twice)}, marked as possible {len(marked)}")
         if twice - marked:
-            self.problems.append(f"{len(twice - marked)} messages were doubled in silence")
+            some = ", ".join(f"第{number}条" for number in sorted(twice - marked)[:5])
+            self.problems.append(f"{len(twice - marked)} were doubled in silence: {some}")
         if taken - shown.keys():
-            self.problems.append(f"{len(taken - shown.keys())} messages never reached a phone")
+            some = ", ".join(f"第{number}条" for number in sorted(taken - shown.keys())[:5])
+            self.problems.append(f"{len(taken - shown.keys())} never reached a phone: {some}")
 
     async def _stop(self) -> None:
         await self.gateway.stop()
