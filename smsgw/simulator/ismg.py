@@ -32,7 +32,7 @@ from smsgw.simulator.phones import Activity, Phone, Phones
 from smsgw.simulator.script import Script, silent
 from smsgw.simulator.wire import Trouble
 from smsgw.transport.adapter import SessionProtocol
-from smsgw.transport.connector import Connector, Phase
+from smsgw.transport.connector import Backoff, Connector, Phase
 from smsgw.transport.link import china_now
 from smsgw.transport.listener import Listener
 
@@ -43,6 +43,12 @@ GATEWAY_NUMBER = 1001
 
 SUBMITS_KEPT = 100_000
 """How many submits are remembered for whoever looks; the older half goes first."""
+
+
+class _Eager(Backoff):
+    """A gateway that has something to bring dials again within seconds, however often it fails."""
+
+    LOST = (0.5, 2.0)
 
 
 class Behaviour(msgspec.Struct):
@@ -126,6 +132,7 @@ class Ismg:
             self._dialled_events,
             self._dialled_change,
             rests=True,
+            backoff=_Eager(),
         )
 
     async def start(self) -> int:

@@ -178,8 +178,8 @@ class FaultyWire(ProtocolWrapper):
         elif Kind.HALF_OPEN in found:
             self._silent = True
         elif Kind.DISCONNECT in found:
-            self._cut = True
             self._put(frame[: len(frame) // 2])
+            self._cut = True  # what was late must not become the other half
             self._transport.unregisterProducer()  # a producer that waits would hold up the closing
             self._transport.loseConnection()
         elif Kind.LOSS not in found:
@@ -224,7 +224,7 @@ class FaultyWire(ProtocolWrapper):
         return self._trouble.what(frame, self.wrappedProtocol.session.version)  # type: ignore[attr-defined]
 
     def _put(self, *frames: bytes) -> None:
-        if not self._silent:
+        if not (self._silent or self._cut):
             self._transport.write(b"".join(frames))
 
     def _take_held(self) -> list[bytes]:
