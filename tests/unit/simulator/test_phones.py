@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from smsgw.model import Coding, Segment
+from smsgw.simulator import phones
 from smsgw.simulator.phones import Phone, Phones, Received
 from smsgw.simulator.script import always, silent
 from smsgw.text import segmentation
@@ -82,3 +83,15 @@ def test_phones_are_switched_on_when_first_met() -> None:
     assert phones.get("13800001001") is met
     assert phones.add("13800001001").script is silent
     assert phones.add("13300001001", script).number == "13300001001"
+
+
+def test_a_phone_forgets_what_is_old_and_what_never_becomes_whole(phone, monkeypatch) -> None:
+    monkeypatch.setattr(phones, "INBOX_KEPT", 10)
+    monkeypatch.setattr(phones, "PARTIAL_KEPT", 3)
+    for number in range(25):
+        phone.take(Segment("13800001001", SENDER, 0, str(number).encode()))
+    assert [one.text for one in phone.inbox] == [str(number) for number in range(15, 25)]
+    first = parts_of(LONG, reference=0)
+    for reference in range(5):
+        assert phone.take(parts_of(LONG, reference)[0]) is None
+    assert [phone.take(part) for part in first[1:]] == [None] * (len(first) - 1)
