@@ -54,9 +54,8 @@ FAULTS = (
     "garbage.login=5%",
     "loss.login=5%",
     "stall=3@0.01%",
+    "half-open=0.002%",
 )
-HALF_OPEN = ("half-open=0.002%",)
-"""Only where there is a heartbeat."""
 
 
 def account(protocol: str, version: str, name: str = LOGIN) -> Any:
@@ -85,9 +84,7 @@ class Carriers(Protocol):
         ports = {}
         for place, (name, (protocol, version, _, _)) in enumerate(LINKS.items()):
             carrier, self.counts[name] = CARRIERS[protocol], Counter()
-            faults = self._faults or FAULTS + HALF_OPEN * (
-                carrier.session.heartbeat_pdu is not None
-            )
+            faults = self._faults or FAULTS
             self._ismgs[name] = Ismg(
                 carrier,
                 account(protocol, version),

@@ -72,6 +72,7 @@ class Session:
         self._control_deadline: float | None = None  # bind, unbind, or a peer that must bind
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline: float | None = None
+        self._useless_at: float | None = None  # set while requests are given up and none answered
         self._mistakes = 0
         self._octets = (b"", 0, 0)
         self._on = self.commands()
@@ -172,6 +173,7 @@ class Session:
         self._silent_since = now
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline = None
+        unanswered = len(self.window)
         buffer, bounds = self._framer.feed(data)
         start = 0
         for end in bounds[1:]:
@@ -189,6 +191,8 @@ class Session:
             if self.state is State.CLOSED:
                 return
             start = end
+        if len(self.window) < unanswered:
+            self._useless_at = None
         if self._framer.error is not None:
             self._frame_error(self._framer.error)
 
@@ -197,6 +201,7 @@ class Session:
         self._move(Input.CONNECTION_LOST)
         self._control_deadline = None
         self._heartbeat_deadline = None
+        self._useless_at = None
         self._silent_since = None
         unwritten = set(self._unwritten)
         for sequence, context in self.window.drain():
@@ -216,6 +221,7 @@ class Session:
         if self._control_deadline is not None and self._control_deadline <= now:
             self._fail(f"no answer while {self.state.value} within {self.window.timeout:g} s")
         elif self.state is State.BOUND:
+            self._tick_unanswered(bool(lost), now)
             self._tick_heartbeat(now)
 
     def next_deadline(self) -> float | None:
@@ -223,6 +229,8 @@ class Session:
         if self.closed:
             return None
         due = [self.window.deadline, self._control_deadline, self._heartbeat_due()]
+        if self.state is State.BOUND:
+            due.append(self._useless_at)
         return min((at for at in due if at is not None), default=None)
 
     def data_to_send(self) -> bytes:
@@ -276,6 +284,7 @@ class Session:
             return True, pending.context, False
         given_up = self.window.close_late(key)
         if given_up is not None:
+            self._useless_at = None
             return True, given_up.context, True
         self._mistake(f"{pdu.command} answers nothing we asked")
         return False, None, False
@@ -324,6 +333,7 @@ class Session:
 
     def heartbeat_answered(self, pdu: Pdu, now: float) -> None:
         """Any answer to a heartbeat is a sign of life, whatever its sequence."""
+        self._useless_at = None
 
     # ---- inside --------------------------------------------------------------------------
 
@@ -402,6 +412,27 @@ class Session:
             return None
         return self._silent_since + interval
 
+    def _tick_unanswered(self, gave_up: bool, now: float) -> None:
+        """Give up a peer that answers nothing for T x N, whatever else it says meanwhile.
+
+        Silence is not the only sign: a peer that stopped reading may go on sending, and where there
+        is no heartbeat nothing else would ever end a connection that swallows every request.
+        """
+        if self._useless_at is not None and self._useless_at <= now:
+            waited = self.account.response_timeout * self.account.heartbeat_tries
+            self._fail(f"no request was answered for {waited:g} s")
+        elif gave_up:
+            if self._useless_at is None:
+                rest = self.account.heartbeat_tries - 1
+                self._useless_at = now + self.account.response_timeout * rest
+            if self.heartbeat_pdu is not None and self._heartbeat_deadline is None:
+                self._send_heartbeat(self.heartbeat_pdu)  # one lost answer is no dead peer
+
+    def _send_heartbeat(self, make: type[Pdu]) -> None:
+        request = make()
+        self.next_sequence(request)
+        self.send(request)
+
     def _tick_heartbeat(self, now: float) -> None:
         due = self._heartbeat_due()
         if due is None or due > now or self.heartbeat_pdu is None:
@@ -411,6 +442,4 @@ class Session:
             return
         self._heartbeats_unanswered += 1
         self._heartbeat_deadline = now + self.account.response_timeout
-        request = self.heartbeat_pdu()
-        self.next_sequence(request)
-        self.send(request)
+        self._send_heartbeat(self.heartbeat_pdu)

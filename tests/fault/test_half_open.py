@@ -19,7 +19,7 @@ with_heartbeat = pytest.mark.parametrize(
 )
 
 
-@with_heartbeat
+@every_carrier
 @reactor_test
 async def test_under_traffic_it_is_noticed_in_time_and_the_next_bind_goes_on(name):
     async with FaultRig(CARRIERS[name], "half-open.answer=once") as rig:
