@@ -74,6 +74,7 @@ class Session:
         self._heartbeat_deadline: float | None = None
         self._useless_at: float | None = None  # set while requests are given up and none answered
         self._mistakes = 0
+        self._told: set[str] = set()  # what is wrong with every PDU of this peer
         self._octets = (b"", 0, 0)
         self._on = self.commands()
         self._table = self._commands_of(self.version)
@@ -265,6 +266,17 @@ class Session:
     def emit(self, event: ev.Event) -> None:
         """Tell whoever drives the session."""
         self._events.append(event)
+
+    def tell_once(self, problem: str, about: str = "") -> None:
+        """Tell of something the peer does every time, the first time it does it.
+
+        Args:
+            problem: What is wrong, and what we make of it.
+            about: What counts as the same thing again; "" = the same words.
+        """
+        if (about or problem) not in self._told:
+            self._told.add(about or problem)
+            self.emit(ev.PeerMistake(f"{problem}, also from now on"))
 
     def peer_request_allowed(self, pdu: Pdu) -> bool:
         """Whether the peer may send such a request now; if not, the session has failed."""

@@ -105,7 +105,6 @@ class SgipSession(Session):
     closes_on_bad_pdu = True
 
     account: SgipAccount
-    _told: frozenset[str] = frozenset()  # what is wrong with every PDU of this peer
     _busy_until = 0.0  # when the last request was given up; _silent_since covers the answered ones
 
     def __init__(
@@ -315,17 +314,12 @@ class SgipSession(Session):
         is sent with Deliver's command id and answered as what it says it is).
         """
         if not error.field and error.command_id:
-            self._tell_once(f"{error.command}: octets after Reserve are ignored")
+            self.tell_once(f"{error.command}: octets after Reserve are ignored")
             return self.codec.decode_at(buffer, start, start + error.offset, self.version)
         if error.command_id == pdus.Deliver.command_id and end - start == REPORT_OCTETS:
-            self._tell_once(f"{error.command}: a Report under this command id is taken as one")
+            self.tell_once(f"{error.command}: a Report under this command id is taken as one")
             return ReportAsDeliver.layout.decode(buffer, start, end)
         return None
-
-    def _tell_once(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told |= {problem}
-            self.emit(ev.PeerMistake(f"{problem}, also from now on"))
 
     def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Break the connection (section 11), but let the peer know why where that is possible."""

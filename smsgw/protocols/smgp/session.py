@@ -96,7 +96,6 @@ class SmgpSession(Session):
     _sequence = 0
     _login_sent = b""
     _peer_mode = constants.LOGIN_TRANSMIT
-    _told: frozenset[str] = frozenset()  # what is wrong with every PDU of this peer
 
     def __init__(
         self,
@@ -219,7 +218,7 @@ class SmgpSession(Session):
         mended = mend_deliver(frame) if len(frame) >= CONTENT_OFFSET else None
         if mended is None:
             return None
-        self._tell_once(f"{pdus.Deliver.command}: {problem}; the content's end is taken instead")
+        self.tell_once(f"{pdus.Deliver.command}: {problem}; the content's end is taken instead")
         try:
             pdu = self.codec.decode_at(mended, 0, len(mended), self.version)
         except PduError as error:
@@ -350,16 +349,11 @@ class SmgpSession(Session):
         MsgLength off). Such a peer does it every time.
         """
         if error.field == "tlvs":
-            self._tell_once(f"{error.command}: octets after Reserve that are no TLVs are ignored")
+            self.tell_once(f"{error.command}: octets after Reserve that are no TLVs are ignored")
             return self.codec.decode_at(buffer, start, start + error.offset, self.version)
         if error.command_id == pdus.Deliver.command_id and self.role is Role.CLIENT:
             return self._mended(buffer[start:end], "MsgLength is too large")
         return None
-
-    def _tell_once(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told |= {problem}
-            self.emit(ev.PeerMistake(f"{problem}, also from now on"))
 
     def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Answer a request that cannot be read: the frame boundary is known, so go on.

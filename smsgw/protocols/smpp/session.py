@@ -128,7 +128,6 @@ class SmppSession(Session):
     _sequence = 0
     _heartbeat_sequence = 0
     _peer_type = "transceiver"
-    _tail_told = False
 
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         shared: dict[int, Callable[[Any, float], None]] = {
@@ -325,24 +324,12 @@ class SmppSession(Session):
         if pdu.data_coding == constants.CODING_DEFAULT:
             pdu.data_coding = CODINGS[self.account.default_alphabet]
 
-    def _bad_pdu(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
-        """Take a PDU whose fixed part and first TLVs are good; the rest is ignored.
-
-        Told once a connection, because such a peer does it every time.
-        """
+    def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
+        """Take a PDU whose fixed part and first TLVs are good; told of once a connection."""
         if error.field != "tlvs":
-            super()._bad_pdu(error, buffer, start, end)
-            return
-        if not self._tail_told:
-            self._tail_told = True
-            self.emit(ev.PeerMistake(f"{error}; ignored, also from now on"))
-        pdu = self.codec.decode_at(buffer, start, start + error.offset, self.version)
-        take = self._on.get(pdu.command_id)
-        if take is None:
-            self._mistake(f"{pdu.command} is not for the {self.side.value} side")
-            return
-        self._octets = (buffer, start, end)
-        take(pdu, self._silent_since or 0.0)
+            return None
+        self.tell_once(f"{error}; ignored", about="tlvs")
+        return self.codec.decode_at(buffer, start, start + error.offset, self.version)
 
     def refuse(self, error: PduError, buffer: bytes, start: int, end: int) -> None:
         """Answer a request that cannot be read; the frame boundary is known, so go on (4.3.1)."""

@@ -6,26 +6,13 @@ the first one counts. Writing follows the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from smsgw.errors import EncodeError, ValidationError
+from smsgw.errors import EncodeError
+from smsgw.protocols import tlvs
 from smsgw.protocols.kinds import Tlv
-
-
-class Tag(NamedTuple):
-    """One row of the table.
-
-    Attributes:
-        name: The specification's.
-        kind: An unsigned integer, text that 0x00 ends, or octets as they are.
-        octets: Length of an integer; the most of the others, the 0x00 included.
-    """
-
-    name: str
-    kind: Literal["number", "text", "octets"] = "number"
-    octets: int = 1
-
+from smsgw.protocols.tlvs import Tag, number_octets, text_octets, text_of
 
 RECEIPTED_MESSAGE_ID = 0x001E
 SAR_MSG_REF_NUM = 0x020C
@@ -83,26 +70,24 @@ TAGS = {
     0x1383: Tag("its_session_info", octets=2),
 }
 
-TAG_BY_NAME = {row.name: tag for tag, row in TAGS.items()}
 
-
-def find(tlvs: Sequence[Tlv], tag: int) -> bytes | None:
+def find(options: Sequence[Tlv], tag: int) -> bytes | None:
     """The octets of the first TLV with this tag, or None."""
-    for tlv in tlvs:
+    for tlv in options:
         if tlv.tag == tag:
             return tlv.value
     return None
 
 
-def number(tlvs: Sequence[Tlv], tag: int, default: int = 0) -> int:
+def number(options: Sequence[Tlv], tag: int, default: int = 0) -> int:
     """The value of ``tag`` as an integer, or ``default`` where it is missing or empty."""
-    raw = find(tlvs, tag)
+    raw = find(options, tag)
     return int.from_bytes(raw, "big") if raw else default
 
 
-def text(tlvs: Sequence[Tlv], tag: int) -> str:
+def text(options: Sequence[Tlv], tag: int) -> str:
     """The value of ``tag`` as text up to its 0x00, which some peers leave out, or ""."""
-    return _text(find(tlvs, tag) or b"")
+    return text_of(find(options, tag) or b"")
 
 
 def make(tag: int, value: int | str | bytes) -> Tlv:
@@ -117,91 +102,19 @@ def make(tag: int, value: int | str | bytes) -> Tlv:
     """
     row = TAGS[tag]
     if isinstance(value, int):
-        largest = (1 << 8 * row.octets) - 1
-        if not 0 <= value <= largest:
-            raise EncodeError(row.name, f"0 to {largest}", str(value))
-        return Tlv(tag, value.to_bytes(row.octets, "big"))
+        return Tlv(tag, number_octets(row, value))
     if isinstance(value, bytes):
         if len(value) > row.octets:
             raise EncodeError(row.name, f"{row.octets} octets", f"{len(value)} octets")
         return Tlv(tag, value)
-    try:
-        raw = value.encode("latin-1")
-    except UnicodeEncodeError as error:
-        odd = value[error.start]
-        raise EncodeError(row.name, "one octet a character", f"character {odd!r}") from None
-    if len(raw) >= row.octets:
-        raise EncodeError(row.name, f"{row.octets - 1} octets", f"{len(raw)} octets")
-    return Tlv(tag, raw + b"\0")
+    return Tlv(tag, text_octets(row, value, row.octets - 1) + b"\0")
 
 
 def to_item(tlv: Tlv) -> dict[str, Any]:
-    """A TLV as one JSON-ready object; ``value`` only where it says more than the octets."""
-    row = TAGS.get(tlv.tag)
-    item = {
-        "tag": tlv.tag,
-        "name": row.name if row else "unknown",
-        "length": len(tlv.value),
-        "value_hex": tlv.value.hex(),
-    }
-    if row is not None and row.kind != "octets":
-        item["value"] = _value(row, tlv.value)
-    return item
+    """A TLV as one JSON-ready object; see :func:`smsgw.protocols.tlvs.to_item`."""
+    return tlvs.to_item(TAGS, tlv)
 
 
 def from_item(path: str, item: Any) -> Any:
-    """Complete such an object: the tag may be given by name, and ``value`` in place of octets.
-
-    Args:
-        path: Where the object stands, for errors.
-        item: The object; anything else is returned as it is.
-
-    Raises:
-        ValidationError: No such name, or ``value`` contradicts ``value_hex`` or does not fit.
-    """
-    if not isinstance(item, Mapping):
-        return item
-    item = dict(item)
-    if "tag" not in item:
-        item["tag"] = _tag_called(path, item.get("name"))
-    row = TAGS.get(item["tag"]) if isinstance(item["tag"], int) else None
-    if row is None or row.kind == "octets" or "value" not in item:
-        return item
-    value = item["value"]
-    if not isinstance(value, int if row.kind == "number" else str) or isinstance(value, bool):
-        kind = "an integer" if row.kind == "number" else "text"
-        raise ValidationError(f"{path}.value", f"{row.name} is {kind}")
-    if "value_hex" in item:
-        _compare(path, row, item["value_hex"], value)
-        return item
-    try:
-        item["value_hex"] = make(item["tag"], value).value.hex()
-    except EncodeError as error:
-        raise ValidationError(f"{path}.value", str(error)) from None
-    return item
-
-
-def _compare(path: str, row: Tag, value_hex: Any, value: int | str) -> None:
-    try:
-        raw = bytes.fromhex(value_hex)
-    except (TypeError, ValueError):
-        return  # the field tables complain about octets that are none
-    if _value(row, raw) != value:
-        raise ValidationError(
-            f"{path}.value", f"{value!r} contradicts value_hex; leave one of the two out"
-        )
-
-
-def _tag_called(path: str, name: Any) -> int:
-    if not isinstance(name, str) or name not in TAG_BY_NAME:
-        known = ", ".join(TAG_BY_NAME)
-        raise ValidationError(f"{path}.name", f"{name!r} is none of {known}; give the tag instead")
-    return TAG_BY_NAME[name]
-
-
-def _value(row: Tag, raw: bytes) -> int | str:
-    return int.from_bytes(raw, "big") if row.kind == "number" else _text(raw)
-
-
-def _text(raw: bytes) -> str:
-    return raw.partition(b"\0")[0].decode("latin-1")
+    """Complete such an object; see :func:`smsgw.protocols.tlvs.from_item`."""
+    return tlvs.from_item(TAGS, make, path, item)
