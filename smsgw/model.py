@@ -172,6 +172,24 @@ class MoMessage(msgspec.Struct, gc=False):
     received: str = ""
 
 
+class PortedNumber(msgspec.Struct, frozen=True, gc=False):
+    """A number whose operator is known better than by its prefix (携号转网).
+
+    Attributes:
+        phone: Normalised digits.
+        operator: Who serves it.
+        source: How we know, for people.
+        learned_at: When we knew it, in milliseconds since the Unix epoch, UTC.
+        expires_at: From when on it is not believed any more, likewise.
+    """
+
+    phone: str
+    operator: Operator
+    source: str
+    learned_at: int
+    expires_at: int
+
+
 class Event(msgspec.Struct):
     """One line of the append-only outbox: something a subscriber may want to know.
 

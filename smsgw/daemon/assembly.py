@@ -16,6 +16,7 @@ from smsgw.delivery.retry import DoubtPolicy
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.routing.inbound import InboundTable
+from smsgw.routing.ported import PortedNumbers
 from smsgw.routing.table import RouteTable
 from smsgw.services.conversations import SlotPlan
 from smsgw.services.gateway import Gateway, LinkEntry
@@ -52,9 +53,7 @@ class Assembly(Service):
         self.gateway = Gateway(
             database,
             [_entry(link, reactor, self.metrics) for link in links],
-            RouteTable(
-                {link.name: link.operator for link in links if link.account.sends}, config.rules
-            ),
+            route_table(config, reactor.seconds),
             InboundTable([(link.name, link.access_number) for link in links]),
             _slot_plan(config),
             reactor,
@@ -117,6 +116,12 @@ def make_gateway(config: Config, reactor: Any) -> Assembly:
         reactor: Clock, timers, threads and sockets.
     """
     return Assembly(config, reactor)
+
+
+def route_table(config: Config, clock: Callable[[], float]) -> RouteTable:
+    """Return the rules in force; nothing is known of ported numbers yet."""
+    operators = {link.name: link.operator for link in config.links.values() if link.account.sends}
+    return RouteTable(operators, config.rules, PortedNumbers(clock))
 
 
 def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:

@@ -15,6 +15,23 @@ class Program:
 
         return load(path)
 
+    def route_table(self, path: Path, phone: str) -> Any:
+        """Return a configuration's rules, and what its database knows of one number."""
+        import time
+
+        from smsgw.daemon.assembly import route_table
+        from smsgw.daemon.config import load
+        from smsgw.store import ported
+        from smsgw.store.database import read_once
+
+        config = load(path)
+        table = route_table(config, time.time)
+        if config.gateway.database.exists():
+            known = read_once(config.gateway.database, lambda c: ported.get(c, phone))
+            if known is not None:
+                table.ported.add(known)
+        return table
+
     def make_gateway(self, config: Any, reactor: Any) -> Any:
         """Wire a gateway without starting it."""
         from smsgw.daemon.assembly import make_gateway

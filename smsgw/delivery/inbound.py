@@ -8,7 +8,7 @@ brings it again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -37,14 +37,22 @@ class InboundMessages:
         database: Open.
         reactor: Its clock.
         reassembly: Gets what is new.
+        learn: Told a link and who wrote over it, in the turn that stores what they wrote.
     """
 
     log = Logger()
 
-    def __init__(self, database: Database, reactor: IReactorTime, reassembly: Reassembly) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reactor: IReactorTime,
+        reassembly: Reassembly,
+        learn: Callable[[str, Iterable[str]], None] = lambda link, phones: None,
+    ) -> None:
         self._database = database
         self._reactor = reactor
         self._reassembly = reassembly
+        self._learn = learn
 
     def take(self, link: str, items: Sequence[Inbound]) -> Deferred[None]:
         """Store one link's messages and answer them; fires when that is done."""
@@ -60,7 +68,9 @@ class InboundMessages:
                 rows.append(self._row(link, item.message, item.octets, now))
         writer = self._database.writer
         received = Deferred.fromCoroutine(commit_rows(writer, RECEIVE, rows, self._reactor))
-        # Asked for in the same turn, so in the same commit, after the parts themselves.
+        # Asked for in the same turn, so in the same commit, after the parts themselves. What is
+        # learned comes before the messages, so that the answer to one goes by it.
+        self._learn(link, [row.sender for row in rows])
         whole = [self._reassembly.whole(row) if row.total == 1 else None for row in rows]
         outcomes = await received
         for item, outcome in zip(taken, outcomes, strict=True):

@@ -38,6 +38,9 @@ _OPERATORS = {
 }
 """The carrier column; the satellite and emergency services share OTHER."""
 
+REMEMBERED_MAX = 50_000
+"""Beginnings of numbers whose longest prefix is remembered."""
+
 _PREFIX_FILE = "china-mobile-prefixes.csv"
 
 
@@ -51,14 +54,24 @@ class PrefixMap(Generic[T]):
     def __init__(self, entries: Mapping[str, T]) -> None:
         self._entries = dict(entries)
         self._lengths = sorted({len(prefix) for prefix in entries}, reverse=True)
+        self._decides = max(self._lengths, default=0)
+        self._found: dict[str, tuple[str, T] | None] = {}  # by as many digits as decide
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def longest(self, number: str) -> tuple[str, T] | None:
         """Return the longest prefix of ``number`` and its value, or None when none fits."""
+        digits = number[: self._decides]
+        if digits not in self._found:
+            if len(self._found) >= REMEMBERED_MAX:
+                self._found.clear()
+            self._found[digits] = self._find(digits)
+        return self._found[digits]
+
+    def _find(self, digits: str) -> tuple[str, T] | None:
         for length in self._lengths:
-            prefix = number[:length]
+            prefix = digits[:length]
             if len(prefix) == length and prefix in self._entries:
                 return prefix, self._entries[prefix]
         return None
@@ -139,17 +152,8 @@ def strip_country(number: str) -> str:
     return national_number(number)
 
 
-def operator_of(number: str, ported: Mapping[str, Operator] | None = None) -> Operator:
-    """Return the operator of a normalised number; OTHER when no range is known.
-
-    Args:
-        number: From :func:`normalise`.
-        ported: Numbers known to have changed operator; they win over the prefix.
-    """
-    if ported is not None:
-        operator = ported.get(number)
-        if operator is not None:
-            return operator
+def operator_of(number: str) -> Operator:
+    """Return the operator a normalised number was issued by; OTHER when no range is known."""
     found = operator_table().find(number)
     return found[1] if found else Operator.OTHER
 

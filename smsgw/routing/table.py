@@ -16,6 +16,7 @@ import msgspec
 from smsgw.errors import ConfigError, ValidationError
 from smsgw.model import MessageClass, Operator
 from smsgw.routing.numbers import mask, operator_of, operator_table
+from smsgw.routing.ported import PortedNumbers, told
 from smsgw.routing.rules import Rule, rules_by_operator
 
 
@@ -35,6 +36,24 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     explanation: tuple[str, ...]
 
 
+class Explanation(msgspec.Struct, frozen=True):
+    """How a route is decided, also when the decision is to refuse.
+
+    Attributes:
+        operator: The subscriber's operator.
+        why: How it is known, for people.
+        rules: Each rule that was tried, and what came of it, for people.
+        links: Link names in order of preference; none when refused.
+        refused: Why no link may carry the message; "" when one may.
+    """
+
+    operator: Operator
+    why: str
+    rules: tuple[str, ...]
+    links: tuple[str, ...]
+    refused: str
+
+
 class RouteTable:
     """All rules in force.
 
@@ -44,7 +63,10 @@ class RouteTable:
     Args:
         links: Link name to the operator it connects to, in order of preference.
         rules: In order; None for each operator's subscribers by its own links.
-        ported: Numbers known to have changed operator; looked up before the prefix.
+        ported: Numbers known to have changed operator, asked before the prefix; None for none yet.
+
+    Attributes:
+        ported: Those.
 
     Raises:
         ConfigError: A rule names no link, or one that does not exist.
@@ -54,11 +76,11 @@ class RouteTable:
         self,
         links: Mapping[str, Operator],
         rules: Sequence[Rule] | None = None,
-        ported: Mapping[str, Operator] | None = None,
+        ported: PortedNumbers | None = None,
     ) -> None:
+        self.ported = PortedNumbers(lambda: 0.0) if ported is None else ported
         self._links = dict(links)
         self._rules = tuple(rules_by_operator(links) if rules is None else rules)
-        self._ported = {} if ported is None else ported
         for index, rule in enumerate(self._rules):
             _check(rule, f"routes[{index}]", self._links)
         self._accounts = frozenset(a for rule in self._rules for a in rule.accounts)
@@ -66,7 +88,8 @@ class RouteTable:
 
     def operator_of(self, recipient: str) -> Operator:
         """Return the operator of a normalised number: the ported one first, else the prefix's."""
-        return operator_of(recipient, self._ported)
+        ported = self.ported.find(recipient)
+        return operator_of(recipient) if ported is None else ported.operator
 
     def route(
         self,
@@ -89,7 +112,7 @@ class RouteTable:
             ValidationError: No link may carry it; says why.
         """
         if operator is None:
-            operator = operator_of(recipient, self._ported)
+            operator = self.operator_of(recipient)
         account = account if account in self._accounts else ""
         key = (operator, message_class, account, expects_reply)
         route = self._decided.get(key)
@@ -107,18 +130,17 @@ class RouteTable:
         message_class: MessageClass = MessageClass.NOTICE,
         account: str = "",
         expects_reply: bool = False,
-    ) -> list[str]:
-        """Return lines for people on how :meth:`route` decides; never raises for a refusal."""
-        lines = [self._explain_operator(recipient, operator)]
-        if operator is None:
-            operator = self.operator_of(recipient)
+    ) -> Explanation:
+        """Return how :meth:`route` decides; never raises for a refusal."""
+        operator, why = self._explain_operator(recipient, operator)
         route = self._decide(operator, message_class, account, expects_reply)
-        lines += route.explanation
-        if route.links:
-            lines.append(f"route: {', then '.join(route.links)}")
-        else:
-            lines.append(f"refused: {_refusal(recipient, route, expects_reply)}")
-        return lines
+        return Explanation(
+            operator,
+            f"{mask(recipient)}: operator {operator}, {why}",
+            route.explanation,
+            route.links,
+            "" if route.links else _refusal(recipient, route, expects_reply),
+        )
 
     def _decide(
         self, operator: Operator, message_class: MessageClass, account: str, expects_reply: bool
@@ -143,16 +165,17 @@ class RouteTable:
             return Route(links, rule.name, operator, tuple(lines))
         return Route((), "", operator, tuple(lines))
 
-    def _explain_operator(self, recipient: str, given: Operator | None) -> str:
-        shown = mask(recipient)
+    def _explain_operator(self, recipient: str, given: Operator | None) -> tuple[Operator, str]:
         if given is not None:
-            return f"{shown}: operator {given}, as given"
-        if recipient in self._ported:
-            return f"{shown}: operator {self._ported[recipient]}, ported"
+            return given, "as given"
         found = operator_table().find(recipient)
+        ported = self.ported.find(recipient)
+        if ported is not None:
+            issued = "no assigned prefix fits" if found is None else f"{found[0]} is {found[1]}'s"
+            return ported.operator, f"{told(ported)}; by prefix: {issued}"
         if found is None:
-            return f"{shown}: operator other, no assigned prefix fits"
-        return f"{shown}: operator {found[1]} by prefix {found[0]}"
+            return Operator.OTHER, "no assigned prefix fits"
+        return found[1], f"by prefix {found[0]}"
 
 
 def _refusal(recipient: str, route: Route, expects_reply: bool) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -18,12 +19,14 @@ from twisted.logger import Logger
 from smsgw.delivery.dispatcher import Dispatcher
 from smsgw.delivery.handover import Handover
 from smsgw.delivery.inbound import InboundMessages
+from smsgw.delivery.portability import Portability
 from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
 from smsgw.delivery.retry import DoubtPolicy
 from smsgw.delivery.throttle import Limits
 from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageClass, MessageStatus
 from smsgw.routing.inbound import InboundTable
+from smsgw.routing.numbers import normalise
 from smsgw.routing.table import RouteTable
 from smsgw.services import queries
 from smsgw.services.conversations import SlotPlan
@@ -127,6 +130,7 @@ class Gateway:
 
     Attributes:
         requests: Asks people and reads their answers.
+        ported: Numbers that changed operator.
     """
 
     log = Logger()
@@ -146,6 +150,7 @@ class Gateway:
         self._links = {entry.link.name: entry.link for entry in links}
         self._observer = observer
         self._clock = reactor
+        self._routes = routes
         self._running = False
         self._slots_in_use = 0
         self._dispatcher = Dispatcher(
@@ -175,7 +180,9 @@ class Gateway:
             self._handover.add,
             families={entry.info.name: entry.info.family for entry in links},
         )
-        self._inbound = InboundMessages(database, reactor, self._reassembly)
+        operators = {entry.info.name: entry.info.operator for entry in links}
+        self.ported = Portability(database, reactor, routes.ported, operators)
+        self._inbound = InboundMessages(database, reactor, self._reassembly, self.ported.learn)
         self._reports = Reports(database.writer, reactor, self._reported, observer.reported)
 
         observer.watch_slots(lambda: self._slots_in_use)
@@ -198,6 +205,7 @@ class Gateway:
         self._database.open()
         for link in self._links.values():
             await link.listen()
+        await self.ported.start()
         await self._dispatcher.recover()
         await self._reassembly.recover()
         await self._handover.recover()
@@ -216,6 +224,7 @@ class Gateway:
         await self._dispatcher.stop(ANSWERS_WITHIN)
         await DeferredList([link.stop() for link in self._links.values()], consumeErrors=True)
         self._reassembly.stop()
+        self.ported.stop()
         await self._handover.stop(REPLIES_WITHIN)
         await self._database.close()
 
@@ -283,6 +292,21 @@ class Gateway:
             limited_by = queue.pop("limited_by")  # it knows the queues as well as the link
             shown.append({**link.state(), "limited_by": limited_by, "queue": queue})
         return shown
+
+    def explain(
+        self, account: str, to: str, *, message_class: MessageClass, expects_reply: bool
+    ) -> Json:
+        """Return how a message would be routed now, and why.
+
+        Raises:
+            ValidationError: ``to`` is not the number of a phone.
+        """
+        phone = normalise(to)
+        found = self._routes.explain(
+            phone, message_class=message_class, account=account, expects_reply=expects_reply
+        )
+        links = [{"name": name, "up": self._links[name].up} for name in found.links]
+        return {"to": phone, **msgspec.structs.asdict(found), "links": links}
 
     # ---- what comes back -----------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class Database:
         path: The database file.
         ids: Where every id of this process comes from.
         writer: Commits changes in groups.
+        reading: Reads that are under way.
     """
 
     def __init__(self, path: Path | str, reactor: IReactorTime, *, node: int = 0) -> None:
@@ -65,7 +66,7 @@ class Database:
         self.writer = Writer(self._reactor)
         self._readers: Engine | None = None
         self._pool: ThreadPool | None = None
-        self._reading = 0
+        self.reading = 0
         self._idle: Deferred[None] | None = None
 
     def open(self) -> None:
@@ -101,11 +102,11 @@ class Database:
             return fail(StoreError(f"{self.path}: the database is not open"))
         reactor = cast(IReactorFromThreads, self._reactor)
         result = deferToThreadPool(reactor, self._pool, _read, self._readers, fn)
-        self._reading += 1
+        self.reading += 1
 
         def ended(value: Any) -> Any:
-            self._reading -= 1
-            if self._idle is not None and not self._reading:
+            self.reading -= 1
+            if self._idle is not None and not self.reading:
                 self._idle.callback(None)
             return value
 
@@ -121,7 +122,7 @@ class Database:
             return
         pool, readers = self._pool, self._readers
         self._pool = self._readers = None
-        if self._reading:
+        if self.reading:
             self._idle = Deferred()
             await self._idle
             self._idle = None
@@ -156,6 +157,20 @@ def upgrade(path: Path | str) -> tuple[str, str]:
         return found, revisions.head()
     finally:
         connection.close()
+
+
+def read_once(path: Path | str, fn: Callable[[Connection], T]) -> T:
+    """Call ``fn`` with a read-only connection to an existing file, whoever has it open.
+
+    Raises:
+        StoreError: The file cannot be used.
+    """
+    path = Path(path)
+    engine = create_engine(_url(path), poolclass=NullPool, hide_parameters=True)
+    event.listen(engine, "connect", _read_settings)
+    event.listen(engine, "begin", _begin_deferred)
+    with _one_line(path), engine.connect() as connection:
+        return fn(connection)
 
 
 def _prepare_schema(path: Path, connection: Connection) -> None:

@@ -254,3 +254,16 @@ slot = Table(
     Index(None, "access_number", "extension"),
     Index(None, "cools_until"),
 )
+
+ported_number = Table(
+    "ported_number",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),  # of its last change
+    Column("phone", String(32), nullable=False),
+    Column("operator", String(16), nullable=False),
+    Column("source", String(80), nullable=False),
+    Column("learned_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),  # a forgotten number has one that is over
+    UniqueConstraint("phone"),
+    Index(None, "expires_at"),
+)

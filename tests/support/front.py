@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from smsgw.errors import Conflict, NotFound
 from smsgw.interfaces.http.front import NewMessage
-from smsgw.model import MessageStatus
+from smsgw.model import MessageClass, MessageStatus, PortedNumber
 from smsgw.routing.numbers import normalise
 from smsgw.services.requests.model import StepDraft
 
@@ -111,11 +111,30 @@ class FakeRequests:
         return 1
 
 
+class FakePorted:
+    """Keeps ported numbers; one known already is no news."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, PortedNumber] = {}
+
+    async def page(self, after: str, limit: int) -> Sequence[PortedNumber]:
+        return [self.known[phone] for phone in sorted(self.known) if phone > after][:limit]
+
+    async def put(self, numbers: Sequence[PortedNumber]) -> int:
+        news = [number for number in numbers if number.phone not in self.known]
+        self.known.update((number.phone, number) for number in news)
+        return len(news)
+
+    async def forget(self, phones: Sequence[str]) -> int:
+        return sum(self.known.pop(phone, None) is not None for phone in phones)
+
+
 class FakeFront:
     """Accepts messages; each look at one moves it along ``course``."""
 
     def __init__(self) -> None:
         self.requests = FakeRequests()
+        self.ported = FakePorted()
         self.sent: dict[int, Json] = {}
         self.received: list[Json] = []
         self.course = [MessageStatus.SENT, MessageStatus.DELIVERED]
@@ -148,6 +167,18 @@ class FakeFront:
                 "created_at": CREATED,
             }
         return ids
+
+    def explain(
+        self, account: str, to: str, *, message_class: MessageClass, expects_reply: bool
+    ) -> Json:
+        return {
+            "to": normalise(to),
+            "operator": "mobile",
+            "why": f"138****1001: operator mobile, by prefix 138, for {account}",
+            "rules": [f"rule {message_class}: taken, reply {expects_reply}"],
+            "links": [{"name": "cmcc", "up": True}, {"name": "cmcc-b", "up": False}],
+            "refused": "" if message_class != MessageClass.BULK else "no route",
+        }
 
     async def message(self, account: str, message_id: int) -> Json:
         message = self.sent.get(message_id)

@@ -44,6 +44,8 @@ PLACES: dict[str, Place] = {
     "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
     "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
     "links": Place(f"{_CLI}.links", "links", "Show the carriers and whether they are up."),
+    "route": Place(f"{_CLI}.route", "route", "See which links a message would take, and why."),
+    "ported": Place(f"{_CLI}.ported", "ported", "Look after numbers that changed operator."),
     "pdu": Place(f"{_CLI}.pdu", "pdu", "Decode and encode PDUs."),
     "text": Place(f"{_CLI}.text", "text", "See how a text is coded and split."),
     "simulate": Place(f"{_CLI}.simulate", "simulate", "Run one simulated carrier."),

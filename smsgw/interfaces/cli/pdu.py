@@ -23,7 +23,7 @@ from smsgw.model import Coding
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.cmpp.constants import STATUS_TEXTS
 from smsgw.protocols.codec import Codec
-from smsgw.protocols.kinds import CText, Listed, Octets, Record, Sized, Text, Tlvs
+from smsgw.protocols.kinds import Choice, CText, Listed, Octets, Record, Sized, Text, Tlvs
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.sgip.results import error_text
@@ -234,12 +234,7 @@ def _parts(
     elif isinstance(subcon, Listed):
         yield int(subcon.count.sizeof()), subcon.count_name, len(value), ""
         for index, item in enumerate(value):
-            if isinstance(subcon.item, Record):
-                for field, part in subcon.item.fields:
-                    shown = getattr(item, field)
-                    yield _size(part), f"{name}[{index}].{field}", shown, ""
-            else:
-                yield subcon.item.octets, f"{name}[{index}]", item, ""
+            yield from _item_parts(f"{name}[{index}]", subcon.item, item)
     elif isinstance(subcon, Tlvs):
         items = carrier.codec.to_fields(one)[name]  # with the carrier's own names
         for index, tlv in enumerate(value):
@@ -255,14 +250,26 @@ def _parts(
         shown = value.hex() if isinstance(value, bytes) else value
         if getattr(subcon, "masked", False):
             shown = "***"
-        octets = len(value) + 1 if isinstance(subcon, CText) else _size(subcon)
-        yield octets, name, shown, _meaning(carrier, one, name, value)
+        yield _size(subcon, value), name, shown, _meaning(carrier, one, name, value)
     elif value:
         yield len(value), name, value.hex(), "after the last field; tolerated"
 
 
-def _size(subcon: Any) -> int:
-    return int(subcon.sizeof())
+def _item_parts(name: str, subcon: Any, item: Any) -> Iterator[tuple[int, str, object, str]]:
+    if isinstance(subcon, Choice):
+        flag = subcon.flags[type(item)]
+        yield 1, f"{name}.{subcon.flag_name}", flag, ""
+        subcon = subcon.records[flag]
+    if isinstance(subcon, Record):
+        for field, part in subcon.fields:
+            shown = getattr(item, field)
+            yield _size(part, shown), f"{name}.{field}", shown, ""
+    else:
+        yield subcon.octets, name, item, ""
+
+
+def _size(subcon: Any, value: Any) -> int:
+    return len(value) + 1 if isinstance(subcon, CText) else int(subcon.sizeof())
 
 
 CODINGS: dict[str, Family] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from smsgw.routing.table import RouteTable
+
 
 class Assembled(Protocol):
     """A whole gateway: store, links, services and HTTP."""
@@ -32,6 +34,15 @@ class Program(Protocol):
 
     def load(self, path: Path) -> Any:
         """Read a configuration; raises ConfigError."""
+        ...
+
+    def route_table(self, path: Path, phone: str) -> RouteTable:
+        """Return a configuration's rules, and what its database knows of one number.
+
+        Raises:
+            ConfigError: The configuration cannot be used.
+            StoreError: The database cannot be read.
+        """
         ...
 
     def make_gateway(self, config: Any, reactor: Any) -> Assembled:

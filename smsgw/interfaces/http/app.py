@@ -21,7 +21,15 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from smsgw.interfaces.http import events, health, inbound, links, messages, requests
+from smsgw.interfaces.http import (
+    events,
+    health,
+    inbound,
+    links,
+    messages,
+    requests,
+    routing,
+)
 from smsgw.interfaces.http.auth import Tokens
 from smsgw.interfaces.http.calls import Call, Reply, Route
 from smsgw.interfaces.http.front import Exposition, Front, NewMessage, RequestFront
@@ -60,6 +68,7 @@ def make_app(
         *inbound.routes(front),
         *events.routes(front),
         *links.routes(front),
+        *routing.routes(front),
         *health.routes(front, metrics),
     ]:
         api.add(app, route)

@@ -63,9 +63,9 @@ class Call:
         for name, values in self.query.items():
             if name not in known:
                 expected = ", ".join(known) or "none"
-                raise _bad_parameter(name, f"unknown parameter; known: {expected}")
+                raise bad_parameter(name, f"unknown parameter; known: {expected}")
             if len(values) > 1:
-                raise _bad_parameter(name, "is given more than once")
+                raise bad_parameter(name, "is given more than once")
         return {name: values[0] for name, values in self.query.items()}
 
     def id(self, noun: str) -> int:
@@ -114,7 +114,7 @@ def limit_of(parameters: Mapping[str, str]) -> int:
     """Return the page size that the parameter ``limit`` asks for."""
     written = parameters.get("limit", str(LIMIT_DEFAULT))
     if not _is_id(written) or not 1 <= int(written) <= LIMIT_MAX:
-        raise _bad_parameter("limit", f"{written[:20]!r} is no number from 1 to {LIMIT_MAX}")
+        raise bad_parameter("limit", f"{written[:20]!r} is no number from 1 to {LIMIT_MAX}")
     return int(written)
 
 
@@ -124,7 +124,7 @@ def cursor_of(parameters: Mapping[str, str], name: str = "cursor") -> int | None
     if written is None:
         return None
     if not _is_id(written):
-        raise _bad_parameter(name, "use the value of `next` from the page before")
+        raise bad_parameter(name, "use the value of `next` from the page before")
     return int(written)
 
 
@@ -132,7 +132,7 @@ def one_of(parameters: Mapping[str, str], name: str, allowed: Sequence[str]) -> 
     """Return a parameter that must be one of ``allowed``, or None."""
     written = parameters.get(name)
     if written is not None and written not in allowed:
-        raise _bad_parameter(name, f"{written[:40]!r} is none of {', '.join(allowed)}")
+        raise bad_parameter(name, f"{written[:40]!r} is none of {', '.join(allowed)}")
     return written
 
 
@@ -154,7 +154,8 @@ def number_of(name: str, written: str) -> int:
     return int(written)
 
 
-def _bad_parameter(name: str, problem: str) -> Problem:
+def bad_parameter(name: str, problem: str) -> Problem:
+    """Return the problem of one parameter of the query."""
     return invalid(name, problem, HTTPStatus.BAD_REQUEST)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from smsgw.model import MessageClass
+from smsgw.model import MessageClass, PortedNumber
 from smsgw.services.requests.model import StepDraft
 
 Json = dict[str, Any]
@@ -86,12 +86,39 @@ class RequestFront(Protocol):
         ...
 
 
+class PortedFront(Protocol):
+    """Numbers that changed operator (:class:`smsgw.delivery.portability.Portability`)."""
+
+    def page(self, after: str, limit: int) -> Awaitable[Sequence[PortedNumber]]:
+        """Return what is believed, in the order of the phones, after one of them."""
+        ...
+
+    def put(self, numbers: Sequence[PortedNumber]) -> Awaitable[int]:
+        """Record all or none; return how many of them are news."""
+        ...
+
+    def forget(self, phones: Sequence[str]) -> Awaitable[int]:
+        """Go by the prefix again for these normalised numbers; return how many were known."""
+        ...
+
+
 class Front(Protocol):
     """The gateway as the HTTP API sees it."""
 
     @property
     def requests(self) -> RequestFront:
         """Requests and their answers."""
+        ...
+
+    @property
+    def ported(self) -> PortedFront:
+        """Numbers that changed operator."""
+        ...
+
+    def explain(
+        self, account: str, to: str, *, message_class: MessageClass, expects_reply: bool
+    ) -> Json:
+        """Return how a message would be routed now, and why."""
         ...
 
     def send(self, account: str, outgoing: Sequence[NewMessage]) -> Awaitable[Sequence[int]]:

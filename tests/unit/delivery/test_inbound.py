@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,29 @@ async def test_a_message_is_stored_answered_and_handed_on_in_one_commit(tmp_path
         query = select(inbound_part).where(inbound_part.c.inbound_id == row.id)
         (part,) = await s.database.read(lambda c: c.execute(query).all())
         assert (part.content, part.pdu, part.total) == (AGREE, b"\x00\x2a", 1)
+
+
+@reactor_test
+async def test_who_wrote_over_which_link_is_learned_in_the_commit_of_the_message(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        order: list[str] = []
+
+        def learn(link: str, phones: Iterable[str]) -> None:
+            written = s.database.writer.run(lambda connection: None)
+            written.addCallback(lambda _: order.append(f"learned {link} {[*phones]}"))
+
+        s.link.on_inbound = partial(
+            InboundMessages(s.database, s.clock, s.reassembly, learn).take, "cmcc"
+        )
+        s.reassembly._deliver = lambda row: order.append("handed on")
+        before = s.database.writer.commits
+        s.link.bring(mo())
+        await s.database.writer.run(lambda connection: None)
+        assert s.database.writer.commits - before == 1
+        await quiet(s.database)
+        assert order == ["learned cmcc ['13800001001']", "handed on"]
 
 
 @reactor_test

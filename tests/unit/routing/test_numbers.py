@@ -155,12 +155,6 @@ def test_the_longest_prefix_says_who_issued_a_number(number: str, operator: Oper
     assert operator_of(number) is operator
 
 
-def test_a_ported_number_belongs_to_its_new_operator() -> None:
-    ported = {"13800001001": Operator.UNICOM}
-    assert operator_of("13800001001", ported) is Operator.UNICOM
-    assert operator_of("13800001002", ported) is Operator.MOBILE
-
-
 def test_the_shipped_table_says_where_it_comes_from_and_is_read_once() -> None:
     table = operator_table()
     assert table is operator_table()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from smsgw.errors import ConfigError, ValidationError
-from smsgw.model import MessageClass, Operator
+from smsgw.model import MessageClass, Operator, PortedNumber
+from smsgw.routing.ported import PortedNumbers
 from smsgw.routing.rules import Rule
-from smsgw.routing.table import RouteTable
+from smsgw.routing.table import Explanation, RouteTable
 
 LINKS = {
     "cmcc": Operator.MOBILE,
@@ -16,6 +17,11 @@ LINKS = {
     "cmcc-b": Operator.MOBILE,
 }
 MOBILE, TELECOM, UNICOM = "13800001001", "13300001001", "13000001001"
+LEARNED = 1_794_787_200_000  # 2026-11-16
+
+
+def to_telecom(phone: str) -> PortedNumber:
+    return PortedNumber(phone, Operator.TELECOM, "MO on link ctcc", LEARNED, LEARNED + 1000)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +48,14 @@ def test_the_operator_the_caller_knows_wins_over_the_prefix() -> None:
 
 
 def test_a_ported_number_goes_to_its_new_operator_as_soon_as_it_is_known() -> None:
-    ported: dict[str, Operator] = {}
-    table = RouteTable(LINKS, ported=ported)
+    now = [LEARNED / 1000]
+    table = RouteTable(LINKS, ported=PortedNumbers(lambda: now[0]))
     assert table.route(MOBILE).links == ("cmcc", "cmcc-b")
-    ported[MOBILE] = Operator.TELECOM
-    assert table.route(MOBILE).links == ("ctcc",)
+    table.ported.add(to_telecom(MOBILE))
+    assert table.route(MOBILE, expects_reply=True).links == ("ctcc",)
     assert table.operator_of(MOBILE) is Operator.TELECOM
+    now[0] += 1
+    assert table.route(MOBILE).links == ("cmcc", "cmcc-b")
 
 
 def test_the_first_rule_for_the_message_decides() -> None:
@@ -106,23 +114,38 @@ def test_the_same_question_gets_the_same_route() -> None:
 
 
 def test_the_explanation_tells_operator_rules_and_links() -> None:
-    table = RouteTable(LINKS, ported={UNICOM: Operator.TELECOM})
-    assert table.explain(TELECOM) == [
-        "133****1001: operator telecom by prefix 133",
-        "rule own-mobile: passed over, it is for operator mobile",
-        "rule own-telecom: taken",
-        "route: ctcc",
-    ]
-    assert table.explain(UNICOM)[0] == "130****1001: operator telecom, ported"
-    assert table.explain(MOBILE)[-1] == "route: cmcc, then cmcc-b"
-    assert table.explain(MOBILE, Operator.UNICOM)[0] == "138****1001: operator unicom, as given"
+    table = RouteTable(LINKS)
+    assert table.explain(TELECOM) == Explanation(
+        Operator.TELECOM,
+        "133****1001: operator telecom, by prefix 133",
+        (
+            "rule own-mobile: passed over, it is for operator mobile",
+            "rule own-telecom: taken",
+        ),
+        ("ctcc",),
+        "",
+    )
+    assert table.explain(MOBILE).links == ("cmcc", "cmcc-b")
+    assert table.explain(MOBILE, Operator.UNICOM).why == "138****1001: operator unicom, as given"
+
+
+def test_the_explanation_of_a_ported_number_names_source_dates_and_prefix() -> None:
+    table = RouteTable(LINKS)
+    table.ported.add(to_telecom(UNICOM))
+    table.ported.add(to_telecom("15400001001"))
+    assert table.explain(UNICOM).why == (
+        "130****1001: operator telecom, ported (MO on link ctcc, 2026-11-16, "
+        "believed until 2026-11-16); by prefix: 130 is unicom's"
+    )
+    assert table.explain("15400001001").why.endswith("; by prefix: no assigned prefix fits")
 
 
 def test_the_explanation_of_a_refusal_does_not_raise() -> None:
-    lines = RouteTable(LINKS).explain("15400001001", expects_reply=True)
-    assert lines[0] == "154****1001: operator other, no assigned prefix fits"
-    assert lines[-1].startswith("refused: no link of operator other")
-    assert RouteTable({}).explain(MOBILE)[-1].startswith("refused: no route for 138****1001")
+    found = RouteTable(LINKS).explain("15400001001", expects_reply=True)
+    assert found.why == "154****1001: operator other, no assigned prefix fits"
+    assert found.links == ()
+    assert found.refused.startswith("no link of operator other")
+    assert RouteTable({}).explain(MOBILE).refused.startswith("no route for 138****1001")
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,12 @@ def upgrade() -> None:
     _create_inbound()
     _create_requests()
     _create_slots()
+    _create_ported_numbers()
 
 
 def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
+    op.drop_table("ported_number")
     op.drop_table("slot")
     op.drop_table("answer")
     op.drop_table("assignment")
@@ -303,3 +305,21 @@ def _create_slots() -> None:
     )
     op.create_index(op.f("ix_slot_assignment_id"), "slot", ["assignment_id"], unique=False)
     op.create_index(op.f("ix_slot_cools_until"), "slot", ["cools_until"], unique=False)
+
+
+def _create_ported_numbers() -> None:
+    """Which numbers another operator serves than their prefix says."""
+    op.create_table(
+        "ported_number",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("phone", sa.String(length=32), nullable=False),
+        sa.Column("operator", sa.String(length=16), nullable=False),
+        sa.Column("source", sa.String(length=80), nullable=False),
+        sa.Column("learned_at", MILLIS, nullable=False),
+        sa.Column("expires_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ported_number")),
+        sa.UniqueConstraint("phone", name=op.f("uq_ported_number_phone")),
+    )
+    op.create_index(
+        op.f("ix_ported_number_expires_at"), "ported_number", ["expires_at"], unique=False
+    )
