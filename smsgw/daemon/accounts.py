@@ -12,16 +12,8 @@ from typing import Any, Literal
 
 from smsgw.daemon.sections import Section
 from smsgw.model import Coding
-from smsgw.protocols.account import AUTO, Account
+from smsgw.protocols.account import LEAST, Account
 from smsgw.protocols.carrier import Carrier
-
-_LEAST = {
-    "window": 1,
-    "heartbeat_tries": 1,
-    "submit_sends": 1,
-    "response_timeout": 0.1,
-}
-"""Below these a session cannot work; every other number may be 0."""
 
 _CODINGS = {
     "ascii": Coding.ASCII,
@@ -39,7 +31,7 @@ def read_account(section: Section, carrier: Carrier) -> Account:
     values: dict[str, Any] = {
         "name": section.text("login"),
         "secret": section.secret("secret"),
-        "version": section.choice("version", _versions(carrier), carrier.codec.default_version),
+        "version": section.choice("version", carrier.versions, carrier.codec.default_version),
     }
     for field in dataclasses.fields(carrier.account):
         if field.init and field.name not in values:
@@ -103,16 +95,12 @@ def codings(section: Section) -> tuple[Coding, ...]:
     return tuple(_CODINGS[name] for name in names or ("ascii", "ucs2"))
 
 
-def _versions(carrier: Carrier) -> list[str]:
-    return [*carrier.codec.tables, *([AUTO] if carrier.account.negotiates else [])]
-
-
 def _read(
     section: Section, field: dataclasses.Field[Any], hint: Any, default: Any = dataclasses.MISSING
 ) -> Any:
     if default is dataclasses.MISSING:
         default = None if field.default is dataclasses.MISSING else field.default
-    least = _LEAST.get(field.name, 0)
+    least = LEAST.get(field.name, 0)
     if hint is bool:
         return section.flag(field.name, bool(default))
     if hint is str:

@@ -295,7 +295,7 @@ def _check_link(section: Section, link: LinkSettings, conversations: Conversatio
 
 
 def _check_login(section: Section, carrier: Carrier, account: Account, side: Side) -> None:
-    session = carrier.session(account, Role.CLIENT, side, lambda: datetime(2026, 1, 1))
+    session = carrier.session(account.logins[0], Role.CLIENT, side, lambda: datetime(2026, 1, 1))
     try:
         session.bind(0.0)
     except EncodeError as error:

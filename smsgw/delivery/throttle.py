@@ -71,7 +71,8 @@ class TokenBucket:
             fresh = now - self._second < 2.0
             self._before, self._recent, self._second = self._recent if fresh else 0, 0, now
         self._recent += count
-        self._tokens -= count
+        if self.rate is not None:  # without a limit nothing is owed later
+            self._tokens -= count
 
     def wait(self, now: float) -> float:
         """Return the seconds until one PDU may be sent; 0 when that is now."""
@@ -88,7 +89,7 @@ class TokenBucket:
             return
         seen = float(max(self._recent, self._before, 1))
         present = seen if self.rate is None else self.rate
-        self.rate = max(RATE_MIN, present / 2)
+        self.rate = max(min(RATE_MIN, present), present / 2)
         if self._agreed is None:
             self._step = present / RECOVERY_SECONDS
         self._tokens = min(self._tokens, 0.0)

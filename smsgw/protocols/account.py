@@ -8,6 +8,14 @@ from typing import ClassVar
 AUTO = "auto"
 """As a version: ask for the newest, and speak what the gateway names when that is older."""
 
+LEAST = {
+    "window": 1,
+    "heartbeat_tries": 1,
+    "submit_sends": 1,
+    "response_timeout": 0.1,
+}
+"""Fields below which a session cannot work; every other number may be 0."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Account:
@@ -47,6 +55,11 @@ class Account:
     def dead_after(self) -> float:
         """Seconds after which a gateway with our timers gives up a connection that went silent."""
         return self.heartbeat_interval * self.heartbeat_tries + self.response_timeout
+
+    @property
+    def logins(self) -> tuple[Account, ...]:
+        """What each bind of a link logs in with: itself, or a pair that shares out directions."""
+        return (self,)
 
     @property
     def sends(self) -> bool:

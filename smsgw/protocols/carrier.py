@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from smsgw.errors import Disposition
 from smsgw.model import MoMessage, Segment, StatusReport
-from smsgw.protocols.account import Account
+from smsgw.protocols.account import AUTO, Account
 from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
@@ -75,6 +75,8 @@ class Carrier:
         message_id: (gateway number, time, count) -> a new carrier_message_id (gateway side); None
             where the submit's own sequence is the id (SGIP).
         submit_id: There, the id that a submit itself carries.
+        receiver_id: (carrier_message_id of the answer, place in the submit from 0) -> the id that
+            the report on this recipient names (gateway side).
     """
 
     name: str
@@ -97,6 +99,12 @@ class Carrier:
     classify: Callable[[int], Result]
     message_id: Callable[[int, datetime, int], str] | None
     submit_id: Callable[[Any], str] = lambda pdu: ""
+    receiver_id: Callable[[str, int], str] = lambda message_id, place: message_id
+
+    @property
+    def versions(self) -> list[str]:
+        """What an account's version may be."""
+        return [*self.codec.tables, *([AUTO] if self.account.negotiates else [])]
 
     def sessions(
         self,

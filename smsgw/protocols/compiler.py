@@ -9,7 +9,9 @@ end.
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import construct
@@ -179,6 +181,10 @@ class Compiler:
                 targets.append("n")
                 flush()
                 lines += [f"{local} = buffer[at:at + n]", "at += n"]
+            elif _varies(subcon):
+                flush()
+                self.scope[f"{local}_read"] = _reader(subcon)
+                lines.append(f"{local}, at = {local}_read(buffer, at, end)")
             elif isinstance(subcon, Listed):
                 codes.append(_code(subcon.count))
                 targets.append("n")
@@ -258,6 +264,9 @@ class Compiler:
                 codes.append(_code(subcon.length))
                 arguments.append(f"len({local})")
                 lines.append(f"{local} = {value}")
+            elif _varies(subcon):
+                self.scope[f"{local}_write"] = _writer(subcon)
+                lines.append(f"{local} = {local}_write({value})")
             elif isinstance(subcon, Listed):
                 codes.append(_code(subcon.count))
                 arguments.append(f"len({value})")
@@ -332,6 +341,34 @@ def _decode_tlvs(local: str) -> list[str]:
         "    if at > end: raise Misfit",
         f"    {local}.append(Tlv(buffer[body - 4] << 8 | buffer[body - 3], buffer[body:at]))",
     ]
+
+
+def _varies(subcon: Any) -> bool:
+    """Whether it is a list of items of different sizes: rare, so construct itself reads it."""
+    return isinstance(subcon, Listed) and not getattr(subcon.item, "fixed", True)
+
+
+def _reader(subcon: Listed) -> Callable[[bytes, int, int], tuple[list[Any], int]]:
+    def read(buffer: bytes, at: int, end: int) -> tuple[list[Any], int]:
+        stream = io.BytesIO(buffer[at:end])
+        try:
+            items = subcon.parse_stream(stream)
+        except construct.ConstructError:
+            raise Misfit from None
+        return items, at + stream.tell()
+
+    return read
+
+
+def _writer(subcon: Listed) -> Callable[[list[Any]], bytes]:
+    def write(items: list[Any]) -> bytes:
+        try:
+            octets: bytes = subcon.build(items)
+        except construct.ConstructError:
+            raise Misfit from None
+        return octets
+
+    return write
 
 
 def _remembered_widths(fields: list[tuple[str, Any]]) -> set[int]:

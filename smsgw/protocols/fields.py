@@ -13,7 +13,18 @@ import construct
 import msgspec
 
 from smsgw.errors import ValidationError
-from smsgw.protocols.kinds import CText, Listed, Octets, Record, Rest, Sized, Text, Tlv, Tlvs
+from smsgw.protocols.kinds import (
+    Choice,
+    CText,
+    Listed,
+    Octets,
+    Record,
+    Rest,
+    Sized,
+    Text,
+    Tlv,
+    Tlvs,
+)
 from smsgw.protocols.layout import Pdu
 
 TLV_KEYS = {"tag", "length", "value_hex", "name", "value"}
@@ -41,10 +52,7 @@ def pdu_to_fields(pdu: Pdu, total_octets: int | None = None) -> dict[str, Any]:
             fields[f"{name}_hex"] = value.hex()
         elif isinstance(subcon, Listed):
             fields[subcon.count_name] = len(value)
-            fields[name] = [
-                _item_fields(subcon.item, item) if isinstance(subcon.item, Record) else item
-                for item in value
-            ]
+            fields[name] = [_item_fields(subcon.item, item) for item in value]
         elif isinstance(subcon, Tlvs):
             fields[name] = [
                 {"tag": tlv.tag, "length": len(tlv.value), "value_hex": tlv.value.hex()}
@@ -55,10 +63,15 @@ def pdu_to_fields(pdu: Pdu, total_octets: int | None = None) -> dict[str, Any]:
     return fields
 
 
-def _item_fields(record: Record, item: msgspec.Struct) -> dict[str, Any]:
+def _item_fields(subcon: Text | Record | Choice, item: Any) -> Any:
+    if isinstance(subcon, Choice):
+        flag = subcon.flags[type(item)]
+        return {subcon.flag_name: flag, **_item_fields(subcon.records[flag], item)}
+    if isinstance(subcon, Text):
+        return item
     return {
-        _key(name, subcon): value.hex() if isinstance(subcon, Octets) else value
-        for name, subcon in record.fields
+        _key(name, field): value.hex() if isinstance(field, Octets) else value
+        for name, field in subcon.fields
         for value in (getattr(item, name),)
     }
 
@@ -111,6 +124,8 @@ def _value(key: str, subcon: Any, value: Any) -> Any:
     items = _typed(key, value, list, "a list")
     if isinstance(subcon, Tlvs):
         return [_tlv(f"{key}[{i}]", item) for i, item in enumerate(items)]
+    if isinstance(subcon.item, Choice):
+        return [_chosen(f"{key}[{i}]", subcon.item, item) for i, item in enumerate(items)]
     if isinstance(subcon.item, Record):
         return [_record(f"{key}[{i}]", subcon.item, item) for i, item in enumerate(items)]
     return [_typed(f"{key}[{i}]", item, str, "text") for i, item in enumerate(items)]
@@ -129,6 +144,15 @@ def _tlv(key: str, item: Any) -> Tlv:
             f"{key}.length", f"{item['length']}, but value_hex has {len(value)} octets"
         )
     return Tlv(tag, value)
+
+
+def _chosen(key: str, choice: Choice, item: Any) -> msgspec.Struct:
+    rest = dict(_typed(key, item, dict, "an object"))
+    path = f"{key}.{choice.flag_name}"
+    flag = _typed(path, rest.pop(choice.flag_name, None), int, "an integer")
+    if flag not in choice.records:
+        raise ValidationError(path, f"{flag} is none of {', '.join(map(str, choice.records))}")
+    return _record(key, choice.records[flag], rest)
 
 
 def _record(key: str, record: Record, item: Any) -> msgspec.Struct:

@@ -155,10 +155,10 @@ class Listed(construct.Adapter):  # type: ignore[misc]
     Args:
         count_name: The count field's name in the specification.
         count: Its construct integer.
-        item: A :class:`Text`, or a :class:`Record`.
+        item: A :class:`Text`, a :class:`Record`, or a :class:`Choice`.
     """
 
-    def __init__(self, count_name: str, count: Any, item: Text | Record) -> None:
+    def __init__(self, count_name: str, count: Any, item: Text | Record | Choice) -> None:
         super().__init__(construct.PrefixedArray(count, item))
         self.count_name = count_name
         self.count = count
@@ -172,11 +172,12 @@ class Listed(construct.Adapter):  # type: ignore[misc]
 
 
 class Record(construct.Adapter):  # type: ignore[misc]
-    """One item of a list that is itself several fixed-size fields."""
+    """One item of a list that is itself several fields."""
 
     def __init__(self, cls: type[msgspec.Struct]) -> None:
         self.cls = cls
         self.fields = declared_fields(cls)
+        self.fixed = not any(isinstance(subcon, CText) for _, subcon in self.fields)
         super().__init__(construct.Struct(*[name / subcon for name, subcon in self.fields]))
 
     def _decode(self, obj: Any, context: object, path: str) -> msgspec.Struct:
@@ -184,6 +185,35 @@ class Record(construct.Adapter):  # type: ignore[misc]
 
     def _encode(self, obj: Any, context: object, path: str) -> dict[str, Any]:
         return {name: getattr(obj, name) for name, _ in self.fields}
+
+
+class Choice(construct.Adapter):  # type: ignore[misc]
+    """One item of a list whose kind its first octet says, which is derived and not an attribute.
+
+    Args:
+        flag_name: That octet's name in the specification.
+        records: Its values -> what then follows; each of another class.
+    """
+
+    fixed = False
+
+    def __init__(self, flag_name: str, records: dict[int, Record]) -> None:
+        self.flag_name = flag_name
+        self.records = records
+        self.flags: dict[type, int] = {record.cls: flag for flag, record in records.items()}
+        super().__init__(
+            construct.Struct(
+                "flag" / construct.OneOf(U8, list(records)),
+                "item" / construct.Switch(construct.this.flag, records),
+            )
+        )
+
+    def _decode(self, obj: Any, context: object, path: str) -> msgspec.Struct:
+        item: msgspec.Struct = obj.item
+        return item
+
+    def _encode(self, obj: Any, context: object, path: str) -> dict[str, Any]:
+        return {"flag": self.flags.get(type(obj), -1), "item": obj}
 
 
 class Tlv(msgspec.Struct, gc=False):

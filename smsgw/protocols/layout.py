@@ -34,9 +34,11 @@ from smsgw.errors import EncodeError, PduError
 from smsgw.protocols.compiler import Compiler
 from smsgw.protocols.kinds import (
     U32,
+    Choice,
     CText,
     Listed,
     Octets,
+    Record,
     Rest,
     Sized,
     Text,
@@ -173,16 +175,8 @@ class Layout:
         return PduError(self.cls.command, field, stream.tell(), problem, self.cls.command_id)
 
     def _explain_encode(self, pdu: Pdu) -> EncodeError:
-        for name, subcon in self.fields:
-            value = getattr(pdu, name)
-            wanted = next(kind for cls, kind in KINDS if isinstance(subcon, cls))
-            if not isinstance(value, wanted):
-                return EncodeError(name, wanted.__name__, type(value).__name__)
-            try:
-                subcon.build(value)
-            except Exception as error:  # construct raises many kinds; each becomes one EncodeError
-                return _encode_error(name, subcon, value, error)
-        return EncodeError(self.cls.command, "what its fields may hold", "more")
+        problem = _first_problem("", self.fields, pdu)
+        return problem or EncodeError(self.cls.command, "what its fields may hold", "more")
 
 
 KINDS: tuple[tuple[Any, type], ...] = (
@@ -192,6 +186,29 @@ KINDS: tuple[tuple[Any, type], ...] = (
     (Listed | Tlvs, list),
 )
 """What a field's attribute must be."""
+
+
+def _first_problem(path: str, fields: list[tuple[str, Any]], holder: Any) -> EncodeError | None:
+    """What is wrong with the first field, of a PDU or of an item, that does not fit."""
+    for name, subcon in fields:
+        name, value = path + name, getattr(holder, name)
+        wanted = next(kind for cls, kind in KINDS if isinstance(subcon, cls))
+        if not isinstance(value, wanted):
+            return EncodeError(name, wanted.__name__, type(value).__name__)
+        try:
+            subcon.build(value)
+        except Exception as error:  # construct raises many kinds; each becomes one EncodeError
+            return _encode_error(name, subcon, value, error)
+    return None
+
+
+def _item_problem(name: str, item: Record | Choice, value: Any) -> EncodeError | None:
+    records = [item] if isinstance(item, Record) else list(item.records.values())
+    for record in records:
+        if isinstance(value, record.cls):
+            return _first_problem(f"{name}.", record.fields, value)
+    known = " or ".join(record.cls.__name__ for record in records)
+    return EncodeError(name, known, type(value).__name__)
 
 
 def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> EncodeError:
@@ -207,6 +224,12 @@ def _encode_error(name: str, subcon: Any, value: Any, error: Exception) -> Encod
                 return EncodeError(f"{name}[{index}]", "text", type(item).__name__)
             if len(item) > subcon.item.octets or not _is_latin1(item):
                 return _text_error(f"{name}[{index}]", subcon.item.octets, item)
+        return EncodeError(name, f"{_largest(subcon.count)} items", f"{len(value)} items")
+    if isinstance(subcon, Listed):
+        for index, item in enumerate(value):
+            wrong = _item_problem(f"{name}[{index}]", subcon.item, item)
+            if wrong is not None:
+                return wrong
         return EncodeError(name, f"{_largest(subcon.count)} items", f"{len(value)} items")
     if isinstance(subcon, Sized):
         return EncodeError(name, f"{_largest(subcon.length)} octets", f"{len(value)} octets")

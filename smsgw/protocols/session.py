@@ -66,13 +66,13 @@ class Session:
         self.window = Window(account.window, account.response_timeout, account.submit_sends)
         self._framer = self.codec.framer()
         self._out: list[bytes] = []
-        self._unwritten: list[Hashable] = []  # requests in _out that were never in data_to_send()
+        self._unwritten: dict[Hashable, bytes] = {}  # requests in _out, never in data_to_send()
         self._events: list[ev.Event] = []
         self._silent_since: float | None = None
         self._control_deadline: float | None = None  # bind, unbind, or a peer that must bind
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline: float | None = None
-        self._useless_at: float | None = None  # set while requests are given up and none answered
+        self._useless_at: float | None = None  # set while requests are overdue and none answered
         self._mistakes = 0
         self._told: set[str] = set()  # what is wrong with every PDU of this peer
         self._octets = (b"", 0, 0)
@@ -156,7 +156,7 @@ class Session:
         octets = pdu.encode()
         window.open(key, context, octets, now)
         self._out.append(octets)
-        self._unwritten.append(key)
+        self._unwritten[key] = octets
         return key
 
     def acknowledge(self, token: Pdu, result: int = 0) -> None:
@@ -204,9 +204,8 @@ class Session:
         self._heartbeat_deadline = None
         self._useless_at = None
         self._silent_since = None
-        unwritten = set(self._unwritten)
         for sequence, context in self.window.drain():
-            if sequence in unwritten:
+            if sequence in self._unwritten:
                 self._events.append(ev.ResponseLost(sequence, context, written=False))
             else:
                 self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
@@ -222,7 +221,7 @@ class Session:
         if self._control_deadline is not None and self._control_deadline <= now:
             self._fail(f"no answer while {self.state.value} within {self.window.timeout:g} s")
         elif self.state is State.BOUND:
-            self._tick_unanswered(bool(lost), now)
+            self._tick_unanswered(bool(lost or resend), now)
             self._tick_heartbeat(now)
 
     def next_deadline(self) -> float | None:
@@ -235,12 +234,19 @@ class Session:
         return min((at for at in due if at is not None), default=None)
 
     def data_to_send(self) -> bytes:
-        """Take the bytes to write; they count as sent from then on."""
+        """Take the bytes to write; they count as sent from then on.
+
+        A request that was not written when the session ended never is: it can go elsewhere.
+        """
         if not self._out:
             return b""
+        if self.state is State.CLOSED:
+            kept = {id(octets) for octets in self._unwritten.values()}
+            self._out = [octets for octets in self._out if id(octets) not in kept]
+        else:
+            self._unwritten.clear()
         data = b"".join(self._out)
         self._out.clear()
-        self._unwritten.clear()
         return data
 
     def events(self) -> list[ev.Event]:
@@ -300,6 +306,13 @@ class Session:
             return True, given_up.context, True
         self._mistake(f"{pdu.command} answers nothing we asked")
         return False, None, False
+
+    def login_awaited(self, answer: Pdu) -> bool:
+        """Whether our login waits for ``answer``; one that comes again is told once and ignored."""
+        if self.state is State.BINDING:
+            return True
+        self.tell_once(f"{answer.command} answers no login of ours and is ignored")
+        return False
 
     def bind_accepted(self, version: str, warning: str = "") -> None:
         """Our login was accepted."""
@@ -424,7 +437,7 @@ class Session:
             return None
         return self._silent_since + interval
 
-    def _tick_unanswered(self, gave_up: bool, now: float) -> None:
+    def _tick_unanswered(self, overdue: bool, now: float) -> None:
         """Give up a peer that answers nothing for T x N, whatever else it says meanwhile.
 
         Silence is not the only sign: a peer that stopped reading may go on sending, and where there
@@ -433,7 +446,7 @@ class Session:
         if self._useless_at is not None and self._useless_at <= now:
             waited = self.account.response_timeout * self.account.heartbeat_tries
             self._fail(f"no request was answered for {waited:g} s")
-        elif gave_up:
+        elif overdue:
             if self._useless_at is None:
                 rest = self.account.heartbeat_tries - 1
                 self._useless_at = now + self.account.response_timeout * rest

@@ -67,6 +67,24 @@ class Behaviour(msgspec.Struct):
     stat: str = "DELIVRD"
 
 
+class Delivery(msgspec.Struct, eq=False):
+    """What the customer is to be brought, until it takes it.
+
+    Attributes:
+        content: A phone's message, or a report.
+        what: "mo" or "report".
+        details: For whoever watches.
+        pdu: As it was sent last, None before; again over the same version it is the same PDU.
+        version: Of that connection.
+    """
+
+    content: MoMessage | StatusReport
+    what: str
+    details: dict[str, Any]
+    pdu: Pdu | None = None
+    version: str = ""
+
+
 class Ismg:
     """One simulated carrier.
 
@@ -112,7 +130,7 @@ class Ismg:
         self._stopped = False
         self._calls: set[IDelayedCall] = set()
         self._bound: list[SessionProtocol] = []
-        self._to_deliver: deque[tuple[Pdu, str, dict[str, Any]]] = deque()
+        self._to_deliver: deque[Delivery] = deque()
         self._sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
         self._listener = Listener(
             self._trouble.listening(endpoint),
@@ -170,8 +188,7 @@ class Ismg:
         """Bring one MO, or one part of one, to the customer."""
         if not message.carrier_message_id:
             message.carrier_message_id = self._new_id()
-        pdu = self.carrier.to_deliver(self.account, self.account.version, message)
-        self._queue(pdu, "mo", {"mo": message})
+        self._queue(Delivery(message, "mo", {"mo": message}))
 
     # ---- submits -------------------------------------------------------------------------
 
@@ -192,14 +209,18 @@ class Ismg:
         self._pump()
 
     def _submit(self, protocol: SessionProtocol, pdu: Pdu) -> None:
+        segments = self.carrier.from_submit(pdu)
         carrier_id = self._new_id() or self.carrier.submit_id(pdu)
+        self._count += len(segments) - 1  # no other submit may use the ids of its recipients
         delay = self.behaviour.answer_after
         if delay > 0:
-            self._later(delay, self._answer, protocol, pdu, carrier_id)
+            self._later(delay, self._answer, protocol, pdu, segments, carrier_id)
         else:
-            self._answer(protocol, pdu, carrier_id)
+            self._answer(protocol, pdu, segments, carrier_id)
 
-    def _answer(self, protocol: SessionProtocol, pdu: Pdu, carrier_id: str) -> None:
+    def _answer(
+        self, protocol: SessionProtocol, pdu: Pdu, segments: list[Segment], carrier_id: str
+    ) -> None:
         result = self.behaviour.result
         if protocol.session.closed:
             return
@@ -209,14 +230,15 @@ class Ismg:
         self._trouble.answers(pdu)
         protocol.session.answer_submit(pdu, result, carrier_id if result == 0 else "")
         protocol.flush_soon()
-        for segment in self.carrier.from_submit(pdu):
+        for place, segment in enumerate(segments):
             self._remember(segment)
             self._activity("submit", pdu.command, {"segment": segment, "result": result})
             if result != 0:
                 continue
             received = self.phones.get(segment.to).take(segment)
             if segment.want_report:
-                self._later(self.behaviour.report_after, self._report, segment, carrier_id)
+                own_id = self.carrier.receiver_id(carrier_id, place)
+                self._later(self.behaviour.report_after, self._report, segment, own_id)
             if received is not None:
                 self._read(self.phones.get(segment.to), received.sender, received.text)
 
@@ -245,18 +267,15 @@ class Ismg:
             submitted=when,
             done=when,
         )
-        pdu = self.carrier.to_report(self.account, self.account.version, report)
-        stat = self.carrier.from_report(pdu).stat
-        self._queue(pdu, "report", {"to": segment.to, "stat": stat})
+        self._queue(Delivery(report, "report", {"to": segment.to}))
 
     # ---- delivering ----------------------------------------------------------------------
 
-    def _queue(self, pdu: Pdu, what: str, details: dict[str, Any]) -> None:
-        if self.faults.strike(Of(what), (Kind.LOSS,)):
-            self._broke(Kind.LOSS, Of(what))
+    def _queue(self, delivery: Delivery) -> None:
+        if self.faults.strike(Of(delivery.what), (Kind.LOSS,)):
+            self._broke(Kind.LOSS, Of(delivery.what))
             return
-        self._trouble.brings(pdu)
-        self._to_deliver.append((pdu, what, details))
+        self._to_deliver.append(delivery)
         self._pump()
 
     def _pump(self) -> None:
@@ -266,21 +285,37 @@ class Ismg:
             if protocol is None:
                 self._dial()
                 break
-            item = self._to_deliver.popleft()
-            protocol.session.submit(item[0], self._clock.seconds(), item)
-            self._activity(item[1], item[0].command, item[2])
+            delivery = self._to_deliver.popleft()
+            pdu = self._written(delivery, protocol.session.version)
+            protocol.session.submit(pdu, self._clock.seconds(), delivery)
+            self._activity(delivery.what, pdu.command, delivery.details)
             touched.add(protocol)
         for protocol in touched:
             protocol.flush_soon()
 
+    def _written(self, delivery: Delivery, version: str) -> Pdu:
+        """The PDU of a delivery in the version that its connection speaks."""
+        pdu = delivery.pdu
+        if pdu is None or delivery.version != version:
+            content = delivery.content
+            if isinstance(content, StatusReport):
+                pdu = self.carrier.to_report(self.account, version, content)
+                delivery.details["stat"] = self.carrier.from_report(pdu).stat
+            else:
+                pdu = self.carrier.to_deliver(self.account, version, content)
+            self._trouble.brings(pdu)
+            delivery.pdu, delivery.version = pdu, version
+        return pdu
+
     def _delivered(self, event: ev.DeliverAnswered) -> None:
-        pdu, what, details = event.context
-        self._activity("acknowledged", pdu.command, {"what": what, "code": event.code, **details})
+        delivery = event.context
+        details = {"what": delivery.what, "code": event.code, **delivery.details}
+        self._activity("acknowledged", delivery.pdu.command, details)
         if event.code != 0:
             self._later(REPEAT_AFTER, self._repeat, event.context)
 
-    def _repeat(self, item: tuple[Pdu, str, dict[str, Any]]) -> None:
-        self._to_deliver.append(item)
+    def _repeat(self, delivery: Delivery) -> None:
+        self._to_deliver.append(delivery)
         self._pump()
 
     def _dial(self) -> None:

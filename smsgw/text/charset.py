@@ -18,6 +18,7 @@ from typing import Literal
 from smsgw.errors import ValidationError
 from smsgw.model import Coding
 from smsgw.text import gsm7
+from smsgw.text.udh import split_header
 
 Family = Literal["chinese", "smpp"]
 """Who gave the coding octet its meaning: CMPP, SMGP and SGIP, or SMPP."""
@@ -109,6 +110,9 @@ _CODECS = {
 }
 
 
+_WIDE = {Coding.UCS2: "utf-16-be", Coding.GBK: "gbk"}
+
+
 def decode_alphabet(content: bytes, alphabet: Alphabet) -> str:
     """Return the text of octets in a known alphabet; never raises. See :func:`decode`."""
     return _DECODERS[alphabet](content)
@@ -123,6 +127,37 @@ def decode(content: bytes, coding: int, family: Family = "chinese") -> str:
     Spec: text-and-long-messages.md section 1 (Decoding an unknown alphabet).
     """
     return _DECODERS[alphabet_of(coding, family)](content)
+
+
+def meant_coding(coding: int, content: bytes, udhi: bool) -> int:
+    """Return the coding of user data from a Chinese gateway: 15 where it can only be GBK.
+
+    Gateways send GBK under 0, where every octet would be below 0x80, and under 8, where an even
+    number of octets could be either: that is left as it says.
+
+    Spec: smgp.md section 9 (15 is required for text, others are used), cmpp.md section 16 Q29.
+
+    Args:
+        coding: As it came.
+        content: User data, its header first when ``udhi``.
+        udhi: Whether it has one.
+    """
+    if coding not in (Coding.ASCII, Coding.UCS2):
+        return coding
+    body = split_header(content)[1] if udhi else content
+    if body.isascii():
+        return coding
+    if coding == Coding.ASCII:
+        charset = "gbk"
+    elif len(body) % 2:
+        charset = "gb2312"  # narrower: half a character too many must not make UCS-2 look so
+    else:
+        return coding
+    try:
+        text = body.decode(charset)
+    except UnicodeDecodeError:
+        return coding
+    return Coding.GBK if text.replace("\r", "").replace("\n", "").isprintable() else coding
 
 
 def encode(text: str, coding: int, family: Family = "chinese") -> bytes:
@@ -157,14 +192,17 @@ def choose(text: str, allowed: Collection[Coding] = (Coding.ASCII, Coding.UCS2))
     """
     if Coding.ASCII in allowed and COMMON.issuperset(text):
         return Coding.ASCII
-    textual = [coding for coding in allowed if coding != Coding.BINARY]
+    textual: list[Coding] = []
     reached = 0
-    for coding in textual:
+    for coding in allowed:
+        if coding == Coding.BINARY:
+            continue
+        textual.append(coding)
         if coding == Coding.ASCII:
             fault = next(index for index, char in enumerate(text) if char not in COMMON)
         else:
             try:
-                text.encode(_CODECS[alphabet_of(coding)])
+                text.encode(_WIDE[coding])
             except UnicodeEncodeError as error:
                 fault = error.start
             else:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from smsgw.protocols.events import Event, MoReceived, ReportReceived
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
-from smsgw.protocols.states import Role
+from smsgw.protocols.states import Role, State
 
 CLOSE_WITHIN = 5.0
 """Seconds a connection that is ending gets for its unbind, and to take what is still to be written.
@@ -179,6 +179,8 @@ class SessionProtocol(Protocol):
     def _tick(self) -> None:
         self._timer = None
         self.session.tick(self._clock.seconds())
+        if self.session.state is State.UNBINDING:  # by itself: it was idle
+            self._end_soon()
         self.flush()
 
     # ---- reading no faster than we can take in -------------------------------------------

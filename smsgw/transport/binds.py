@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from smsgw.model import Segment
 from smsgw.protocols import events as ev
 from smsgw.protocols.session import Session
@@ -64,7 +66,7 @@ class Bind:
 
     def state(self, now: float) -> dict[str, Any]:
         """Where it is and why, and while it is bound how it is doing; JSON-ready."""
-        state: dict[str, Any] = {**self.connector.state()}
+        state: dict[str, Any] = {**self.connector.state(), "sends": self.connector.sends}
         if self.connector.bound is not None:
             state["in_flight"] = self.times.unanswered
             state["answer_seconds"] = round(self.times.seconds(now), 3)
@@ -77,16 +79,45 @@ class Binds:
     Args:
         connectors: One for each.
         now: The present time.
+
+    Attributes:
+        senders: Those that submits go over; all, where the account only receives.
     """
 
     def __init__(self, connectors: Iterable[Connector], now: float) -> None:
         self._by_connector = {connector: Bind(connector, now) for connector in connectors}
         self._binds = list(self._by_connector.values())
+        self.senders = [bind for bind in self._binds if bind.connector.sends] or self._binds
+        for bind in self._binds[1:]:
+            bind.connector.reason = "waits for another bind's login"
+        self._running = self._all = False
         self._turn = 0
         self._kept: dict[tuple[str, str], Bind] = {}  # where the first parts of a message went
 
     def __iter__(self) -> Iterator[Bind]:
         return iter(self._binds)
+
+    # ---- life ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Dial: one goes ahead, so that a login to be refused is refused once, not by each bind."""
+        self._running = True
+        for bind in self._binds if self._all else self._binds[:1]:
+            bind.connector.start()
+
+    def changed(self, connector: Connector) -> None:
+        """Have the others follow the one that went ahead, unless it was shut out."""
+        tried = connector.phase in (Phase.BOUND, Phase.DOWN) and not connector.shut_out
+        if tried and self._running and not self._all:
+            self._all = True
+            self.start()
+
+    def stop(self) -> list[Deferred[None]]:
+        """Unbind and close all; each fires once its connection is gone."""
+        self._running = self._all = False
+        return [bind.connector.stop() for bind in self._binds]
+
+    # ---- work ----------------------------------------------------------------------------
 
     def answered(self, connector: Connector, events: Iterable[ev.Event], now: float) -> None:
         """Count the answers of one read, before anything is sent in their place."""
@@ -96,11 +127,11 @@ class Binds:
     def send(self, items: Items, send: Send, now: float) -> int:
         """Send as many as fit, in order, and have them written; return how many."""
         taken, count = 0, len(items)
-        while taken < count and (open_binds := [bind for bind in self._binds if bind.room > 0]):
+        while taken < count and (open_binds := [bind for bind in self.senders if bind.room > 0]):
             self._turn += 1
             for bind, portion in share(count - taken, open_binds, now, self._turn):
                 taken = self._fill(bind, items, taken, taken + portion, send, now)
-        for bind in self._binds:
+        for bind in self.senders:
             protocol = bind.note(0, now)
             if protocol is not None:
                 protocol.flush_soon()
@@ -111,7 +142,7 @@ class Binds:
         protocol = bind.connector.bound
         if protocol is None:
             return at
-        session, window, several = protocol.session, protocol.session.window, len(self._binds) > 1
+        session, window, several = protocol.session, protocol.session.window, len(self.senders) > 1
         while at < end and window.free > 0:
             segment, context = items[at]
             if several and segment.total > 1:
@@ -134,7 +165,7 @@ class Binds:
         if kept is not None and kept.room > 0:
             bind = kept
         elif bind.room <= segment.total - segment.part:
-            bind = max(self._binds, key=_room)
+            bind = max(self.senders, key=_room)
         if segment.part < segment.total:
             self._kept[key] = bind
             if len(self._kept) > KEPT_MAX:
@@ -154,13 +185,13 @@ class Binds:
         """Whether a submit could be sent now, or after waking a resting connection."""
         return any(
             bind.connector.phase is Phase.IDLE or bind.connector.bound is not None
-            for bind in self._binds
+            for bind in self.senders
         )
 
     def free(self, window: int) -> int:
         """Free window slots; a resting connection counts with its whole ``window``."""
         free = 0
-        for bind in self._binds:
+        for bind in self.senders:
             free += window if bind.connector.phase is Phase.IDLE else bind.room
         return free
 
@@ -174,7 +205,7 @@ class Binds:
     def reason(self) -> str:
         """Why connections are not bound, for people; each reason once."""
         away = [bind.connector for bind in self._binds if bind.connector.bound is None]
-        return "; ".join(dict.fromkeys(one.reason or one.phase.value for one in away))
+        return "; ".join(dict.fromkeys(_why_away(one) for one in away))
 
     def answer_seconds(self, now: float) -> float:
         """Return the answer time over all, each counted by its answers; 0 while nobody knows."""
@@ -188,7 +219,7 @@ class Binds:
         """Return what holds up one more submit."""
         if not self.up:
             return Limit(Cause.NOT_BOUND, self.reason)
-        if self.free(1) > 0:
+        if self.free(1) > 0 or not self.in_flight:  # a login that only receives has no window
             return Limit(Cause.NOTHING)
         return full_window(self.answer_seconds(now))
 
@@ -226,6 +257,11 @@ def share(count: int, binds: Sequence[Bind], now: float, turn: int = 0) -> list[
         rooms[best] -= given
         count -= given
     return [(binds[i], shares[i]) for i in order if shares[i]]
+
+
+def _why_away(connector: Connector) -> str:
+    """Why a connection is not bound; one that is being unbound gives no reason of its own."""
+    return connector.reason or ("ending" if connector.phase is Phase.BOUND else connector.phase)
 
 
 def _room(bind: Bind) -> int:

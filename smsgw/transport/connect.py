@@ -8,12 +8,13 @@ from typing import Any
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from smsgw.errors import ConfigError
-from smsgw.protocols.account import Account
+from smsgw.errors import ConfigError, EncodeError
+from smsgw.protocols.account import LEAST, Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import carrier as carrier_named
+from smsgw.protocols.states import Role
 from smsgw.transport.endpoints import dial_endpoint
-from smsgw.transport.link import Link
+from smsgw.transport.link import Link, china_now
 from smsgw.transport.listener import PeerListener
 from smsgw.transport.observer import LinkObserver
 from smsgw.transport.proxy import Proxy
@@ -61,10 +62,14 @@ def connect(
             ``service_id``, ….
 
     Raises:
-        ConfigError: There is no such protocol, or it has no such setting; or no host is given.
+        ConfigError: There is no such protocol, or it has no such setting; a setting cannot be; or
+            no host is given.
     """
     carrier = carrier_named(protocol)
     account = _account(carrier, login, secret, settings)
+    _check(carrier, account)
+    if binds < 1:
+        raise ConfigError("binds", f"is {binds}, at least 1")
     if endpoint is None:
         if not host:
             raise ConfigError("host", "is missing; write where the carrier's gateway listens")
@@ -94,3 +99,18 @@ def _account(carrier: Carrier, login: str, secret: str, settings: Mapping[str, A
         secret=secret,
         **{"version": carrier.codec.default_version, **settings},
     )
+
+
+def _check(carrier: Carrier, account: Account) -> None:
+    """Find out now what would otherwise fail at each connection."""
+    if account.version not in carrier.versions:
+        known = ", ".join(carrier.versions)
+        raise ConfigError("version", f"{account.version!r} is none of {known}")
+    for key, least in LEAST.items():
+        if getattr(account, key) < least:
+            raise ConfigError(key, f"is {getattr(account, key):g}, at least {least:g}")
+    session = carrier.sessions(china_now)(account.logins[0], Role.CLIENT)
+    try:
+        session.bind(0.0)
+    except EncodeError as error:
+        raise ConfigError("login", f"or secret does not fit the login PDU: {error}") from error

@@ -24,6 +24,10 @@ LASTED_SECONDS = 10.0
 """A bind that brought nothing and held for less is no success: its losses go on to count."""
 
 
+WORK = frozenset((ev.SubmitAnswered, ev.DeliverAnswered, ev.MoReceived, ev.ReportReceived))
+"""What shows that a bind is good: the peer answers, or brings something."""
+
+
 class Phase(enum.StrEnum):
     """Where a connector is."""
 
@@ -117,6 +121,7 @@ class Connector:
         on_change: Called after each change of phase.
         rests: An orderly unbind, or a close with nothing in flight, leaves the connection down
             until :meth:`wake` (SGIP).
+        sends: Whether submits go over it.
 
     Attributes:
         phase: Where it is.
@@ -132,6 +137,7 @@ class Connector:
         on_events: Callable[[Connector, list[ev.Event]], None],
         on_change: Callable[[Connector], None],
         rests: bool = False,
+        sends: bool = True,
         backoff: Backoff | None = None,
     ) -> None:
         self._endpoint = endpoint
@@ -151,6 +157,7 @@ class Connector:
         self._worked = False
         self._rested = False
         self._restarts = False
+        self.sends = sends
         self.phase = Phase.DOWN
         self.reason = "not started"
         self.note = ""
@@ -163,6 +170,11 @@ class Connector:
         if self.phase is Phase.BOUND and protocol is not None and protocol.session.bound:
             return protocol
         return None
+
+    @property
+    def shut_out(self) -> bool:
+        """Whether its last login was refused for a reason that holds for the account's others."""
+        return self._refusal is not None and self._refusal.kind is not ev.RefusalKind.BUSY
 
     def state(self) -> dict[str, Any]:
         """Where it is and why, JSON-ready; ``retry_in`` is in seconds, None when not waiting."""
@@ -186,8 +198,14 @@ class Connector:
 
     def wake(self) -> None:
         """There is work: dial again after an orderly rest."""
-        if self.phase is Phase.IDLE:
+        if self.phase is not Phase.IDLE:
+            return
+        if self._worked or self._lasted():
+            self._backoff.lasted()
             self._dial()
+        else:
+            reason = "the gateway ended the last session as soon as it began"
+            self._again(reason, self._backoff.lost())
 
     def stop(self) -> Deferred[None]:
         """Unbind and close; fires once the connection is gone, within a few seconds."""
@@ -240,7 +258,7 @@ class Connector:
 
     def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
         for event in events:
-            if type(event) is ev.SubmitAnswered:
+            if type(event) in WORK:
                 self._worked = True
             elif isinstance(event, ev.Bound):
                 self._backoff.accepted()
@@ -255,6 +273,10 @@ class Connector:
                 self.reason = f"login refused: {event.text} (status {event.code})"
             elif isinstance(event, ev.Unbound):
                 self._rested = self._rests
+                if event.by_peer:
+                    self.reason = "the gateway ended the session"
+                else:
+                    self._worked = True  # it held for as long as we wanted it
             elif isinstance(event, ev.SessionFailed | ev.ResponseLost):
                 self._rested = False
                 if isinstance(event, ev.SessionFailed):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -71,7 +72,7 @@ class Link:
         account: Login and contract.
         endpoint: Where the gateway listens.
         clock: The reactor's clock.
-        binds: How many connections the account may hold.
+        binds: How many connections the account may hold; of pairs, how many pairs.
         listener: Where the gateway dials us, for carriers that do.
         wall: China Standard Time, for login timestamps.
         observer: Told what happens.
@@ -113,19 +114,20 @@ class Link:
         self._stopped = False
         self._unsendable: list[tuple[Any, SubmitResult]] = []
         self._bound: set[SessionProtocol] = set()
-        self._new_session: Callable[[Account, Role], Session] = carrier.sessions(wall)
-        refusals = Refusals()
+        new_session, refusals = carrier.sessions(wall), Refusals()
         self._connectors = [
             Connector(
                 endpoint,
-                lambda: self._new_session(account, Role.CLIENT),
+                partial(new_session, login, Role.CLIENT),
                 clock,
                 self._dialled_events,
                 self._changed,
                 rests=carrier.peer_dials,
+                sends=login.sends,
                 backoff=Backoff(refusals=refusals),
             )
             for _ in range(binds)
+            for login in account.logins
         ]
         self._binds = Binds(self._connectors, clock.seconds())
         self._listener = self._make_listener(listener) if listener is not None else None
@@ -144,8 +146,7 @@ class Link:
     def start(self) -> None:
         """Dial, and keep dialling until :meth:`stop`."""
         self._stopped = False
-        for connector in self._connectors:
-            connector.start()
+        self._binds.start()
 
     def stop(self) -> Deferred[None]:
         """Unbind and close everything at once; what is unanswered then is unknown.
@@ -155,7 +156,7 @@ class Link:
         """
         self._stopped = True
         self._waiting.fail(self._was_stopped())
-        ends = [connector.stop() for connector in self._connectors]
+        ends = self._binds.stop()
         if self._listener is not None:
             ends.append(Deferred.fromCoroutine(self._listener.stop()))
         return DeferredList(ends, consumeErrors=True).addCallback(lambda ended: None)
@@ -264,17 +265,17 @@ class Link:
                 reason=connector.reason,
             )
         if connector.phase is Phase.BOUND:
-            self.log.info("link {link}: bound{note}", link=self.name, note=_note(connector.note))
-        gone = {p for p in self._bound if p.session.role is Role.CLIENT and not self._alive(p)}
+            note = f" ({connector.note})" if connector.note else ""
+            self.log.info("link {link}: bound{note}", link=self.name, note=note)
+        alive = {one.protocol for one in self._connectors}
+        gone = {p for p in self._bound if p.session.role is Role.CLIENT and p not in alive}
         for _ in gone:
             self._observer.unbound(self.name, connector.reason)
         self._bound -= gone
+        self._binds.changed(connector)
         if connector.phase is Phase.IDLE:  # what came while it was unbinding wakes it again
             self._waiting.send()
-            self.on_free()
-
-    def _alive(self, protocol: SessionProtocol) -> bool:
-        return any(connector.protocol is protocol for connector in self._connectors)
+            self._tell_user("on_free")
 
     def _dialled_events(self, connector: Connector, events: list[ev.Event]) -> None:
         protocol = connector.protocol
@@ -301,7 +302,7 @@ class Link:
             self._tell(results)
         if results or any(isinstance(event, ev.Bound) for event in events):
             self._waiting.send()
-            self.on_free()
+            self._tell_user("on_free")
 
     def _take_state(self, protocol: SessionProtocol, event: ev.Event) -> None:
         if isinstance(event, ev.Bound | ev.PeerBound):
@@ -331,10 +332,7 @@ class Link:
         inbound: list[Inbound],
     ) -> None:
         pdu = event.pdu
-
-        def acknowledge(result: int) -> None:
-            protocol.acknowledge(pdu, result)
-
+        acknowledge = partial(protocol.acknowledge, pdu)
         if isinstance(event, ev.MoReceived):
             message = self.carrier.from_deliver(pdu)
             inbound.append(Inbound(message, None, event.octets, acknowledge))
@@ -353,12 +351,10 @@ class Link:
             return None
 
     def _tell_inbound(self, inbound: list[Inbound]) -> None:
-        reports = sum(1 for item in inbound if item.report is not None)
-        if reports:
-            self._observer.inbound(self.name, "report", reports)
-        if reports < len(inbound):
-            self._observer.inbound(self.name, "mo", len(inbound) - reports)
-        self.on_inbound(inbound)
+        kinds = Counter("mo" if item.report is None else "report" for item in inbound)
+        for kind, count in kinds.items():
+            self._observer.inbound(self.name, kind, count)
+        self._tell_user("on_inbound", inbound)
 
     def _tell(self, results: list[tuple[Any, SubmitResult]]) -> None:
         for disposition, count in Counter(result.disposition for _, result in results).items():
@@ -374,7 +370,14 @@ class Link:
                 context.answer(result)
         self._waiting.again(unsent)
         if batch:
-            self.on_results(batch)
+            self._tell_user("on_results", batch)
+
+    def _tell_user(self, name: str, *what: object) -> None:
+        """Call what the user of the link set; what it raises costs no result and no connection."""
+        try:
+            getattr(self, name)(*what)
+        except Exception:
+            self.log.failure("link {link}: {name} raised, a bug", link=self.name, name=name)
 
     # ---- for people ----------------------------------------------------------------------
 
@@ -389,12 +392,8 @@ class Link:
             "up": self.up,
             "binds": [bind.state(now) for bind in self._binds],
             "accepted_binds": accepted,
-            "window": self.account.window * len(self._connectors),
+            "window": self.account.window * len(self._binds.senders),
             "in_flight": self.in_flight,
             "answer_seconds": round(self.answer_seconds, 3),
             "limited_by": self._binds.limit(now).state(),
         }
-
-
-def _note(warning: str) -> str:
-    return f" ({warning})" if warning else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 DELIVERED = {"sgip": "0"}
 """The carrier's own word for success, where it is not DELIVRD."""
+REPEATED = {"cmpp": 3, "smgp": 12, "sgip": 9}
+"""The result of a sequence that is in use; SMPP knows no resending."""
 NAMELESS = {"smpp"}
 """Carriers whose MO has no id."""
 
@@ -34,6 +37,11 @@ SPOKEN = [(carrier, version) for carrier in CARRIERS.values() for version in car
 
 every_carrier = pytest.mark.parametrize(
     ("carrier", "version"), SPOKEN, ids=[f"{carrier.name}-{version}" for carrier, version in SPOKEN]
+)
+with_resends = pytest.mark.parametrize(
+    ("carrier", "version"),
+    [pair for pair in SPOKEN if pair[0].name in REPEATED],
+    ids=lambda value: getattr(value, "name", value),
 )
 with_heartbeat = pytest.mark.parametrize(
     ("carrier", "version"),
@@ -176,6 +184,32 @@ def test_our_own_misuse_raises_and_changes_nothing(carrier: Carrier, version: st
     assert pair.client.bound
 
 
+@every_carrier
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_login_that_is_answered_again_costs_nothing_and_is_told_once(
+    carrier: Carrier, version: str, code: int
+) -> None:
+    pair = join(carrier, account(carrier, version), account(carrier, version))
+    pair.client.bind(pair.now)
+    pair.server.receive_data(pair.client.data_to_send(), pair.now)
+    answer = pair.server.data_to_send()
+    pair.client.receive_data(answer, pair.now)
+    pair.take(pair.server, ev.PeerBound)
+    pair.client.events()
+    again = carrier.codec.decode(answer, version)
+    for name in ("status", "result", "command_status"):
+        if hasattr(again, name):
+            setattr(again, name, code)
+    pair.client.receive_data(again.encode() * 30, pair.now)
+    (told,) = pair.client.events()
+    assert isinstance(told, ev.PeerMistake)
+    assert "answers no login of ours" in told.problem
+    assert pair.client.bound
+    pair.client.unbind(pair.now)
+    pair.client.receive_data(again.encode(), pair.now)
+    assert pair.client.state is State.UNBINDING
+
+
 # ---- submits -----------------------------------------------------------------------------------
 
 
@@ -273,15 +307,15 @@ def test_an_unanswered_submit_is_sent_again_only_where_the_account_says_so(
     carrier: Carrier, version: str
 ) -> None:
     pair = submit_pair(carrier, version, submit_sends=2)
-    submit(carrier, pair)
-    pair.take(pair.server, ev.SubmitReceived)
+    pair.client.submit(carrier.to_submit(pair.client.account, version, SEGMENT), pair.now)
+    sent = pair.client.data_to_send()
     timeout = pair.client.account.response_timeout
-    pair.advance(timeout)
-    assert len(pair.take(pair.server, ev.SubmitReceived)) == 1
-    assert pair.client_events == []
-    pair.advance(timeout)
-    assert len(pair.take(pair.client, ev.ResponseLost)) == 1
-    assert pair.server_events == []
+    pair.client.tick(timeout)
+    assert pair.client.data_to_send().startswith(sent)
+    assert pair.client.events() == []
+    pair.client.tick(2 * timeout)
+    assert len([one for one in pair.client.events() if isinstance(one, ev.ResponseLost)]) == 1
+    assert sent not in pair.client.data_to_send()
 
 
 @every_carrier
@@ -298,6 +332,78 @@ def test_a_lost_connection_resolves_every_submit_once(carrier: Carrier, version:
     pair.advance(1000.0)
     pair.cut()
     assert pair.client_events == []
+
+
+@every_carrier
+def test_the_first_recipient_of_a_submit_has_the_id_of_its_answer(
+    carrier: Carrier, version: str
+) -> None:
+    first = new_id(carrier) or "b36924b906ec9d1000000002"
+    ids = [carrier.receiver_id(first, place) for place in range(3)]
+    assert ids[0] == first
+    assert len(set(ids)) == (3 if carrier.name in ("cmpp", "smgp") else 1)
+
+
+@with_resends
+def test_a_submit_sent_again_is_answered_from_memory_and_taken_once(
+    carrier: Carrier, version: str
+) -> None:
+    pair = submit_pair(carrier, version, submit_sends=3)
+    submit(carrier, pair)
+    (asked,) = pair.take(pair.server, ev.SubmitReceived)
+    pair.advance(pair.client.window.timeout)  # the answer is still to come
+    pair.server.answer_submit(asked.pdu, 0, new_id(carrier))
+    first = pair.server.data_to_send()  # and then it is lost
+    assert first
+    pair.client.tick(2 * pair.client.window.timeout)
+    pair.server.receive_data(pair.client.data_to_send(), 2 * pair.client.window.timeout)
+    assert pair.server.events() == []
+    again = pair.server.data_to_send()
+    assert again.startswith(first)
+    pair.client.receive_data(again, 2 * pair.client.window.timeout)
+    (answer,) = pair.client.events()
+    assert isinstance(answer, ev.SubmitAnswered)
+    assert (answer.code, answer.context) == (0, "ctx")
+
+
+@with_resends
+def test_a_refused_submit_may_be_asked_again_under_its_sequence(
+    carrier: Carrier, version: str
+) -> None:
+    pair = submit_pair(carrier, version)
+    pdu = carrier.to_submit(pair.client.account, version, SEGMENT)
+    pair.client.next_sequence(pdu)
+    for result in (8, 0):
+        pair.server.receive_data(pdu.encode(), pair.now)
+        (asked,) = pair.server.events()
+        assert isinstance(asked, ev.SubmitReceived)
+        pair.server.answer_submit(asked.pdu, result, "" if result else new_id(carrier))
+    pair.server.data_to_send()
+    pair.server.receive_data(pdu.encode(), pair.now)
+    assert pair.server.events() == []
+    assert pair.server.data_to_send()
+
+
+@with_resends
+def test_another_submit_under_the_sequence_of_an_open_one_is_refused(
+    carrier: Carrier, version: str
+) -> None:
+    pair = submit_pair(carrier, version)
+    pdu = carrier.to_submit(pair.client.account, version, SEGMENT)
+    other = carrier.to_submit(
+        pair.client.account, version, msgspec.structs.replace(SEGMENT, to="13800001002")
+    )
+    key = pair.client.submit(pdu, pair.now)
+    for name in ("sequence_id", "sequence_node", "sequence_time", "sequence_counter"):
+        if hasattr(pdu, name):
+            setattr(other, name, getattr(pdu, name))
+    pair.exchange()
+    pair.server.receive_data(other.encode(), pair.now)
+    pair.exchange()
+    assert len(pair.take(pair.server, ev.SubmitReceived)) == 1
+    (answer,) = pair.take(pair.client, ev.SubmitAnswered)
+    assert answer.code == REPEATED[carrier.name]
+    assert key not in pair.client.window
 
 
 # ---- inbound -----------------------------------------------------------------------------------

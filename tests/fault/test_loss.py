@@ -25,6 +25,18 @@ async def test_a_submit_without_answer_is_unknown_after_t_and_its_report_comes_a
         await rig.recovers()
 
 
+@pytest.mark.parametrize("name", ["cmpp", "sgip", "smgp"])
+@reactor_test
+async def test_a_submit_that_is_sent_again_for_a_lost_answer_is_taken_once(name):
+    async with FaultRig(CARRIERS[name], "loss.answer=once", submit_sends=3) as rig:
+        rig.submit(5)
+        await rig.settled(limit=T + 1)
+        assert rig.outcomes() == {Disposition.ACCEPTED: 5}
+        await rig.pass_until(lambda: len(rig.reports) == 5, T)
+        assert len(rig.ismg.submits) == 5
+        await rig.recovers()
+
+
 @every_carrier
 @reactor_test
 async def test_lost_reports_change_no_outcome(name):

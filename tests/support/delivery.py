@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from smsgw.delivery.lanes import QueuedSegment
 from smsgw.model import MessageClass
@@ -52,6 +52,8 @@ async def quiet(database: Database) -> None:
     for _ in range(8):
         await database.writer.run(lambda connection: None)
         await database.read(lambda connection: None)
+        while database.reading:
+            await deferLater(reactor, 0.001)
 
 
 async def stored(database: Database, count: int = 1, **fields: Any) -> list[QueuedSegment]:

@@ -9,6 +9,7 @@ import construct
 
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.kinds import (
+    Choice,
     CText,
     Listed,
     Octets,
@@ -62,7 +63,9 @@ def largest_of(subcon: Any) -> int:
     return (1 << 8 * int(subcon.sizeof())) - 1
 
 
-def _random_item(item: Text | Record, rng: random.Random) -> Any:
+def _random_item(item: Text | Record | Choice, rng: random.Random) -> Any:
+    if isinstance(item, Choice):
+        item = rng.choice(list(item.records.values()))
     if isinstance(item, Text):
         return random_value(item, rng)
     return item.cls(**{name: random_value(subcon, rng) for name, subcon in item.fields})

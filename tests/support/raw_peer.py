@@ -179,12 +179,19 @@ class RawGateway(Factory):
 
 
 async def dial(
-    carrier: Carrier, port: int, side: Side = Side.SP, *, name: str = "901234", speaks: bool = True
+    carrier: Carrier,
+    port: int,
+    side: Side = Side.SP,
+    *,
+    name: str = "901234",
+    speaks: bool = True,
+    **login: Any,
 ) -> RawPeer:
-    """Connect to 127.0.0.1 and, unless told to be mute, log in."""
+    """Connect to 127.0.0.1 and, unless told to be mute, log in; ``login`` is of its account."""
     session = None
     if speaks:
-        session = carrier.sessions(china_now, side)(make_account(carrier, name), Role.CLIENT)
+        account = make_account(carrier, name, **login)
+        session = carrier.sessions(china_now, side)(account, Role.CLIENT)
     peer = RawPeer(session)
     await connectProtocol(dial_endpoint(reactor, "127.0.0.1", port), peer)
     while speaks and not peer.bound:

@@ -80,3 +80,16 @@ def make_message_id(gateway: int, when: datetime, count: int) -> int:
         | (gateway & 0x3FFFFF) << 16
         | count & 0xFFFF
     )
+
+
+def receiver_message_id(first: int, place: int) -> int:
+    """Return the Msg_Id of one recipient of a SUBMIT with several.
+
+    Spec: cmpp.md section 5: the sequence is ``place`` higher and wraps, without carry into the
+    gateway code.
+
+    Args:
+        first: Msg_Id of the SUBMIT_RESP.
+        place: The recipient's in Dest_terminal_Id, from 0.
+    """
+    return first & ~0xFFFF | first + place & 0xFFFF

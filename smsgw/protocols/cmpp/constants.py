@@ -36,6 +36,7 @@ STATUS_KINDS = {
 
 RESULT_OK = 0  # section 11
 RESULT_MALFORMED = 1
+RESULT_SEQUENCE = 3
 RESULT_LENGTH = 4
 RESULT_TOO_LONG = 6
 RESULT_FLOW = 8
@@ -44,6 +45,8 @@ RESULT_DESTINATION_30 = 13
 DESTINATIONS_MAX = 99  # section 6: at least 1 and below 100
 ASCII_OCTETS_MAX = 159  # section 6: Msg_Fmt 0 is below 160
 CONTENT_OCTETS_MAX = 140  # section 6: any other Msg_Fmt
+RESERVE_OCTETS = 8  # section 6: the last field of a 2.0 SUBMIT, zeros
+LINK_ID_OCTETS = 20  # and of a 3.0 SUBMIT
 
 UDHI_MASK = 0x41  # section 16 Q7: 1, or the esm_class bit 0x40 copied by gateways
 

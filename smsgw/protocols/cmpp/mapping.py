@@ -6,10 +6,11 @@ from datetime import datetime
 
 from smsgw.model import MoMessage, Segment, StatusReport
 from smsgw.protocols.cmpp import pdus
-from smsgw.protocols.cmpp.auth import make_message_id
+from smsgw.protocols.cmpp.auth import make_message_id, receiver_message_id
 from smsgw.protocols.cmpp.constants import UDHI_MASK
 from smsgw.protocols.cmpp.report import Report, build_report, parse_report, status_of
 from smsgw.protocols.cmpp.session import CmppAccount
+from smsgw.text.charset import meant_coding
 from smsgw.text.numbers import national_number
 
 Submit = pdus.Submit20 | pdus.Submit30
@@ -64,12 +65,13 @@ def is_report(pdu: Deliver) -> bool:
 
 def from_deliver(pdu: Deliver) -> MoMessage:
     """Return the MO in a DELIVER."""
+    udhi = bool(pdu.tp_udhi & UDHI_MASK)
     return MoMessage(
         sender=national_number(pdu.src_terminal_id),
         destination=pdu.dest_id.strip(),
-        coding=pdu.msg_fmt,
+        coding=meant_coding(pdu.msg_fmt, pdu.msg_content, udhi),
         content=pdu.msg_content,
-        udhi=bool(pdu.tp_udhi & UDHI_MASK),
+        udhi=udhi,
         carrier_message_id=f"{pdu.msg_id:016x}",
         link_id=pdu.link_id if isinstance(pdu, pdus.Deliver30) else "",
     )
@@ -135,3 +137,8 @@ def to_report(account: CmppAccount, version: str, report: StatusReport) -> Deliv
 def message_id(gateway: int, when: datetime, count: int) -> str:
     """Return a new Msg_Id in the model's form (gateway side)."""
     return f"{make_message_id(gateway, when, count):016x}"
+
+
+def receiver_id(message_id: str, place: int) -> str:
+    """Return the Msg_Id of one recipient of a SUBMIT in the model's form (gateway side)."""
+    return f"{receiver_message_id(int(message_id, 16), place):016x}"

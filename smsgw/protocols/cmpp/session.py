@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from smsgw.errors import PduError
@@ -14,8 +15,9 @@ from smsgw.protocols.cmpp.codec import CODEC
 from smsgw.protocols.cmpp.lenient import read_deliver
 from smsgw.protocols.events import RefusalKind
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.repeats import Repeats
 from smsgw.protocols.session import Session
-from smsgw.protocols.states import Role, State
+from smsgw.protocols.states import Role, Side, State
 
 ConnectResp = pdus.ConnectResp20 | pdus.ConnectResp30
 
@@ -63,6 +65,17 @@ class CmppSession(Session):
     _sequence = 0
     _login = b""
 
+    def __init__(
+        self,
+        account: CmppAccount,
+        role: Role,
+        side: Side,
+        wall: Callable[[], datetime],
+        secrets: Callable[[str], str | None] = lambda name: None,
+    ) -> None:
+        super().__init__(account, role, side, wall, secrets)
+        self._repeats = Repeats(account.response_timeout)
+
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         shared: dict[int, Callable[[Any, float], None]] = {
             pdus.ActiveTest.command_id: self._active_test,
@@ -107,6 +120,8 @@ class CmppSession(Session):
         return self.version if self.version in constants.VERSION_OCTETS else "3.0"
 
     def _connect_resp(self, pdu: ConnectResp, now: float) -> None:
+        if not self.login_awaited(pdu):
+            return
         if pdu.status != constants.STATUS_OK:
             self._refused(pdu)
             return
@@ -165,9 +180,12 @@ class CmppSession(Session):
         self.send(cls(token.sequence_id, token.msg_id, result))  # type: ignore[attr-defined]
 
     def read_anyway(self, error: PduError, buffer: bytes, start: int, end: int) -> Pdu | None:
-        """Read a DELIVER that does not fit (section 16 Q2, Q3); told once for each connection."""
+        """Read a PDU that does not fit its layout; told once for each connection.
+
+        Spec: cmpp.md section 15 (extra octets; a CONNECT is malformed), section 16 Q2 and Q3.
+        """
         if error.command_id != pdus.Deliver30.command_id or self.role is not Role.CLIENT:
-            return None
+            return self._without_tail(error, buffer, start)
         read = read_deliver(buffer[start:end], self.version)
         if read is None:
             return None
@@ -175,6 +193,21 @@ class CmppSession(Session):
         self.emit(ev.PeerMistake(oddity))
         self._table[pdu.command_id] = (self._read_deliver, self._deliver)
         return pdu
+
+    def _without_tail(self, error: PduError, buffer: bytes, start: int) -> Pdu | None:
+        """A PDU that is good but for the octets after its last field, or None.
+
+        In a SUBMIT they may come from a Msg_Length that says too little, and its last field then
+        holds the content's end: it is taken only where that field is empty.
+        """
+        if error.field or error.command_id in (0, pdus.Connect.command_id):
+            return None
+        end = start + error.offset
+        tail = constants.RESERVE_OCTETS if self.version == "2.0" else constants.LINK_ID_OCTETS
+        if error.command_id == pdus.Submit30.command_id and any(buffer[end - tail : end]):
+            return None
+        self.tell_once(f"{error.command}: octets after its last field are ignored")
+        return self.codec.decode_at(buffer, start, end, self.version)
 
     def _read_deliver(self, buffer: bytes, start: int, end: int) -> Pdu:
         """How DELIVERs are read once one was odd: slower, and with no word about it."""
@@ -226,6 +259,12 @@ class CmppSession(Session):
     def _submit(self, pdu: pdus.Submit30, now: float) -> None:
         if not self.peer_request_allowed(pdu):
             return
+        octets = self.received_octets()
+        known = self._repeats.take(pdu.sequence_id, octets, now)
+        if known is not None:
+            refusal = self._submit_answer(pdu.sequence_id, 0, constants.RESULT_SEQUENCE)
+            self._out.append(known.reply(octets, refusal))
+            return
         ascii_text = pdu.msg_fmt == 0
         limit = constants.ASCII_OCTETS_MAX if ascii_text else constants.CONTENT_OCTETS_MAX
         if not 1 <= len(pdu.dest_terminal_id) <= constants.DESTINATIONS_MAX:
@@ -240,8 +279,16 @@ class CmppSession(Session):
     def answer_submit(self, token: Pdu, result: int, carrier_message_id: str = "") -> None:
         """Answer a SUBMIT with the id that its reports will name."""
         msg_id = int(carrier_message_id, 16) if carrier_message_id else 0
+        key: int = token.sequence_id  # type: ignore[attr-defined]
+        octets = self._submit_answer(key, msg_id, result).encode()
+        self._repeats.answered(key, octets if result == constants.RESULT_OK else b"")
+        self._out.append(octets)
+
+    def _submit_answer(
+        self, sequence_id: int, msg_id: int, result: int
+    ) -> pdus.SubmitResp20 | pdus.SubmitResp30:
         cls = pdus.SubmitResp20 if self.version == "2.0" else pdus.SubmitResp30
-        self.send(cls(token.sequence_id, msg_id, result))  # type: ignore[attr-defined]
+        return cls(sequence_id, msg_id, result)
 
     def _deliver_resp(self, pdu: pdus.DeliverResp30, now: float) -> None:
         waiting, context, _ = self.answered(pdu.sequence_id, pdu)

@@ -7,6 +7,7 @@ from smsgw.protocols.sgip import constants, pdus
 from smsgw.protocols.sgip.report import error_code_of, state_of, status_of
 from smsgw.protocols.sgip.sequence import parse_sequence, sequence_text
 from smsgw.protocols.sgip.session import SgipAccount
+from smsgw.text.charset import meant_coding
 from smsgw.text.numbers import national_number
 
 
@@ -69,12 +70,13 @@ def is_report(pdu: pdus.Deliver | pdus.Report) -> bool:
 
 def from_deliver(pdu: pdus.Deliver) -> MoMessage:
     """Return the MO in a Deliver; its own sequence tells repeats apart."""
+    udhi = bool(pdu.tp_udhi & constants.UDHI_MASK)
     return MoMessage(
         sender=national_number(pdu.user_number),
         destination=pdu.sp_number.strip(),
-        coding=pdu.message_coding,
+        coding=meant_coding(pdu.message_coding, pdu.message_content, udhi),
         content=pdu.message_content,
-        udhi=bool(pdu.tp_udhi & constants.UDHI_MASK),
+        udhi=udhi,
         carrier_message_id=submit_id(pdu),
         link_id=pdu.reserve,
     )

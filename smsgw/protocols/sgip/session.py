@@ -23,6 +23,7 @@ from smsgw.errors import PduError
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.repeats import Repeats
 from smsgw.protocols.session import Session
 from smsgw.protocols.sgip import auth, constants, pdus
 from smsgw.protocols.sgip.codec import CODEC, REQUESTS, ReportAsDeliver, answer_to
@@ -96,6 +97,11 @@ class SgipAccount(Account):
     def __post_init__(self) -> None:
         self.sequences = SequenceSource()
 
+    @property
+    def dead_after(self) -> float:
+        """Seconds after which a gateway with our timers closes a connection that went silent."""
+        return max(self.server_idle_timeout, self.response_timeout)
+
 
 class SgipSession(Session):
     """An SGIP connection: either role, either side."""
@@ -116,6 +122,7 @@ class SgipSession(Session):
         secrets: Callable[[str], str | None] = lambda name: None,
     ) -> None:
         super().__init__(account, role, side, wall, secrets)
+        self._repeats = Repeats(account.response_timeout, reusable=False)
         self._earliest: datetime | None = None
         self._word = 0
         seconds = account.response_timeout * account.submit_sends  # how long a request is open
@@ -196,9 +203,9 @@ class SgipSession(Session):
         )
 
     def _bind_resp(self, pdu: pdus.BindResp, now: float) -> None:
-        if (self.state, Input.BIND_ACCEPTED) not in TRANSITIONS:
-            self._mistake(f"{pdu.command} answers nothing we asked")
-        elif pdu.result == constants.RESULT_OK:
+        if not self.login_awaited(pdu):
+            return
+        if pdu.result == constants.RESULT_OK:
             self.bind_accepted(self.account.version)
         else:
             self.bind_refused(pdu.result, classify(pdu.result).text, refusal_kind(pdu.result))
@@ -267,7 +274,12 @@ class SgipSession(Session):
     def _submit(self, pdu: pdus.Submit, now: float) -> None:
         if not self._may_ask(pdu):
             return
-        if 1 <= len(pdu.user_number) <= constants.USERS_MAX:
+        octets, sequence = self.received_octets(), _sequence(pdu)
+        known = self._repeats.take(sequence, octets, now)
+        if known is not None:
+            refusal = pdus.SubmitResp(*sequence, constants.RESULT_SEQUENCE)
+            self._out.append(known.reply(octets, refusal))
+        elif 1 <= len(pdu.user_number) <= constants.USERS_MAX:
             self.emit(ev.SubmitReceived(pdu))
         else:
             self.answer_submit(pdu, constants.RESULT_PARAMETER)
@@ -278,7 +290,10 @@ class SgipSession(Session):
 
     def answer_submit(self, token: Pdu, result: int, carrier_message_id: str = "") -> None:
         """Answer a Submit. No id goes back: its reports name its own sequence (section 7)."""
-        self._answer(token, result)
+        sequence = _sequence(token)
+        octets = pdus.SubmitResp(*sequence, result).encode()
+        self._repeats.answered(sequence, octets if result == constants.RESULT_OK else b"")
+        self._out.append(octets)
 
     def _not_served(self, pdu: pdus.SgipPdu, now: float) -> None:
         if self._may_ask(pdu):

@@ -63,6 +63,7 @@ CARRIER = Carrier(
     to_report=mapping.to_report,
     classify=classify,
     message_id=mapping.message_id,
+    receiver_id=mapping.receiver_id,
 )
 
 __all__ = [

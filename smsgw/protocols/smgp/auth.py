@@ -99,17 +99,17 @@ def make_message_id(gateway: int, when: datetime, count: int) -> bytes:
     return bytes.fromhex(f"{gateway % GATEWAYS:06d}{time}{count % SEQUENCES:06d}")
 
 
-def receiver_message_id(first: bytes, index: int) -> bytes:
+def receiver_message_id(first: bytes, place: int) -> bytes:
     """Return the MsgID of one receiver of a Submit with several.
 
-    Spec: smgp.md section 5: the sequence is ``index`` higher and wraps. An id that is not BCD
+    Spec: smgp.md section 5: the sequence is ``place`` higher and wraps. An id that is not BCD
     (section 13) cannot follow this rule and is returned as it is.
 
     Args:
         first: MsgID of the Submit_Resp.
-        index: The receiver's place in DestTermID, from 0.
+        place: The receiver's in DestTermID, from 0.
     """
     digits = first.hex()
     if not digits[14:].isdecimal():
         return first
-    return bytes.fromhex(f"{digits[:14]}{(int(digits[14:]) + index) % SEQUENCES:06d}")
+    return bytes.fromhex(f"{digits[:14]}{(int(digits[14:]) + place) % SEQUENCES:06d}")

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from smsgw.errors import EncodeError
-from smsgw.model import Coding, MoMessage, Segment, StatusReport
+from smsgw.model import MoMessage, Segment, StatusReport
 from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.smgp import pdus, tlv
-from smsgw.protocols.smgp.auth import make_message_id
+from smsgw.protocols.smgp.auth import make_message_id, receiver_message_id
 from smsgw.protocols.smgp.report import Report, build_report, parse_report, status_of
 from smsgw.protocols.smgp.session import SmgpAccount, Submit
+from smsgw.text.charset import meant_coding
 from smsgw.text.numbers import national_number
-from smsgw.text.udh import Concatenation, split_header
+from smsgw.text.udh import PARTS_MAX, Concatenation, build_concatenation, split_header
 
 COMPLEMENT = str.maketrans("0123456789abcdef", "9876543210fedcba")
 
@@ -91,12 +92,12 @@ def is_report(pdu: pdus.Deliver) -> bool:
 
 def from_deliver(pdu: pdus.Deliver) -> MoMessage:
     """Return the MO in a Deliver."""
-    udhi = _header(pdu.tlvs, pdu.msg_content)[0]
+    udhi, content = _part(pdu.tlvs, pdu.msg_content)
     return MoMessage(
         sender=national_number(pdu.src_term_id),
         destination=pdu.dest_term_id.strip(),
-        coding=_coding(pdu.msg_format, pdu.msg_content, udhi),
-        content=pdu.msg_content,
+        coding=meant_coding(pdu.msg_format, content, udhi),
+        content=content,
         udhi=udhi,
         carrier_message_id=pdu.msg_id.hex(),
         link_id=tlv.text(pdu.tlvs, tlv.LINK_ID),
@@ -172,6 +173,11 @@ def message_id(gateway: int, when: datetime, count: int) -> str:
     return make_message_id(gateway, when, count).hex()
 
 
+def receiver_id(message_id: str, place: int) -> str:
+    """Return the MsgID of one receiver of a Submit in the model's form (gateway side)."""
+    return receiver_message_id(_id_octets(message_id), place).hex()
+
+
 def _deliver_id(submit_id: str) -> bytes:
     """An id for a receipt's own Deliver, which must differ from the Submit's (section 7).
 
@@ -188,25 +194,18 @@ def _id_octets(message_id: str) -> bytes:
         raise EncodeError("msg_id", "20 hexadecimal digits", "something else") from None
 
 
-def _coding(msg_format: int, content: bytes, udhi: bool) -> int:
-    """MsgFormat, or 15 where it says 0 or 8 of octets that can only be GBK.
+def _part(tlvs: Sequence[Tlv], content: bytes) -> tuple[bool, bytes]:
+    """Whether an MO's content starts with a UDH, and the content.
 
-    Spec: smgp.md section 9 (15 is required for text, others are used), section 13.
+    Where PkTotal and PkNumber alone say which part of a long message it is, the header they stand
+    for is put before it. They name no reference: it is 0, so a sender's parts join while it sends
+    one long message of that many parts at a time.
     """
-    if msg_format not in (Coding.ASCII, Coding.UCS2) or content.isascii():
-        return msg_format
-    body = split_header(content)[1] if udhi else content
-    if msg_format == Coding.ASCII:
-        charset = "gbk"
-    elif len(body) % 2:
-        charset = "gb2312"  # narrower: half a character too many must not make UCS-2 look so
-    else:
-        return msg_format
-    try:
-        text = body.decode(charset)
-    except UnicodeDecodeError:
-        return msg_format
-    return Coding.GBK if text.replace("\r", "").replace("\n", "").isprintable() else msg_format
+    udhi = _header(tlvs, content)[0]
+    total, number = tlv.number(tlvs, tlv.PK_TOTAL), tlv.number(tlvs, tlv.PK_NUMBER)
+    if udhi or not 1 < total <= PARTS_MAX or not 1 <= number <= total:
+        return udhi, content
+    return True, build_concatenation(Concatenation(0, 8, total, number)) + content
 
 
 def _header(tlvs: Sequence[Tlv], content: bytes) -> tuple[bool, Concatenation | None]:

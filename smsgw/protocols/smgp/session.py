@@ -12,6 +12,7 @@ from smsgw.errors import PduError
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import AUTO, Account
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.repeats import Repeats
 from smsgw.protocols.session import Session
 from smsgw.protocols.smgp import auth, constants, pdus
 from smsgw.protocols.smgp.codec import CONTENT_OFFSET, RESERVE_OCTETS, SESSION_CODEC, mend_deliver
@@ -21,11 +22,6 @@ from smsgw.protocols.states import TRANSITIONS, Input, Role, Side
 
 STATUS_ONLY = struct.Struct(">4I")
 """An answer to a request that is not ours to answer: header and Status (section 12, bad input)."""
-
-ASKED_KEPT = 4096
-"""How many unanswered submits a gateway remembers in half a response_timeout."""
-
-HALF_MIN = 0.001
 
 Submit = pdus.Submit13 | pdus.Submit30
 
@@ -106,9 +102,7 @@ class SmgpSession(Session):
         secrets: Callable[[str], str | None] = lambda name: None,
     ) -> None:
         super().__init__(account, role, side, wall, secrets)
-        self._asked: dict[int, Submit] = {}  # unanswered, of this half of response_timeout
-        self._asked_before: dict[int, Submit] = {}  # and of the one before
-        self._asked_until = 0.0
+        self._repeats = Repeats(account.response_timeout)
 
     def commands(self) -> dict[int, Callable[[Any, float], None]]:
         shared: dict[int, Callable[[Any, float], None]] = {
@@ -158,6 +152,8 @@ class SmgpSession(Session):
         return self.version if self.version in constants.VERSION_OCTETS else "3.0"
 
     def _login_resp(self, pdu: pdus.LoginResp, now: float) -> None:
+        if not self.login_awaited(pdu):
+            return
         speaks = f"{pdu.server_version >> 4}.{pdu.server_version & 15}"
         version = self._highest()
         highest = constants.VERSION_BY_MAJOR.get(pdu.server_version >> 4, version)
@@ -274,27 +270,17 @@ class SmgpSession(Session):
         if not self.peer_request_allowed(pdu):
             self._answer(pdu.command_id, pdu.sequence_id, constants.STATUS_WRONG_COMMAND)
             return
-        if now >= self._asked_until or len(self._asked) >= ASKED_KEPT:
-            self._forget(now)
-        key = pdu.sequence_id
-        first = self._asked_before.get(key) or self._asked.setdefault(key, pdu)
-        if first is not pdu:
-            if first != pdu:  # else the answer that is to come is the answer to both
-                self.send(pdus.SubmitResp(key, pdus.NO_ID, constants.STATUS_REPEATED))
+        octets = self.received_octets()
+        known = self._repeats.take(pdu.sequence_id, octets, now)
+        if known is not None:
+            refusal = pdus.SubmitResp(pdu.sequence_id, pdus.NO_ID, constants.STATUS_REPEATED)
+            self._out.append(known.reply(octets, refusal))
             return
         status = self._fault(pdu)
         if status == constants.STATUS_OK:
             self.emit(ev.SubmitReceived(pdu))
         else:
             self.answer_submit(pdu, status)
-
-    def _forget(self, now: float) -> None:
-        """Forget the open submits of the half period before last, of response_timeout each two."""
-        half = max(self.account.response_timeout / 2, HALF_MIN)
-        late = max(now - self._asked_until, 0.0)
-        self._asked_before = self._asked if late < half else {}
-        self._asked = {}
-        self._asked_until = now - late % half + half
 
     def _fault(self, pdu: Submit) -> int:
         """The Status for what is wrong with a Submit (section 12, bad input), else 0."""
@@ -319,9 +305,9 @@ class SmgpSession(Session):
         """Answer a Submit with the id that its receipts will name."""
         msg_id = bytes.fromhex(carrier_message_id) if carrier_message_id else pdus.NO_ID
         key: int = token.sequence_id  # type: ignore[attr-defined]
-        if self._asked.pop(key, None) is None:
-            self._asked_before.pop(key, None)
-        self.send(pdus.SubmitResp(key, msg_id, result))
+        octets = pdus.SubmitResp(key, msg_id, result).encode()
+        self._repeats.answered(key, octets if result == constants.STATUS_OK else b"")
+        self._out.append(octets)
 
     def _deliver_resp(self, pdu: pdus.DeliverResp, now: float) -> None:
         waiting, context, _ = self.answered(pdu.sequence_id, pdu)

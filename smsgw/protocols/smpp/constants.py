@@ -24,6 +24,7 @@ RINVPASWD = 0x0000000E
 RINVSYSID = 0x0000000F
 RCANCELFAIL = 0x00000011
 RREPLACEFAIL = 0x00000013
+RSUBMITFAIL = 0x00000045
 RQUERYFAIL = 0x00000067
 
 ESM_RECEIPT = 0x04  # 5.2.12: SMSC delivery receipt
@@ -31,6 +32,7 @@ ESM_INTERMEDIATE = 0x20  # 5.2.12: intermediate delivery notification
 ESM_UDHI = 0x40  # 5.2.12: the content starts with a user data header
 RECEIPT_WANTED = 0x03  # 5.2.17: bits that ask for an SMSC delivery receipt
 
+MESSAGE_ID_OCTETS_MAX = 64  # 5.2.23, without its 0x00
 SHORT_MESSAGE_OCTETS_MAX = 254  # 5.2.21 sm_length
 
 CODING_DEFAULT = 0x00  # 5.2.19

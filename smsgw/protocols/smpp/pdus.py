@@ -1,8 +1,7 @@
 """SMPP 3.4 PDUs, declared once: the tables of SMPP 3.4 section 4 as classes.
 
 Names are the specification's. Lengths are derived, never attributes. Optional parameters stay
-tags and octets; :mod:`smsgw.protocols.smpp.tlv` knows what they mean. ``submit_multi`` is left out:
-its destination list mixes two kinds of item, and nobody here sends to distribution lists.
+tags and octets; :mod:`smsgw.protocols.smpp.tlv` knows what they mean.
 
 A refusing answer has no body (4.4.2 and alike), and some peers leave it out of good answers too:
 the classes ``...Bare`` have the header alone, and say as class attributes what the body would.
@@ -12,13 +11,27 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from smsgw.protocols.kinds import U8, U32, CNumber, CSecret, CText, Sized, Tlv, Tlvs
+import msgspec
+
+from smsgw.protocols.kinds import (
+    U8,
+    U32,
+    Choice,
+    CNumber,
+    CSecret,
+    CText,
+    Listed,
+    Record,
+    Sized,
+    Tlv,
+    Tlvs,
+)
 from smsgw.protocols.layout import Pdu, pdu
 
 Int8 = Annotated[int, U8]
 Int32 = Annotated[int, U32]
 SystemId = Annotated[str, CText(16)]
-Password = Annotated[str, CSecret(9)]
+Password = Annotated[str, CSecret(65)]  # 9 in 5.2.2; some SMSCs give out longer ones
 ServiceType = Annotated[str, CText(6)]
 Address = Annotated[str, CNumber(21)]
 LongAddress = Annotated[str, CNumber(65)]
@@ -185,6 +198,74 @@ class SubmitSmResp(SmppPdu):
 @pdu(0x80000004, "submit_sm_resp")
 class SubmitSmRespBare(IdRespBare):
     """Its answer without a body."""
+
+
+class SmeAddress(msgspec.Struct, gc=False):
+    """One recipient of a submit_multi (4.5.1.1): dest_flag 1."""
+
+    dest_addr_ton: Int8 = 0
+    dest_addr_npi: Int8 = 0
+    destination_addr: Address = ""
+
+
+class DistributionList(msgspec.Struct, gc=False):
+    """A list of recipients that the SMSC keeps (4.5.1.2): dest_flag 2."""
+
+    dl_name: Annotated[str, CText(21)] = ""
+
+
+class UnsuccessSme(msgspec.Struct, gc=False):
+    """A recipient whom the SMSC does not take, and why (4.5.2.1)."""
+
+    dest_addr_ton: Int8 = 0
+    dest_addr_npi: Int8 = 0
+    destination_addr: Address = ""
+    error_status_code: Int32 = 0
+
+
+DESTINATION = Choice("dest_flag", {1: Record(SmeAddress), 2: Record(DistributionList)})
+
+
+@pdu(0x00000021, "submit_multi")
+class SubmitMulti(SmppPdu):
+    """MT to several recipients (4.5.1)."""
+
+    service_type: ServiceType = ""
+    source_addr_ton: Int8 = 0
+    source_addr_npi: Int8 = 0
+    source_addr: Address = ""
+    dest_address: Annotated[
+        list[SmeAddress | DistributionList], Listed("number_of_dests", U8, DESTINATION)
+    ] = []
+    esm_class: Int8 = 0
+    protocol_id: Int8 = 0
+    priority_flag: Int8 = 0
+    schedule_delivery_time: Time = ""
+    validity_period: Time = ""
+    registered_delivery: Int8 = 0
+    replace_if_present_flag: Int8 = 0
+    data_coding: Int8 = 0
+    sm_default_msg_id: Int8 = 0
+    short_message: Content = b""
+    tlvs: Options = []
+
+
+@pdu(0x80000021, "submit_multi_resp")
+class SubmitMultiResp(SmppPdu):
+    """Its answer (4.5.2)."""
+
+    message_id: MessageId = ""
+    unsuccess_sme: Annotated[
+        list[UnsuccessSme], Listed("no_unsuccess", U8, Record(UnsuccessSme))
+    ] = []
+    tlvs: Options = []
+
+
+@pdu(0x80000021, "submit_multi_resp")
+class SubmitMultiRespBare(IdRespBare):
+    """Its answer without a body."""
+
+    unsuccess_sme: ClassVar[tuple[UnsuccessSme, ...]] = ()
 
 
 @pdu(0x00000005, "deliver_sm")

@@ -50,6 +50,7 @@ STATE_WORDS = {
 
 MESSAGE_STATES = {word: state for state, word in STATE_WORDS.items()}
 
+BLANKS = "\0 \r\n\t,;"
 TEXT_CHARACTERS = 20
 CONTENT_CHARACTERS_MAX = 254
 
@@ -98,22 +99,23 @@ def read_report(pdu: pdus.DeliverSm | pdus.DataSm) -> Report:
     """Read a receipt, however its SMSC spells it.
 
     Raises:
-        PduError: It names no message or no state: nothing can be told from it.
+        PduError: It names no message that there can be, or no state: nothing can be told from it.
     """
     content = pdu.short_message or tlv.find(pdu.tlvs, tlv.MESSAGE_PAYLOAD) or b""
     values = _labelled(_readable(content))
     message_id = tlv.text(pdu.tlvs, tlv.RECEIPTED_MESSAGE_ID) or values.get("id", "")
     state = tlv.number(pdu.tlvs, tlv.MESSAGE_STATE)
     stat = values.get("stat") or STATE_WORDS.get(state, "")
+    problem = ""
     if not message_id or not stat:
         missing = "stat" if message_id else "id"
-        raise PduError(
-            pdu.command,
-            "short_message",
-            _content_offset(pdu),
-            f"receipt without {missing}: {len(content)} octets, {len(pdu.tlvs)} TLVs",
-            pdu.command_id,
-        )
+        problem = f"receipt without {missing}: {len(content)} octets, {len(pdu.tlvs)} TLVs"
+    elif len(message_id) > constants.MESSAGE_ID_OCTETS_MAX:
+        limit = constants.MESSAGE_ID_OCTETS_MAX
+        problem = f"receipt with an id of {len(message_id)} octets, limit {limit}"
+    if problem:
+        offset = _content_offset(pdu)
+        raise PduError(pdu.command, "short_message", offset, problem, pdu.command_id)
     return Report(
         message_id,
         stat,
@@ -147,7 +149,10 @@ def build_report(report: Report) -> bytes:
 
 
 def _labelled(text: str) -> dict[str, str]:
-    """Label -> value; of a repeated label the first counts; the text runs to the end."""
+    """Label -> value; of a repeated label the first counts; the text runs to the end.
+
+    But for dates and the text a value is one word: what follows are labels of the SMSC's own.
+    """
     values: dict[str, str] = {}
     matches = list(LABEL.finditer(text))
     for index, match in enumerate(matches):
@@ -156,7 +161,10 @@ def _labelled(text: str) -> dict[str, str]:
             values["text"] = text[match.end() :].strip("\0 ")
             break
         end = matches[index + 1].start() if index + 1 < len(matches) else len(text)
-        values.setdefault(label, text[match.end() : end].strip("\0 \r\n\t,;"))
+        value = text[match.end() : end].strip(BLANKS)
+        if "date" not in label:
+            value = "".join(value.split(maxsplit=1)[:1]).rstrip(BLANKS)
+        values.setdefault(label, value)
     return values
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from smsgw.errors import FrameError, PduError
+from smsgw.errors import FrameError, LocalProtocolError, PduError
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
 from smsgw.protocols.layout import Pdu
@@ -24,7 +24,7 @@ from smsgw.protocols.states import TRANSITIONS, Input, Role, State
 HEADER_ONLY = struct.Struct(">4I")
 """A refusing answer, which has no body (4.4.2 and alike)."""
 
-BindType = Literal["transceiver", "transmitter", "receiver"]
+BindType = Literal["transceiver", "transmitter", "receiver", "transmitter+receiver"]
 Submit = pdus.SubmitSm | pdus.DataSm
 Deliver = pdus.DeliverSm | pdus.DataSm
 MessageResp = pdus.SubmitSmResp | pdus.DeliverSmResp | pdus.DataSmResp
@@ -43,6 +43,7 @@ BIND_RESPS: dict[int, type[pdus.BindResp]] = {
 }
 
 UNSUPPORTED = {
+    pdus.SubmitMulti.command_id: constants.RSUBMITFAIL,
     pdus.QuerySm.command_id: constants.RQUERYFAIL,
     pdus.CancelSm.command_id: constants.RCANCELFAIL,
     pdus.ReplaceSm.command_id: constants.RREPLACEFAIL,
@@ -63,7 +64,8 @@ class SmppAccount(Account):
     Attributes:
         version: 3.4, or 3.3 for peers that take no optional parameters.
         heartbeat_interval: Seconds of silence after which an enquire_link is sent; 0 = never.
-        bind_type: What this connection carries: both, only what we send, only what we receive.
+        bind_type: What a connection carries: both, only what we send, only what we receive; or
+            pairs of the latter two, for an SMSC without transceivers (see ``logins``).
         system_type: Category of the login, at most 12 characters; mostly empty.
         addr_ton: Type of number of address_range.
         addr_npi: Numbering plan of address_range.
@@ -102,6 +104,12 @@ class SmppAccount(Account):
     default_alphabet: Literal["gsm7", "ascii", "latin1"] = "gsm7"
     data_coding: int = constants.CODING_DEFAULT
     long_form: Literal["udh", "sar", "payload"] = "udh"
+
+    @property
+    def logins(self) -> tuple[Account, ...]:
+        if self.bind_type != "transmitter+receiver":
+            return (self,)
+        return (replace(self, bind_type="transmitter"), replace(self, bind_type="receiver"))
 
     @property
     def sends(self) -> bool:
@@ -172,6 +180,8 @@ class SmppSession(Session):
 
     def bind_request(self, now: float) -> pdus.Bind:
         account = self.account
+        if account.bind_type not in BINDS:
+            raise LocalProtocolError("a connection is one of the pair: use account.logins")
         return BINDS[account.bind_type](
             system_id=account.name,
             password=account.secret,
@@ -183,6 +193,8 @@ class SmppSession(Session):
         )
 
     def _bind_resp(self, pdu: BindResp, now: float) -> None:
+        if not self.login_awaited(pdu):
+            return
         if pdu.command_status != constants.ROK:
             self._refused(pdu.command_status)
             return
@@ -200,7 +212,7 @@ class SmppSession(Session):
         text = classify(status).text
         kind = self.account.bind_type
         if status == constants.RINVCMDID and kind == "transceiver":
-            text += "; the SMSC knows no bind_transceiver: set bind_type of this link"
+            text += '; the SMSC knows no bind_transceiver: set bind_type = "transmitter+receiver"'
         self.bind_refused(status, text, refusal_kind(status))
 
     def _submit_resp(self, pdu: MessageResp, now: float) -> None:
@@ -287,7 +299,7 @@ class SmppSession(Session):
             self.emit(ev.DeliverAnswered(context, pdu.command_status))
 
     def _unsupported(self, pdu: pdus.SmppPdu, now: float) -> None:
-        allowed = self.peer_request_allowed(pdu)
+        allowed = self.peer_request_allowed(pdu) and self._peer_type != "receiver"
         status = UNSUPPORTED[pdu.command_id] if allowed else constants.RINVBNDSTS
         self._answer(pdu.command_id, pdu.sequence_number, status)
 

@@ -52,6 +52,9 @@ function bound(pdu) {
       sar_msg_ref_num: 9, sar_total_segments: 2, sar_segment_seqnum: part}, answered);
   }
   session.submit_sm({...base, data_coding: 8, message_payload: '载荷'.repeat(100)}, answered);
+  session.submit_multi({source_addr: '10690001042', data_coding: 0, short_message: 'all',
+    dest_address: [{dest_addr_ton: 1, dest_addr_npi: 1, destination_addr: '8613900001004'},
+                   {dl_name: 'staff'}]}, (pdu) => { said.multi = pdu.command_status; });
   session.query_sm({message_id: '42'}, (pdu) => { said.query = pdu.command_status; });
   session.enquire_link({}, (pdu) => { said.heartbeat = pdu.command; });
 }
@@ -78,6 +81,7 @@ session.on('error', (error) => { console.log(String(error)); process.exit(1); })
 SMSC = r"""
 const smpp = require('smpp');
 let count = 0;
+let receiver = null;
 const tell = (what) => console.log(JSON.stringify(what));
 const server = smpp.createServer((session) => {
   const bind = (pdu) => {
@@ -85,9 +89,12 @@ const server = smpp.createServer((session) => {
     tell({bind: pdu.command, version: pdu.interface_version});
     session.send(pdu.response(good ? {system_id: 'NODE', sc_interface_version: 0x34}
                                    : {command_status: smpp.ESME_RINVPASWD}));
+    if (good && pdu.command !== 'bind_transmitter') receiver = session;
     if (good) session.enquire_link({}, (answer) => tell({answer: answer.command}));
   };
   session.on('bind_transceiver', bind);
+  session.on('bind_transmitter', bind);
+  session.on('bind_receiver', bind);
   session.on('submit_sm', (pdu) => {
     const message = pdu.short_message || {};
     const payload = pdu.message_payload || {};
@@ -102,12 +109,12 @@ const server = smpp.createServer((session) => {
     const id = 'N' + (++count);
     session.send(pdu.response({message_id: id}));
     if (!pdu.registered_delivery) return;
-    session.deliver_sm({esm_class: 4, source_addr: pdu.destination_addr,
+    receiver.deliver_sm({esm_class: 4, source_addr: pdu.destination_addr,
       destination_addr: pdu.source_addr, short_message: 'id:' + id + ' sub:001 dlvrd:001 ' +
         'submit date:2601161700 done date:2601161701 stat:DELIVRD err:000 text:',
       ...(count % 2 ? {receipted_message_id: id, message_state: 2} : {})},
       (answer) => tell({receipt: answer.command_status}));
-    session.deliver_sm({source_addr: pdu.destination_addr, destination_addr: pdu.source_addr,
+    receiver.deliver_sm({source_addr: pdu.destination_addr, destination_addr: pdu.source_addr,
       data_coding: 8, short_message: '同意'}, (answer) => tell({mo: answer.command_status}));
   });
   session.on('unbind', (pdu) => { tell({unbind: true}); session.send(pdu.response()); });
@@ -168,8 +175,8 @@ async def test_a_node_esme_is_served_by_our_smsc(node):
     replies = [one for one in said["brought"] if not one["esm_class"] & 4]
     assert [one["text"] for one in replies] == ["同意"] * 4
     assert {(one["from"], one["to"]) for one in said["brought"]} == {("86" + PHONE, NUMBER)}
-    assert (said["query"], said["heartbeat"], said["unbind"]) == (
-        0x67,
+    assert (said["query"], said["multi"]) == (0x67, 0x45)
+    assert (said["heartbeat"], said["unbind"]) == (
         "enquire_link_resp",
         "unbind_resp",
     )
@@ -201,9 +208,17 @@ class NodeSmsc:
         return [json.loads(line) for line in out.splitlines()]
 
 
-@pytest.mark.parametrize("form", ["udh", "sar", "payload"])
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("udh", "transceiver"),
+        ("sar", "transceiver"),
+        ("payload", "transceiver"),
+        ("udh", "transmitter+receiver"),
+    ],
+)
 @reactor_test(seconds=40.0)
-async def test_our_link_is_served_by_a_node_smsc(node, form):
+async def test_our_link_is_served_by_a_node_smsc(node, form, kind):
     server = NodeSmsc(node)
     got: list[Inbound] = []
     told: list[dict[str, Any]] = []
@@ -215,10 +230,12 @@ async def test_our_link_is_served_by_a_node_smsc(node, form):
 
     try:
         endpoint = dial_endpoint(reactor, "127.0.0.1", await server.port())
-        account = smpp.SmppAccount(name=NAME, secret=SECRET, long_form=form)
+        account = smpp.SmppAccount(name=NAME, secret=SECRET, long_form=form, bind_type=kind)
         link = Link("one", smpp.CARRIER, account, endpoint, reactor)
         link.on_inbound = take
         link.start()
+        while any(bind["phase"] != "bound" for bind in link.state()["binds"]):
+            await deferLater(reactor, 0.01)
         short = await link.submit(Segment(PHONE, NUMBER, Coding.ASCII, b"hello"))
         split = plan("外景转播车" * 20, Coding.UCS2, family="smpp")
         parts = [
@@ -245,6 +262,9 @@ async def test_our_link_is_served_by_a_node_smsc(node, form):
         (PHONE, NUMBER, "同意")
     }
     _assert_told(told, form)
+    binds = [one["bind"] for one in told if "bind" in one]
+    assert sorted(binds) == sorted(f"bind_{one}" for one in kind.split("+"))
+    assert told.count({"unbind": True}) == len(binds)
 
 
 def _assert_told(told: list[dict[str, Any]], form: str) -> None:
@@ -258,7 +278,6 @@ def _assert_told(told: list[dict[str, Any]], form: str) -> None:
     assert {(one["from"], one["to"], one["report"]) for one in submits} == {
         (NUMBER, "86" + PHONE, 1)
     }
-    assert {"bind": "bind_transceiver", "version": 0x34} in told
+    assert {one["version"] for one in told if "bind" in one} == {0x34}
     assert {"answer": "enquire_link_resp"} in told
-    assert {"unbind": True} in told
     assert told.count({"receipt": 0}) == told.count({"mo": 0}) == 3

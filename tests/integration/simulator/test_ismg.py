@@ -8,11 +8,13 @@ from twisted.internet.task import Clock
 
 from smsgw.errors import Disposition
 from smsgw.model import MoMessage, Segment
+from smsgw.protocols import cmpp, smgp
+from smsgw.protocols import events as ev
 from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator import ismg as module
 from smsgw.simulator.ismg import Behaviour
 from smsgw.simulator.script import Reply
-from tests.support.raw_peer import IsmgRig, dial, submit, until
+from tests.support.raw_peer import IsmgRig, RawPeer, dial, submit, until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import Rig
 
@@ -144,6 +146,80 @@ async def test_a_carrier_that_was_not_told_where_to_dial_keeps_what_it_has():
         assert "mo" not in rig.told
 
 
+@pytest.mark.parametrize(("name", "version"), [("cmpp", "2.0"), ("smpp", "3.3")])
+@reactor_test
+async def test_what_is_brought_is_in_the_version_the_customer_logged_in_with(name, version):
+    carrier, clock = CARRIERS[name], Clock()
+    async with IsmgRig(carrier, clock) as rig:
+        rig.ismg.send("13800001001", OUR_NUMBER, "查询")
+        peer = await dial(carrier, rig.port, version=version)
+        segment = Segment("13800001001", OUR_NUMBER, 8, "请审批".encode("utf-16-be"))
+        peer.say(peer.octets(carrier.to_submit(peer.session.account, version, segment)))
+        await until(lambda: rig.ismg.submits, clock)
+        clock.advance(1)
+        await until(lambda: len(_brought(peer)) == 2, clock)
+        message, report = _brought(peer)
+        assert type(report) is ev.ReportReceived
+        for event in (message, report):
+            assert carrier.codec.decode(event.octets, version) == event.pdu
+        assert carrier.from_report(report.pdu).stat == "DELIVRD"
+        peer.hang_up()
+        await until(lambda: not rig.ismg._listener.connections, clock)
+
+
+@soon
+@reactor_test
+async def test_what_is_brought_again_is_in_the_version_of_the_connection_it_is_brought_over():
+    carrier = CARRIERS["cmpp"]
+    async with IsmgRig(carrier) as rig:
+        ids = []
+        rig.ismg.send("13800001001", OUR_NUMBER, "查询")
+        for version, kind in (("3.0", cmpp.Deliver30), ("2.0", cmpp.Deliver20)):
+            peer = await dial(carrier, rig.port, version=version)
+            await until(lambda peer=peer: _brought(peer))
+            (message,) = _brought(peer)
+            assert type(message.pdu) is kind
+            ids.append(message.pdu.msg_id)
+            peer.hang_up()
+            await until(lambda: not rig.ismg._listener.connections)
+        assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "last"),
+    [
+        ("cmpp", 0xFFFD, ["fffe", "ffff", "0000", "0001"]),
+        ("smgp", 999_997, ["999998", "999999", "000000", "000001"]),
+    ],
+)
+@reactor_test
+async def test_each_recipient_of_one_submit_has_an_id_of_its_own(name, count, last):
+    carrier, clock, digits = CARRIERS[name], Clock(), len(last[0])
+    to = ["13800001001", "13800001002", "13800001003"]
+    async with IsmgRig(carrier, clock) as rig:
+        rig.ismg._count = count
+        peer = await _bound(rig, clock)
+        asked = {
+            "cmpp": cmpp.Submit30(dest_terminal_id=to, registered_delivery=1, msg_content=b"hi"),
+            "smgp": smgp.Submit30(dest_term_id=to, need_report=1, msg_content=b"hi"),
+        }[name]
+        peer.say(peer.octets(asked) + submit(carrier, peer))
+        await until(lambda: len(rig.ismg.submits) == 4, clock)
+        clock.advance(1)
+        await until(lambda: len(_brought(peer)) == 4, clock)
+        reports = [carrier.from_report(event.pdu) for event in _brought(peer)]
+        ids = [report.carrier_message_id for report in reports]
+        assert [report.to for report in reports[:3]] == to
+        assert [one[-digits:] for one in ids] == last
+        assert len({one[:-digits] for one in ids[:3]}) == 1
+        told = [carrier.codec.decode(one) for one in carrier.codec.framer().split(peer.received)]
+        answers = [one for one in told if isinstance(one, cmpp.SubmitResp30 | smgp.SubmitResp)]
+        answered = [one.encode()[12 : 12 + len(ids[0]) // 2].hex() for one in answers]
+        assert answered == [ids[0], ids[3]]
+        peer.hang_up()
+        await until(lambda: not rig.ismg._listener.connections, clock)
+
+
 @reactor_test
 async def test_a_phone_that_nobody_set_up_uses_the_gateway_s_script_and_may_write_elsewhere():
     rig = Rig(CARRIERS["cmpp"])
@@ -214,3 +290,7 @@ async def _bound(rig: IsmgRig, clock: Clock):
     peer = await dial(rig.carrier, rig.port)
     await until(lambda: "bind" in rig.told, clock)
     return peer
+
+
+def _brought(peer: RawPeer) -> list[ev.MoReceived | ev.ReportReceived]:
+    return [one for one in peer.events if isinstance(one, ev.MoReceived | ev.ReportReceived)]

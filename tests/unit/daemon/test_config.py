@@ -426,3 +426,13 @@ def test_a_login_that_only_sends_warns_unless_another_receives(files: Files) -> 
     assert warning.startswith("links.ctcc.login_mode: this login only sends, so no reply and no")
     second = SMGP.replace("ctcc", "back") + "login_mode = 1\n"
     assert files.load(SMGP + "login_mode = 0\n" + second + TOKEN).warnings == ()
+
+
+def test_a_link_of_smpp_pairs_sends_and_receives(files: Files) -> None:
+    smpp = SMGP.replace('"smgp"', '"smpp"\nbind_type = "transmitter+receiver"\noperator = "other"')
+    config = files.load(smpp + TOKEN)
+    assert config.warnings == ()
+    assert [one.bind_type for one in config.links["ctcc"].account.logins] == [
+        "transmitter",
+        "receiver",
+    ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from smsgw.delivery.throttle import RATE_MIN, UNLIMITED, TokenBucket
+from smsgw.delivery.throttle import PAUSE_SECONDS, RATE_MIN, UNLIMITED, TokenBucket
 
 
 def test_without_a_rate_everything_may_be_sent() -> None:
@@ -92,3 +92,18 @@ def test_what_was_sent_long_ago_does_not_count() -> None:
     bucket.take(1, 60.0)
     bucket.throttled(60.5)
     assert bucket.rate == 0.5
+
+
+def test_what_was_sent_while_there_was_no_limit_is_no_debt_after_too_fast() -> None:
+    bucket = TokenBucket(None, 0.0)
+    for second in range(3600):
+        bucket.take(300, float(second))
+    bucket.throttled(3600.0)
+    assert bucket.rate == pytest.approx(150.0)
+    assert bucket.wait(3600.0) == pytest.approx(PAUSE_SECONDS)
+
+
+def test_too_fast_never_raises_a_rate_that_is_below_the_least() -> None:
+    bucket = TokenBucket(RATE_MIN / 5, 0.0)
+    bucket.throttled(0.0)
+    assert bucket.rate == RATE_MIN / 5

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.errors import EncodeError, PduError
-from smsgw.protocols.kinds import CText, Listed, Octets, Record, Rest, Sized, Text, Tlvs
+from smsgw.protocols.kinds import Choice, CText, Listed, Octets, Record, Rest, Sized, Text, Tlvs
 from smsgw.protocols.layout import Layout, Pdu
 from smsgw.protocols.registry import CARRIERS
 from tests.support.random_pdus import largest_of, random_pdu, random_value
@@ -152,16 +152,24 @@ def _too_long(name: str, subcon: Any) -> list[tuple[str, Any]]:
             return long_items
         return [*long_items, (name, [fits] * (largest_of(subcon.count) + 1))]
     if isinstance(subcon, Listed):
-        return [(name, [_record_that_does_not_fit(subcon.item)])]
+        choice = isinstance(subcon.item, Choice)
+        records = list(subcon.item.records.values()) if choice else [subcon.item]
+        fits = random_value(subcon, random.Random(4))[:1]
+        over = [_record_that_does_not_fit(record) for record in records]
+        wrong = [(f"{name}[{len(fits)}].{field}", [*fits, item]) for field, item in over]
+        if largest_of(subcon.count) <= 0xFFFF:
+            wrong.append((name, [records[0].cls()] * (largest_of(subcon.count) + 1)))
+        return [*wrong, (f"{name}[0]", [None])]
     return []
 
 
-def _record_that_does_not_fit(record: Record) -> Any:
+def _record_that_does_not_fit(record: Record) -> tuple[str, Any]:
+    """The name of the field at fault, and the item."""
     rng = random.Random(4)
     fields = {name: random_value(subcon, rng) for name, subcon in record.fields}
     name, subcon = record.fields[-1]
     fields[name] = _too_long(name, subcon)[0][1]
-    return record.cls(**fields)
+    return name, record.cls(**fields)
 
 
 @every_class

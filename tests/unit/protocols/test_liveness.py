@@ -19,7 +19,7 @@ every_carrier = pytest.mark.parametrize("name", sorted(CARRIERS))
 class Pair:
     """Both ends of a bound connection; the gateway's octets reach us only when carried."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, submit_sends: int = 1) -> None:
         self.carrier = CARRIERS[name]
         self.account = self.carrier.account(
             name="901234",
@@ -28,6 +28,7 @@ class Pair:
             response_timeout=T,
             heartbeat_tries=N,
             heartbeat_interval=100 * T,
+            submit_sends=submit_sends,
         )
         secrets = {"901234": "s3cret"}.get
         wall = lambda: datetime(2026, 1, 1)  # noqa: E731
@@ -67,6 +68,17 @@ def test_it_is_given_up_n_times_t_after_the_first_request_without_answer(name):
     pair.ours.tick(100.0 + N * T)
     assert pair.failures() == [f"no request was answered for {N * T:g} s"]
     assert pair.ours.closed
+
+
+@every_carrier
+def test_sending_a_request_again_gives_it_no_more_time(name):
+    pair = Pair(name, submit_sends=4)
+    pair.submit(100.0)
+    for tries in range(1, N):
+        pair.ours.tick(100.0 + tries * T)
+        assert pair.failures() == []
+    pair.ours.tick(100.0 + N * T)
+    assert pair.failures() == [f"no request was answered for {N * T:g} s"]
 
 
 @every_carrier

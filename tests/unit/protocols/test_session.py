@@ -115,6 +115,7 @@ def test_a_session_must_be_told_its_carriers_part() -> None:
         with pytest.raises(NotImplementedError):
             call()
     bare.refuse(PduError("X", "", 0, "bad"), b"", 0, 0)
+    assert bare.read_anyway(PduError("X", "", 0, "bad"), b"", 0, 0) is None
     bare.connected(0.0)
     bare.state = State.BOUND
     bare.tick(1e9)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from smsgw.errors import LocalProtocolError
 from smsgw.protocols.window import LATE_KEPT, Window
@@ -147,8 +153,10 @@ class WindowModel(RuleBasedStateMachine):
         assert sorted([*self.left, *self.open]) == list(range(1, self.opened + 1))
 
 
-TestWindowModel = WindowModel.TestCase
-TestWindowModel.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+def test_a_window_agrees_with_its_model() -> None:
+    run_state_machine_as_test(
+        WindowModel, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+    )
 
 
 def test_a_sequence_that_is_unanswered_takes_no_second_slot() -> None:

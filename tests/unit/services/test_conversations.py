@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Connection
 
 from smsgw.errors import ConfigError, Conflict
@@ -213,5 +219,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
                         assert seen is None
 
 
-TestLedgerAgainstModel = LedgerAgainstModel.TestCase
-TestLedgerAgainstModel.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+def test_the_ledger_agrees_with_its_model() -> None:
+    run_state_machine_as_test(
+        LedgerAgainstModel,
+        settings=settings(max_examples=25, stateful_step_count=40, deadline=None),
+    )

@@ -17,6 +17,7 @@ from smsgw.text.charset import (
     decode,
     decode_alphabet,
     encode,
+    meant_coding,
 )
 
 
@@ -201,3 +202,25 @@ def test_without_a_list_everything_but_common_characters_goes_out_as_ucs2() -> N
 def test_the_common_characters_have_one_code_in_both_alphabets() -> None:
     for char in COMMON:
         assert encode(char, 0) == encode(char, 0, "smpp")
+
+
+@pytest.mark.parametrize(
+    ("coding", "content", "meant"),
+    [
+        (0, "中国移动\r\n".encode("gbk"), Coding.GBK),
+        (0, b"hello", Coding.ASCII),
+        (0, b"half a character \xd6", Coding.ASCII),
+        (0, "中".encode("gbk") + b"\0", Coding.ASCII),
+        (8, "中国1".encode("gb2312"), Coding.GBK),
+        (8, "中国".encode("gb2312"), Coding.UCS2),
+        (8, "中国".encode("utf-16-be"), Coding.UCS2),
+        (8, "你好试".encode("utf-16-be") + b"1", Coding.UCS2),
+        (15, "中国".encode("gbk"), Coding.GBK),
+        (4, b"\xd6\xd0", Coding.BINARY),
+    ],
+)
+def test_gbk_under_another_coding_is_known_where_it_can_be_nothing_else(
+    coding: int, content: bytes, meant: Coding
+) -> None:
+    assert meant_coding(coding, content, False) == meant
+    assert meant_coding(coding, b"\5\0\3\xc7\2\1" + content, True) == meant

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from twisted.internet.task import Clock
 
-from smsgw.protocols import cmpp
+from smsgw.protocols import cmpp, sgip
 from smsgw.protocols import events as ev
 from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import CLOSE_WITHIN, UNACKNOWLEDGED_MAX, SessionProtocol
@@ -194,3 +194,21 @@ def test_a_connection_that_is_being_closed_is_left_alone(ends):
     client.wire.drop()
     client.protocol.acknowledge(client.events[-1].pdu, 0)
     client.protocol.stopProducing()
+
+
+def test_a_session_that_ends_itself_when_idle_waits_no_longer_for_its_peer_than_we_do(clock):
+    told: list[ev.Event] = []
+    closed: list[str] = []
+    account = sgip.SgipAccount(name="901234", secret="s3cret", node=1, idle_timeout=20.0)
+    session = sgip.SgipSession(account, Role.CLIENT, Side.SP, wall)
+    wire = Wire()
+    protocol = SessionProtocol(
+        session, clock, lambda p, events: told.extend(events), lambda p, why: closed.append(why)
+    )
+    wire.attach(protocol)
+    protocol.dataReceived(sgip.BindResp(1, 0, 1, 0).encode())
+    clock.pump([20.0, CLOSE_WITHIN])
+    assert wire.aborted
+    assert len(closed) == 1
+    assert [type(event) for event in told] == [ev.Bound]
+    assert clock.getDelayedCalls() == []

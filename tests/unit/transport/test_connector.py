@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from smsgw.protocols import cmpp
+from smsgw.protocols import cmpp, sgip
 from smsgw.protocols.states import Role, Side
 from smsgw.transport.adapter import SessionProtocol
 from smsgw.transport.connector import LASTED_SECONDS, Backoff, Connector, Phase, Refusals
@@ -159,6 +159,41 @@ def test_an_orderly_unbind_of_a_resting_link_waits_for_work():
     rig.connector.wake()
     rig.connector.stop()
     rig.wire.drop()
+
+
+def test_a_gateway_that_ends_each_session_at_once_is_not_hammered_though_work_waits():
+    rig = Rig(rests=True)
+    rig.connector.start()
+    pauses = []
+    for _ in range(4):
+        end = cmpp.Terminate(9).encode()
+        rig.wire.protocol.dataReceived(cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode() + end)
+        rig.wire.drop()
+        assert rig.connector.phase is Phase.IDLE
+        rig.connector.wake()
+        assert rig.connector.phase is Phase.DOWN
+        assert rig.connector.reason == "the gateway ended the last session as soon as it began"
+        pauses.append(rig.connector.state()["retry_in"])
+        rig.connector.wake()
+        rig.clock.advance(pauses[-1])
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+    rig.answer()
+    rig.clock.advance(LASTED_SECONDS)
+    rig.wire.protocol.dataReceived(cmpp.Terminate(9).encode())
+    rig.wire.drop()
+    rig.connector.wake()
+    assert rig.connector.phase is Phase.BINDING
+    rig.wire.drop()
+    assert rig.connector.state()["retry_in"] == 0.5
+    rig.connector.stop()
+
+
+def test_a_gateway_that_unbinds_is_the_reason(rig):
+    rig.connector.start()
+    rig.answer()
+    rig.wire.protocol.dataReceived(cmpp.Terminate(9).encode())
+    rig.wire.drop()
+    assert rig.connector.reason == "the gateway ended the session"
 
 
 def test_pauses_double_up_to_a_ceiling_and_begin_anew_after_success():
@@ -356,6 +391,45 @@ def test_a_bind_that_answered_a_submit_was_a_good_one(rig):
         rig.wire.drop()
         assert rig.connector.state()["retry_in"] == 0.5
         rig.clock.advance(0.5)
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["an MO", "a report"])
+def test_a_bind_that_only_received_was_a_good_one(rig, kind):
+    rig.connector.start()
+    brought = cmpp.Deliver30(
+        5, src_terminal_id="13800001001", registered_delivery=kind, msg_content=bytes(71)
+    )
+    for _ in range(3):
+        rig.answer()
+        rig.wire.protocol.dataReceived(brought.encode())
+        rig.wire.drop()
+        assert rig.connector.state()["retry_in"] == 0.5
+        rig.clock.advance(0.5)
+
+
+def test_a_gateways_bind_whose_delivery_was_acknowledged_was_a_good_one():
+    account = sgip.SgipAccount(name="smg", secret="s3cret")
+    clock, endpoint = Clock(), Dialled()
+    connector = Connector(
+        endpoint,
+        lambda: sgip.SgipSession(account, Role.CLIENT, Side.GATEWAY, wall),
+        clock,
+        lambda connector, events: None,
+        lambda connector: None,
+        backoff=Backoff(jitter=lambda: 0.5),
+    )
+    connector.start()
+    for _ in range(3):
+        session = connector.protocol.session
+        endpoint.wires[-1].protocol.dataReceived(sgip.BindResp(0, 0, 0).encode())
+        key = session.submit(sgip.Report(user_number="8613000001001"), clock.seconds())
+        endpoint.wires[-1].protocol.dataReceived(sgip.ReportResp(*key).encode())
+        endpoint.wires[-1].drop()
+        assert connector.state()["retry_in"] == 0.5
+        clock.advance(0.5)
+    connector.stop()
+    endpoint.wires[-1].drop()
+    assert clock.getDelayedCalls() == []
 
 
 def test_what_was_odd_about_a_login_is_not_why_its_connection_was_lost(rig):

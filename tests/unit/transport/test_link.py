@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import Logger, formatEvent
 
 from smsgw.errors import Disposition
 from smsgw.model import Segment, SubmitResult
-from smsgw.protocols import cmpp
+from smsgw.protocols import cmpp, smgp
 from smsgw.protocols.carrier import Result, ResultKind
+from smsgw.protocols.events import RefusalKind
 from smsgw.transport.adapter import CLOSE_WITHIN
+from smsgw.transport.causes import Cause
+from smsgw.transport.connector import Phase
 from smsgw.transport.link import Link
 from smsgw.transport.listener import PeerListener
 from smsgw.transport.results import NOT_SENT
@@ -20,6 +26,7 @@ from tests.support.connections import Dialled, Listening
 
 ACCOUNT = cmpp.CmppAccount(name="901234", secret="s3cret", window=2)
 SEGMENT = Segment("13800001001", "10690001", 0, b"hi")
+ACCEPTED = cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode()
 
 
 class Rig:
@@ -46,8 +53,7 @@ class Rig:
         """Start, and let the gateway accept the first connection's login."""
         Deferred.fromCoroutine(self.link.listen())
         self.link.start()
-        accepted = cmpp.ConnectResp30(1, 0, bytes(16), 0x30).encode()
-        self.endpoint.wires[0].protocol.dataReceived(accepted)
+        self.endpoint.wires[0].protocol.dataReceived(ACCEPTED)
         for wire in self.endpoint.wires:
             wire.clear()
 
@@ -169,11 +175,95 @@ def test_a_result_means_what_the_links_own_table_says(rig):
 
 def test_a_links_state_says_why_a_bind_was_refused_and_when_it_tries_again(rig):
     rig.link.start()
-    for wire in rig.endpoint.wires:
-        wire.protocol.dataReceived(cmpp.ConnectResp30(1, 3).encode())
-        wire.drop()
+    (wire,) = rig.endpoint.wires
+    wire.protocol.dataReceived(cmpp.ConnectResp30(1, 3).encode())
+    wire.drop()
     first, second = rig.link.state()["binds"]
-    assert first["refused"] == second["refused"] == "bad secret"
-    assert 11.2 <= first["retry_in"] <= 18.8  # the binds of one account are refused together
-    assert 22.5 <= second["retry_in"] <= 37.5
+    assert (first["refused"], second["refused"]) == ("bad secret", "")
+    assert 11.2 <= first["retry_in"] <= 18.8
+    assert (second["reason"], second["retry_in"]) == ("waits for another bind's login", None)
     assert first["reason"] == "login refused: authentication failed (status 3)"
+
+
+def test_a_user_whose_callback_raises_loses_no_result_and_no_connection(rig):
+    def raises(*what: object) -> None:
+        raise RuntimeError("a bug of the user's")
+
+    rig.bind()
+    waiting = [rig.link.submit(SEGMENT) for _ in range(3)]
+    rig.clock.advance(0)
+    logged: list[str] = []
+    rig.link.log = Logger(observer=lambda event: logged.append(formatEvent(event)))
+    rig.link.on_inbound = rig.link.on_results = rig.link.on_free = raises
+    wire = rig.endpoint.wires[0]
+    mo = cmpp.Deliver30(sequence_id=9, msg_id=1, dest_id="10690001", src_terminal_id="13800001001")
+    answers = [cmpp.SubmitResp30(number, 0x11, 0).encode() for number in (2, 3)]
+    wire.protocol.dataReceived(mo.encode() + b"".join(answers))
+    assert [one.called for one in waiting] == [True, True, False]
+    rig.clock.advance(0)
+    wire.protocol.dataReceived(cmpp.SubmitResp30(4, 0x11, 0).encode())
+    assert waiting[2].called
+    assert rig.link.submit_many([(SEGMENT, "batch")]) == 1
+    rig.clock.advance(0)
+    wire.protocol.dataReceived(cmpp.SubmitResp30(5, 0x11, 0).encode())
+    assert rig.link.in_flight == 0
+    assert not wire.disconnecting
+    names = ["on_inbound", "on_free", "on_free", "on_results", "on_free"]
+    assert logged == [f"link one: {name} raised, a bug" for name in names]
+
+
+def test_a_link_that_only_receives_is_not_held_up_by_its_window():
+    account = smgp.SmgpAccount(name="1234567", secret="s3cret", login_mode=1)
+    endpoint, clock = Dialled(), Clock()
+    link = Link("in", smgp.CARRIER, account, endpoint, clock)
+    link.start()
+    endpoint.wires[0].protocol.dataReceived(smgp.LoginResp(1, 0, bytes(16), 0x30).encode())
+    assert link.free == 0
+    assert link.state()["limited_by"] == {"cause": "nothing to send", "detail": ""}
+    link.stop()
+    endpoint.wires[0].drop()
+
+
+def test_the_description_of_the_api_has_every_field_and_word_of_a_links_state(rig):
+    text = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
+    example = json.loads(text[text.index('{"name":"mobile"') : text.index("}}, …]}")] + "}}")
+    rig.bind()
+    state = rig.link.state()
+    assert list(example) == [*state, "queue"]
+    assert list(example["binds"][0]) == list(state["binds"][0])
+    prose = " ".join(text.split())
+    words = [*Cause, *RefusalKind, *Phase]
+    assert [word for word in words if f"`{word}`" not in prose] == []
+
+
+def test_a_login_that_is_refused_is_tried_by_one_bind_alone(rig):
+    rig.link.start()
+    for pause in (15.0 * 1.25, 30.0 * 1.25):
+        (*_, wire) = rig.endpoint.wires
+        wire.protocol.dataReceived(cmpp.ConnectResp30(1, 3, bytes(16), 0x30).encode())
+        wire.drop()
+        rig.clock.advance(pause)
+    assert len(rig.endpoint.wires) == 3
+    rig.endpoint.wires[2].protocol.dataReceived(ACCEPTED)
+    assert len(rig.endpoint.wires) == 4
+
+
+def test_the_other_binds_do_not_wait_where_only_one_is_in_trouble(rig):
+    rig.link.start()
+    wire = rig.endpoint.wires[0]
+    wire.protocol.dataReceived(cmpp.ConnectResp30(1, 5, bytes(16), 0x30).encode())
+    wire.drop()
+    assert rig.link.state()["binds"][0]["refused"] == "busy"
+    assert len(rig.endpoint.wires) == 2
+
+
+def test_a_link_that_is_started_again_begins_with_one_bind_again(rig):
+    rig.bind()
+    assert len(rig.endpoint.wires) == 2
+    rig.link.start()
+    assert len(rig.endpoint.wires) == 2
+    rig.link.stop()
+    for wire in rig.endpoint.wires:
+        wire.drop()
+    rig.link.start()
+    assert len(rig.endpoint.wires) == 3

@@ -12,6 +12,7 @@ from smsgw.protocols.cmpp.auth import (
     login_matches,
     login_timestamp,
     make_message_id,
+    receiver_message_id,
     server_digest,
     server_matches,
 )
@@ -102,3 +103,10 @@ def test_a_message_ids_parts_never_spill_into_each_other() -> None:
     assert largest < 1 << 64
     assert make_message_id(0x400000, when, 0) == make_message_id(0, when, 0)
     assert make_message_id(7, when, 0x10005) == make_message_id(7, when, 5)
+
+
+def test_the_ids_of_one_submit_wrap_without_a_carry_into_the_gateway() -> None:
+    first = make_message_id(1001, datetime(2025, 5, 12, 9, 30, 15), 0xFFFE)
+    ids = [receiver_message_id(first, place) for place in range(4)]
+    assert [one & 0xFFFF for one in ids] == [0xFFFE, 0xFFFF, 0, 1]
+    assert {one >> 16 for one in ids} == {first >> 16}

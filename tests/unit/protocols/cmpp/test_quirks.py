@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgw.errors import PduError
+from smsgw.model import Coding
 from smsgw.protocols import cmpp
 from smsgw.protocols import events as ev
 from smsgw.protocols.cmpp import auth, constants, mapping, pdus
@@ -140,6 +141,37 @@ def test_q06_a_digest_with_a_zero_octet_is_not_cut_short(at: int) -> None:
     read = cmpp.decode(login.encode())
     assert isinstance(read, pdus.Connect)
     assert read.authenticator_source == bytes(digest)
+
+
+# ---- octets after the last field -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_octets_after_the_last_field_of_a_submit_are_ignored_and_told_once(version: str) -> None:
+    tested = pair(version)
+    cls = pdus.Submit20 if version == "2.0" else pdus.Submit30
+    submits = [cls(key, dest_terminal_id=["1"], msg_content=UCS2_TEXT) for key in range(30)]
+    octets = b"".join(resized(submit.encode() + b"xyz") for submit in submits)
+    tested.server.receive_data(octets, 0.0)
+    told, *received = tested.server.events()
+    assert told == ev.PeerMistake(
+        "CMPP_SUBMIT: octets after its last field are ignored, also from now on"
+    )
+    assert received == [ev.SubmitReceived(submit) for submit in submits]
+    assert tested.server.data_to_send() == b""
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_octets_after_the_last_field_of_an_answer_are_ignored(version: str) -> None:
+    tested = pair(version)
+    old = version == "2.0"
+    tested.client.submit((pdus.Submit20 if old else pdus.Submit30)(), 0.0, "ours")
+    answer = (pdus.SubmitResp20 if old else pdus.SubmitResp30)(2, 7, 0).encode()
+    tested.client.receive_data(resized(answer + b"x"), 0.0)
+    tested.client.receive_data(resized(pdus.ActiveTest(9).encode() + b"x"), 0.0)
+    told = [event for event in tested.client.events() if not isinstance(event, ev.PeerMistake)]
+    assert told == [ev.SubmitAnswered("ours", 0, f"{7:016x}")]
+    assert answers(tested, version)[1:] == [pdus.ActiveTestResp(9)]
 
 
 # ---- a DELIVER that does not fit ---------------------------------------------------------------
@@ -445,6 +477,15 @@ def test_q21_a_report_is_asked_for_in_so_many_words() -> None:
     assert pdus.Submit30().registered_delivery == 0
     (segment,) = mapping.from_submit(pdus.Submit30(dest_terminal_id=["1"], registered_delivery=1))
     assert mapping.to_submit(account(), "3.0", segment).registered_delivery == 1
+
+
+@pytest.mark.parametrize("coding", [0, 15])
+def test_q29_gbk_is_read_with_15_or_without(coding: int) -> None:
+    read, _ = brought(pair(), mo(msg_fmt=coding, msg_content="同意".encode("gbk")).encode())
+    assert mapping.from_deliver(read).coding == Coding.GBK
+    part = mo(msg_fmt=coding, tp_udhi=0x40, msg_content=b"\5\0\3\7\2\1" + "同意".encode("gbk"))
+    read, _ = brought(pair(), part.encode())
+    assert mapping.from_deliver(read).coding == Coding.GBK
 
 
 def test_a_repeated_mo_is_handed_out_and_answered_each_time() -> None:

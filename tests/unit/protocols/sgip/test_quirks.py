@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from smsgw.model import Coding
 from smsgw.protocols import events as ev
 from smsgw.protocols import sgip
 from smsgw.protocols.layout import Pdu
@@ -124,6 +125,33 @@ def test_a_submit_whose_user_count_is_zero_is_answered_with_5_and_the_connection
     assert isinstance(answer, sgip.SubmitResp)
     assert answer.result == 5
     assert session.bound
+
+
+def test_an_empty_content_is_an_empty_message() -> None:
+    session = listener()
+    session.receive_data(vector("sgip", "deliver_mo_empty").octets, 0.0)
+    (received,) = session.events()
+    assert isinstance(received, ev.MoReceived)
+    assert sgip.CARRIER.from_deliver(received.pdu).content == b""
+
+
+def test_a_customers_counter_may_step_and_wrap_as_it_likes() -> None:
+    session = gateway()
+    counters = [0, 0x1F, 0x3E, 99_999, 0, 0xFFFFFFFF, 1]
+    for second, counter in enumerate(counters):
+        submit = sgip.Submit(0, second, counter, user_number=["8613000001001"])
+        session.receive_data(submit.encode(), 0.0)
+    taken = [event.pdu for event in session.events() if isinstance(event, ev.SubmitReceived)]
+    assert [one.sequence_counter for one in taken] == counters  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("coding", [0, 15])
+def test_gbk_is_read_with_15_or_without(coding: int) -> None:
+    text = "同意".encode("gbk")
+    plain = sgip.Deliver(message_coding=coding, message_content=text)
+    assert sgip.CARRIER.from_deliver(plain).coding == Coding.GBK
+    part = sgip.Deliver(message_coding=coding, tp_udhi=1, message_content=b"\5\0\3\7\2\1" + text)
+    assert sgip.CARRIER.from_deliver(part).coding == Coding.GBK
 
 
 def test_a_report_under_the_command_id_of_deliver_is_taken_as_a_report() -> None:

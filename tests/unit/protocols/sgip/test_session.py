@@ -163,7 +163,9 @@ def test_a_refused_login_says_why() -> None:
 def test_a_second_bind_answer_is_dropped() -> None:
     session = client()
     session.receive_data(sgip.BindResp(NODE, WORD, 0, 1).encode(), 0.0)
-    assert session.events() == [ev.PeerMistake("SGIP_BIND_RESP answers nothing we asked")]
+    (told,) = session.events()
+    assert isinstance(told, ev.PeerMistake)
+    assert "SGIP_BIND_RESP answers no login of ours" in told.problem
     assert session.bound
 
 
@@ -607,3 +609,8 @@ def test_a_command_that_is_repeated_keeps_its_sequence() -> None:
     first = session.submit(again, 0.0)
     session.window.close(first)
     assert session.submit(again, 1.0) == first
+
+
+def test_a_gateway_gives_up_a_silent_connection_after_its_idle_time():
+    assert account().dead_after == 60.0
+    assert account(server_idle_timeout=0.0).dead_after == 30.0

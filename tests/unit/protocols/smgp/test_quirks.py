@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from smsgw.model import Coding
+from smsgw.model import Coding, Segment
 from smsgw.protocols import events as ev
 from smsgw.protocols import smgp
 from smsgw.protocols.kinds import Tlv
-from smsgw.protocols.smgp import auth, mapping
+from smsgw.protocols.smgp import auth, mapping, tlv
 from smsgw.protocols.smgp.report import Report, build_report
-from smsgw.protocols.smgp.session import ASKED_KEPT
+from smsgw.text.udh import Concatenation, split_header
 from tests.support.session_pair import SECRET, WALL
 from tests.support.smgp_sessions import (
     NAME,
@@ -146,26 +146,9 @@ def test_a_submits_msg_length_is_believed_by_the_gateway_side() -> None:
 # ---- alphabets ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("msg_format", "content", "coding"),
-    [
-        (0, "中国移动\r\n".encode("gbk"), Coding.GBK),
-        (0, b"hello", Coding.ASCII),
-        (0, b"half a character \xd6", Coding.ASCII),
-        (0, "中".encode("gbk") + b"\0", Coding.ASCII),
-        (8, "中国1".encode("gb2312"), Coding.GBK),
-        (8, "中国".encode("gb2312"), Coding.UCS2),
-        (8, "中国".encode("utf-16-be"), Coding.UCS2),
-        (8, "你好试".encode("utf-16-be") + b"1", Coding.UCS2),
-        (15, "中国".encode("gbk"), Coding.GBK),
-        (4, b"\xd6\xd0", Coding.BINARY),
-    ],
-)
-def test_gbk_without_15_is_known_where_it_can_be_nothing_else(
-    msg_format: int, content: bytes, coding: Coding
-) -> None:
-    pdu = smgp.Deliver(msg_format=msg_format, msg_content=content)
-    assert mapping.from_deliver(pdu).coding == coding
+def test_gbk_without_15_is_known_where_it_can_be_nothing_else() -> None:
+    pdu = smgp.Deliver(msg_format=0, msg_content="中国移动".encode("gbk"))
+    assert mapping.from_deliver(pdu).coding == Coding.GBK
 
 
 def test_gbk_without_15_is_known_behind_a_header() -> None:
@@ -183,6 +166,54 @@ def test_a_part_whose_tp_udhi_is_absent_short_or_zero_is_known_by_pk_total(
     parts = [*tlvs, Tlv(9, b"\2"), Tlv(10, b"\1")]
     assert mapping.from_deliver(smgp.Deliver(msg_content=content, tlvs=parts)).udhi
     assert not mapping.from_deliver(smgp.Deliver(msg_content=content, tlvs=tlvs)).udhi
+
+
+def test_a_long_mo_told_by_pk_total_and_pk_number_alone_is_joined() -> None:
+    parts = [
+        mapping.from_deliver(smgp.Deliver(msg_format=8, msg_content=text, tlvs=tlvs))
+        for text, tlvs in (
+            (UCS2[:2], [Tlv(9, b"\2"), Tlv(10, b"\1")]),
+            (UCS2[2:], [Tlv(2, b"\0"), Tlv(9, b"\2"), Tlv(10, b"\2")]),
+        )
+    ]
+    assert all(part.udhi for part in parts)
+    split = [split_header(part.content) for part in parts]
+    assert [header.concatenation for header, _, _ in split if header] == [
+        Concatenation(0, 8, 2, 1),
+        Concatenation(0, 8, 2, 2),
+    ]
+    assert b"".join(body for _, body, _ in split) == UCS2
+
+
+@pytest.mark.parametrize("numbers", [(1, 1), (0, 0), (2, 0), (2, 3), (0, 1)])
+def test_pk_total_and_pk_number_that_name_no_part_leave_a_message_alone(
+    numbers: tuple[int, int],
+) -> None:
+    tlvs = [Tlv(9, bytes(numbers[:1])), Tlv(10, bytes(numbers[1:]))]
+    message = mapping.from_deliver(smgp.Deliver(msg_content=b"hello", tlvs=tlvs))
+    assert (message.udhi, message.content) == (False, b"hello")
+
+
+@pytest.mark.parametrize("header", ["050003c70201", "06080401c70201"], ids=["8 bit", "16 bit"])
+def test_a_reference_of_either_width_makes_a_part(header: str) -> None:
+    content = bytes.fromhex(header) + UCS2
+    message = mapping.from_deliver(smgp.Deliver(msg_content=content, tlvs=[Tlv(2, b"\1")]))
+    assert (message.udhi, message.content) == (True, content)
+
+
+def test_every_part_of_a_long_message_names_the_service_and_its_product() -> None:
+    ours = account(service_id="NEWS", mservice_id="P1")
+    for part in (1, 2):
+        segment = Segment("13300001111", "10690001", 8, HEADER + UCS2, True, part, 2)
+        sent = mapping.to_submit(ours, "3.0", segment)
+        assert sent.service_id == "NEWS"
+        assert tlv.text(sent.tlvs, tlv.M_SERVICE_ID) == "P1"
+
+
+def test_an_empty_content_is_an_empty_message() -> None:
+    session = bound_client()
+    session.receive_data(smgp.Deliver(src_term_id="13300001111").encode(), 0.0)
+    assert mapping.from_deliver(mo(session)).content == b""
 
 
 def test_texts_in_tlvs_may_be_short_empty_or_absent() -> None:
@@ -315,37 +346,6 @@ def test_another_submit_with_an_open_sequence_is_answered_with_12() -> None:
     session.answer_submit(submit(sequence_id=7), 0, MSG_ID)
     session.receive_data(submit(sequence_id=7, msg_content=b"other").encode(), 2.0)
     assert len(session.events()) == 1
-
-
-def test_a_submit_repeated_after_the_time_for_its_answer_is_a_new_one() -> None:
-    session = bound_server()
-    session.receive_data(submit(sequence_id=7).encode(), 0.0)
-    session.receive_data(submit(sequence_id=7).encode(), 60.0)
-    assert len(session.events()) == 2
-
-
-def test_a_submit_repeated_in_the_next_half_of_the_time_for_its_answer_is_still_known() -> None:
-    session = bound_server()
-    session.receive_data(submit(sequence_id=7).encode(), 1.0)
-    session.receive_data(submit(sequence_id=8).encode(), 59.0)
-    (first, _) = session.events()
-    session.receive_data(submit(sequence_id=7).encode(), 59.0)
-    assert session.events() == []
-    assert isinstance(first, ev.SubmitReceived)
-    session.answer_submit(first.pdu, 0, MSG_ID)
-    session.receive_data(submit(sequence_id=7).encode(), 59.0)
-    assert len(session.events()) == 1
-
-
-def test_submits_that_nobody_answers_are_not_remembered_without_bound() -> None:
-    session = bound_server()
-    one = submit(sequence_id=0).encode()
-    for sequence in range(3 * ASKED_KEPT):
-        session.receive_data(one[:8] + sequence.to_bytes(4, "big") + one[12:], 0.0)
-    assert len(session.events()) == 3 * ASKED_KEPT
-    assert len(session._asked) + len(session._asked_before) <= 2 * ASKED_KEPT
-    session.receive_data(one, 200.0)
-    assert (len(session._asked), len(session._asked_before)) == (1, 0)
 
 
 @pytest.mark.parametrize("msg_id", ["0000ff06121423277475", "6495c36ac4ea6b00000b"])

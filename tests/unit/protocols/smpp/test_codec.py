@@ -19,6 +19,7 @@ from smsgw.protocols.kinds import Tlv
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.smpp import tlv
 from smsgw.protocols.smpp.codec import LENIENT
+from smsgw.protocols.smpp.pdus import Bind
 from tests.support.feeding import feed_three_ways
 from tests.support.random_pdus import random_pdu
 from tests.support.vectors import Vector, vector, vectors
@@ -37,6 +38,8 @@ BODY_OCTETS = {
     smpp.Outbind: 2,
     smpp.SubmitSm: 17,
     smpp.SubmitSmResp: 1,
+    smpp.SubmitMulti: 15,
+    smpp.SubmitMultiResp: 2,
     smpp.DeliverSm: 17,
     smpp.DeliverSmResp: 1,
     smpp.DataSm: 10,
@@ -51,7 +54,7 @@ BODY_OCTETS = {
 
 
 def test_the_whole_vector_list_is_read() -> None:
-    assert (len(WELL_FORMED), len(MALFORMED)) == (47, 17)
+    assert (len(WELL_FORMED), len(MALFORMED)) == (52, 20)
 
 
 @pytest.mark.parametrize("case", WELL_FORMED, ids=str)
@@ -95,6 +98,9 @@ def test_a_length_that_cannot_be_stops_the_framer(name: str) -> None:
         ("bad_system_id_too_long", "system_id", 16),
         ("bad_source_addr_too_long", "source_addr", 19),
         ("bad_sm_length_exceeds_body", "short_message", 53),
+        ("bad_submit_multi_dest_flag", "dest_address", 20),
+        ("bad_submit_multi_dests_missing", "dest_address", 20),
+        ("bad_submit_multi_resp_cut", "unsuccess_sme", 19),
         ("bad_tlv_header_truncated", "tlvs", 59),
         ("bad_tlv_value_truncated", "tlvs", 59),
         ("bad_enquire_link_with_body", "", 16),
@@ -169,6 +175,36 @@ def test_the_report_shown_with_a_receipt_may_stay_in_its_object() -> None:
     assert smpp.CODEC.from_fields({**case.fields, "report": None}).encode() == case.octets
 
 
+def test_the_recipients_of_a_submit_multi_are_phones_and_lists() -> None:
+    pdu = smpp.decode(vector("smpp", "submit_multi").octets)
+    assert isinstance(pdu, smpp.SubmitMulti)
+    assert pdu.dest_address == [
+        smpp.SmeAddress(1, 1, "8613800001001"),
+        smpp.DistributionList("staff"),
+        smpp.SmeAddress(1, 1, "8613900001004"),
+    ]
+    assert "8613800001001" not in str(pdu)
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"dl_name": "staff"}, r"dest_address\[0\].dest_flag: must be an integer, missing"),
+        ({"dest_flag": 3}, r"dest_address\[0\].dest_flag: 3 is none of 1, 2"),
+        ({"dest_flag": 2, "dest_addr_ton": 1}, r"dest_address\[0\].dest_addr_ton: no such field"),
+        ("staff", r"dest_address\[0\]: must be an object, str given"),
+    ],
+)
+def test_a_recipient_that_is_none_is_refused_by_its_place(item: Any, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        smpp.CODEC.from_fields({"command": "submit_multi", "dest_address": [item]})
+
+
+def test_a_password_longer_than_the_specification_allows_is_written_as_it_is() -> None:
+    pdu = smpp.BindTransceiver(system_id="901234", password="p" * 64)
+    assert smpp.decode(pdu.encode()) == pdu
+
+
 def test_a_password_is_never_shown() -> None:
     shown = str(smpp.BindTransceiver(system_id="901234", password="aB3k9Zq"))
     assert "password=***" in shown
@@ -189,15 +225,15 @@ def test_damaged_octets_raise_nothing_but_pdu_errors(seed: int) -> None:
 # ---- smpplib -------------------------------------------------------------------------------
 
 SMPPLIB_KNOWS = [
-    cls for cls in CLASSES if not cls.command.startswith(("cancel_sm", "replace_sm", "outbind"))
+    cls
+    for cls in CLASSES
+    if not cls.command.startswith(("cancel_sm", "replace_sm", "outbind", "submit_multi"))
 ]
 
 
 def test_every_command_has_the_id_smpplib_knows() -> None:
-    ids = dict(smpplib.command_codes.commands)
-    for left_out in ("submit_multi", "submit_multi_resp"):
-        del ids[left_out]
-    assert {cls.command: cls.command_id for cls in CLASSES} == ids
+    ids = {cls.command: cls.command_id for cls in CLASSES}
+    assert ids == smpplib.command_codes.commands
 
 
 def test_every_tag_has_the_number_smpplib_knows() -> None:
@@ -222,6 +258,8 @@ def without_tlvs(cls: type[Pdu], seed: int) -> Any:
     for name in ("source_addr", "destination_addr", "esme_addr"):
         if hasattr(pdu, name):
             setattr(pdu, name, getattr(pdu, name)[:20])  # it gives data_sm 21 octets, not 65
+    if isinstance(pdu, Bind):
+        pdu.password = pdu.password[:8]  # it cuts longer ones
     if cls is smpp.QuerySm:
         pdu.message_id = "42"
     return pdu

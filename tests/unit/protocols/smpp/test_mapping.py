@@ -171,6 +171,35 @@ def test_sar_parameters_become_a_header() -> None:
     assert mapping.from_deliver(deliver).content == bytes.fromhex("060804123402020041")
 
 
+@pytest.mark.parametrize("cls", [smpp.DeliverSm, smpp.DataSm])
+@pytest.mark.parametrize("octets", [4, 600])
+@pytest.mark.parametrize(
+    ("header", "tlvs", "read"),
+    [
+        ("", [], ""),
+        ("050003c70201", [], "050003c70201"),
+        ("06080412340202", [], "06080412340202"),
+        ("", sar(0xC7, 2, 1), "050003c70201"),
+        ("", sar(0x1234, 2, 2), "06080412340202"),
+        ("06080412340202", sar(0xC7, 2, 1), "06080412340202"),
+    ],
+    ids=["whole", "udh8", "udh16", "sar", "sar16", "both"],
+)
+def test_a_payload_is_read_with_whatever_marks_its_part(
+    cls: type[Any], octets: int, header: str, tlvs: list[Tlv], read: str
+) -> None:
+    text = ("长文" * octets).encode("utf-16-be")[:octets]
+    payload = Tlv(0x0424, bytes.fromhex(header) + text)
+    pdu = cls(esm_class=0x40 if header else 0, data_coding=8, tlvs=[*tlvs, payload])
+    message = mapping.from_deliver(smpp.decode(pdu.encode()))  # type: ignore[arg-type]
+    assert (message.udhi, message.content) == (bool(read), bytes.fromhex(read) + text)
+
+
+def test_a_short_message_counts_where_a_payload_stands_beside_it() -> None:
+    pdu = smpp.DeliverSm(short_message=b"short", tlvs=[Tlv(0x0424, b"payload")])
+    assert mapping.from_deliver(pdu).content == b"short"
+
+
 def test_a_header_counts_where_sar_parameters_stand_beside_it() -> None:
     deliver = smpp.DeliverSm(esm_class=0x40, short_message=PART.content, tlvs=sar(1, 3, 3))
     assert mapping.from_deliver(deliver).content == PART.content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smsgw.errors import EncodeError, PduError
@@ -67,6 +67,24 @@ def test_fields_may_be_missing_and_stand_in_another_order() -> None:
     report = read_report(receipt(b"stat:EXPIRED id:ab-CD_7"))
     assert report == Report("ab-CD_7", "EXPIRED")
     assert report.status is MessageStatus.EXPIRED
+
+
+def test_an_smscs_own_labels_are_no_part_of_a_value() -> None:
+    content = b"id:42 smsc:BJ1 sub:001 stat:DELIVRD mccmnc:46000, err:000 price:0 text:hi"
+    report = read_report(receipt(content))
+    assert (report.message_id, report.stat, report.err) == ("42", "DELIVRD", "000")
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        receipt(b"id:" + b"7" * 65 + b" stat:DELIVRD"),
+        receipt(b"stat:DELIVRD", Tlv(0x001E, b"7" * 70)),
+    ],
+)
+def test_an_id_longer_than_any_that_was_given_out_is_refused(pdu: smpp.DeliverSm) -> None:
+    with pytest.raises(PduError, match=r"receipt with an id of \d\d octets, limit 64"):
+        read_report(pdu)
 
 
 def test_a_stat_with_a_colon_hides_no_label_and_the_text_is_not_searched() -> None:
@@ -209,6 +227,7 @@ LABELS = st.sampled_from(
         max_size=4,
     ),
 )
+@example(content=b"id:\x851 stat:\x85", tlvs=[])
 def test_whatever_a_receipt_says_only_a_pdu_error_is_raised(
     content: bytes, tlvs: list[Tlv]
 ) -> None:

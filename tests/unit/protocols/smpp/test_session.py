@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from smsgw.errors import WindowFull
 from smsgw.protocols import events as ev
 from smsgw.protocols import smpp
 from smsgw.protocols.kinds import Tlv
@@ -154,50 +153,14 @@ def test_an_smsc_that_knows_no_transceiver_says_what_to_set() -> None:
     assert session.events() == [
         ev.BindRefused(
             3,
-            "invalid command id; the SMSC knows no bind_transceiver: set bind_type of this link",
+            "invalid command id; the SMSC knows no bind_transceiver: "
+            'set bind_type = "transmitter+receiver"',
             ev.RefusalKind.VERSION,
         )
     ]
     session = client_session(bind_type="receiver")
     session.receive_data(smpp.GenericNack(3, 1).encode(), 0.0)
     assert session.events() == [ev.BindRefused(3, "invalid command id", ev.RefusalKind.VERSION)]
-
-
-# ---- what a bind carries -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "sends", "receives"),
-    [("transceiver", True, True), ("transmitter", True, False), ("receiver", False, True)],
-)
-def test_an_account_says_which_way_its_login_goes(kind: str, sends: bool, receives: bool) -> None:
-    login_ = account(bind_type=kind)
-    assert (login_.sends, login_.receives) == (sends, receives)
-    assert hasattr(login_, login_.direction_key)
-
-
-def test_a_receiver_sends_nothing() -> None:
-    joined = bound(client=account(bind_type="receiver"))
-    assert joined.client.window.free == 0
-    with pytest.raises(WindowFull):
-        joined.client.submit(submit(), 0.0)
-    joined.server.submit(smpp.DeliverSm(), 0.0, "mo")
-    joined.exchange()
-    assert len(joined.take(joined.client, ev.MoReceived)) == 1
-
-
-def test_a_transmitter_gets_nothing_brought() -> None:
-    joined = bound(client=account(bind_type="transmitter"))
-    assert joined.server.window.free == 0
-    assert joined.client.window.free > 0
-
-
-def test_a_submit_over_a_receivers_bind_is_refused_and_the_session_goes_on() -> None:
-    session = bound_server(smpp.BindReceiver)
-    session.receive_data(submit(sequence_number=2).encode(), 0.0)
-    assert answers(session) == [pdus.SubmitSmRespBare(0x04, 2)]
-    assert session.events() == []
-    assert session.bound
 
 
 # ---- submits -------------------------------------------------------------------------------
@@ -292,23 +255,6 @@ def test_data_sm_is_a_submit_and_answered_as_itself() -> None:
     session.answer_submit(pdu, 0, "42")
     session.answer_submit(pdu, 0x14)
     assert answers(session) == [smpp.DataSmResp(0, 2, "42"), pdus.DataSmRespBare(0x14, 2)]
-
-
-@pytest.mark.parametrize(
-    ("request_", "answer"),
-    [
-        (smpp.QuerySm(0, 2, "42"), pdus.QuerySmRespBare(0x67, 2)),
-        (smpp.CancelSm(0, 2, "", "42"), smpp.CancelSmResp(0x11, 2)),
-        (smpp.ReplaceSm(0, 2, "42"), smpp.ReplaceSmResp(0x13, 2)),
-    ],
-    ids=lambda pdu: pdu.command,
-)
-def test_what_this_gateway_does_not_serve_is_answered_as_failed(request_: Pdu, answer: Pdu) -> None:
-    session = bound_server()
-    session.receive_data(request_.encode(), 0.0)
-    assert answers(session) == [answer]
-    assert session.events() == []
-    assert session.bound
 
 
 # ---- inbound -------------------------------------------------------------------------------
