@@ -19,11 +19,10 @@ demo: $(VENV)/.runtime   ## three simulated carriers, one approval, three replie
 	$(BIN)/smsgw demo
 
 test: $(VENV)/.dev       ## the whole suite
-	$(BIN)/coverage run -m pytest -q -m 'not long'
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/python -m pytest -q -n 2 -m 'not long' --cov --cov-report=term-missing:skip-covered
 
-unit: $(VENV)/.dev       ## no sockets, no real time: under 10 s
-	$(BIN)/python -m pytest -q tests/unit
+unit: $(VENV)/.dev       ## no sockets, no real time
+	$(BIN)/python -m pytest -q -n 2 tests/unit
 
 check: $(VENV)/.dev      ## format, lint, types, import borders
 	$(BIN)/ruff format --check .
@@ -37,6 +36,7 @@ fmt: $(VENV)/.dev
 
 long: $(VENV)/.dev       ## proofs that take minutes
 	$(BIN)/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract --hypothesis-profile=thorough
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .coverage

@@ -6,11 +6,16 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.tcp import Port, Server
 from twisted.python import log
 from twisted.python.failure import Failure
+
+settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.load_profile("quick")
 
 
 def pytest_collection_finish() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -16,7 +18,7 @@ LOCATION = "smsgw.store:migrations"
 
 def head() -> str:
     """Return the newest revision this version knows."""
-    revision = _steps().get_current_head()
+    revision = _steps(LOCATION).get_current_head()
     if revision is None:
         raise AssertionError(f"{LOCATION} has no revision")
     return revision
@@ -36,22 +38,23 @@ def current(connection: Connection) -> str:
 
 def is_older(revision: str) -> bool:
     """Tell whether this version knows the way from ``revision`` to :func:`head`."""
-    known = [step.revision for step in _steps().walk_revisions()]
+    known = [step.revision for step in _steps(LOCATION).walk_revisions()]
     return revision in known and revision != known[0]
 
 
 def upgrade(connection: Connection) -> None:
     """Apply every missing step inside the transaction the connection is in."""
-    config = _config()
+    config = _config(LOCATION)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _steps() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+@functools.cache
+def _steps(location: str) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(location))
 
 
-def _config() -> Config:
+def _config(location: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", LOCATION)
+    config.set_main_option("script_location", location)
     return config

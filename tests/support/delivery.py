@@ -49,11 +49,17 @@ async def opened(path: Path) -> AsyncIterator[Database]:
 
 async def quiet(database: Database) -> None:
     """Return when nothing waits for the store any more, nor what follows from it."""
-    for _ in range(8):
-        await database.writer.run(lambda connection: None)
-        await database.read(lambda connection: None)
-        while database.reading:
-            await deferLater(reactor, 0.001)
+    still = 0  # turns of the reactor in which nobody asked for anything
+    while still < 2:
+        still += 1
+        if database.writer.queued:
+            await database.writer.run(lambda connection: None)
+            still = 0
+        elif database.reading:
+            await database.read(lambda connection: None)
+            still = 0
+        else:
+            await deferLater(reactor, 0)
 
 
 async def stored(database: Database, count: int = 1, **fields: Any) -> list[QueuedSegment]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogPublisher, globalLogPublisher
 
 from smsgw.errors import Disposition
@@ -19,7 +19,7 @@ from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Inbound, Link
 from smsgw.transport.listener import PeerListener
-from tests.support.raw_peer import until
+from tests.support.reactor import carried, until
 from tests.support.rigs import NUMBERS, make_account
 
 OUR_NUMBER = "10690001042"
@@ -130,13 +130,7 @@ class FaultRig:
         """Let time pass in steps, and what is due meanwhile reach the other side."""
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
-            await self.turns()
-
-    async def turns(self, count: int = 4) -> None:
-        """Let the sockets carry what was written."""
-        for _ in range(count):
-            await deferLater(reactor, 0.001)
-            self.clock.advance(0)
+            await carried(self.clock)
 
     async def pass_until(self, holds: Callable[[], Any], limit: float) -> float:
         """Let time pass until something holds; return how long it took."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel
 from twisted.python.failure import Failure
 
@@ -26,6 +26,7 @@ from smsgw.simulator.ismg import Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Inbound, Link, china_now
 from smsgw.transport.listener import PeerListener
+from tests.support.reactor import until
 from tests.support.rigs import NUMBERS, make_account
 
 ANSWERED_TO = "10690001042"
@@ -174,8 +175,7 @@ class RawGateway(Factory):
         for peer in self.peers:
             if not peer.lost:
                 peer.hang_up()
-        while not all(peer.lost for peer in self.peers):
-            await deferLater(reactor, 0.002)
+        await until(lambda: all(peer.lost for peer in self.peers))
 
 
 async def dial(
@@ -194,8 +194,7 @@ async def dial(
         session = carrier.sessions(china_now, side)(account, Role.CLIENT)
     peer = RawPeer(session)
     await connectProtocol(dial_endpoint(reactor, "127.0.0.1", port), peer)
-    while speaks and not peer.bound:
-        await deferLater(reactor, 0.002)
+    await until(lambda: peer.bound or not speaks)
     return peer
 
 
@@ -322,14 +321,6 @@ class IsmgRig:
             self.told.append(what)
         if what == "trouble":
             self.troubles.append(details["event"])
-
-
-async def until(holds: Callable[[], Any], clock: Clock | None = None) -> None:
-    """Wait for something; what is due at once on ``clock`` happens, its time does not pass."""
-    while not holds():
-        if clock is not None:
-            clock.advance(0)
-        await deferLater(reactor, 0.002)
 
 
 def deliver(carrier: Carrier, peer: RawPeer, text: str = "同意", to: str = ANSWERED_TO) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from sqlalchemy import Connection, create_engine, event
@@ -43,6 +45,14 @@ class Time:
         self.ms += int(seconds * 1000)
 
 
+@functools.cache
+def _empty_database() -> sqlite3.Connection:
+    """Every table, made once for all tests."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    metadata.create_all(engine)
+    return cast(sqlite3.Connection, engine.raw_connection().dbapi_connection)
+
+
 class MemoryStore:
     """SQLite in memory behind the database's interface; every call is done when it returns."""
 
@@ -54,8 +64,7 @@ class MemoryStore:
         event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN"))
         self._connection = engine.connect()
         give_ids(self._connection, self.ids)
-        with self._connection.begin():
-            metadata.create_all(self._connection)
+        _empty_database().backup(cast(Any, self._connection.connection.dbapi_connection))
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -89,7 +89,7 @@ class TestSchema:
         upgrade(path)
         engine = create_engine(f"sqlite:///{path}")
         with engine.connect() as connection:
-            config = revisions._config()
+            config = revisions._config(revisions.LOCATION)
             config.attributes["connection"] = connection
             command.downgrade(config, "base")
             assert inspect(connection).get_table_names() == ["alembic_version"]

@@ -154,9 +154,7 @@ class WindowModel(RuleBasedStateMachine):
 
 
 def test_a_window_agrees_with_its_model() -> None:
-    run_state_machine_as_test(
-        WindowModel, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
-    )
+    run_state_machine_as_test(WindowModel, settings=settings(stateful_step_count=25))
 
 
 def test_a_sequence_that_is_unanswered_takes_no_second_slot() -> None:

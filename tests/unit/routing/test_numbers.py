@@ -193,3 +193,11 @@ def test_the_longest_prefix_wins_and_the_empty_one_fits_all() -> None:
 )
 def test_a_number_is_shown_without_its_middle(number: str, shown: str) -> None:
     assert mask(number) == shown
+
+
+def test_what_is_remembered_of_numbers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smsgw.routing.numbers.REMEMBERED_MAX", 2)
+    prefixes = PrefixMap({"1": "one", "138": "mobile"})
+    for number in ("138", "139", "150", "138"):
+        assert prefixes.longest(number) == (("138", "mobile") if number == "138" else ("1", "one"))
+    assert prefixes.longest("2") is None
