@@ -294,7 +294,11 @@ class Soak:
         print(f"finished {reactor.seconds() - began:.0f} s after the last message: {dict(states)}")
 
     async def _states(self) -> Counter[str]:
-        return Counter(dict(await self._rows("SELECT status, COUNT(*) FROM message GROUP BY 1")))
+        statement = (
+            "SELECT COALESCE(s.state, m.status), COUNT(*) FROM message m"
+            " LEFT JOIN segment s ON s.message_id = m.id GROUP BY 1"
+        )
+        return Counter(dict(await self._rows(statement)))
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         database = self.gateway.gateway._database
@@ -338,7 +342,8 @@ class Soak:
         taken = {
             int(one[1:-1])
             for (one,) in await self._rows(
-                "SELECT text FROM message WHERE status IN ('sent', 'delivered')"
+                "SELECT m.text FROM message m JOIN segment s ON s.message_id = m.id"
+                " WHERE s.state IN ('sent', 'delivered')"
             )
         }
         print(f"on phones {len(shown)}, twice {len(twice)}, marked as possible {len(marked)}")

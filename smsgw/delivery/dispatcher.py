@@ -16,20 +16,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.delivery.commits import commit_rows, log_failure
-from smsgw.delivery.lanes import Lane, QueuedSegment
+from smsgw.delivery.commits import log_failure
+from smsgw.delivery.lanes import Lane
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
-from smsgw.delivery.sender import TRIES, OnChanges, Sender, SendingLink
+from smsgw.delivery.sender import OnChanges, Sender, SendingLink
 from smsgw.delivery.throttle import Limits
 from smsgw.errors import StoreError
-from smsgw.model import MessageClass, MessageStatus
-from smsgw.store import backlog
-from smsgw.store.backlog import WaitingSegment
+from smsgw.store import backlog, queue
 from smsgw.store.database import Database
-from smsgw.store.outbox import PARKED_SECONDS, SETTLE, Settled, Settlement
+from smsgw.store.outbox import PARKED_SECONDS
 from smsgw.store.progress import StatusChange
+from smsgw.store.queue import QueuedSegment
 
-LANE_LIMIT = 10_000
+LANE_LIMIT = 20_000
 """Segments of one class and link in memory."""
 
 SWEEP_SECONDS = 30.0
@@ -37,12 +36,11 @@ SWEEP_SECONDS = 30.0
 waits for an unknown outcome, parked reports."""
 
 SWEEP_ROWS = 1000
-PAGE = 1000
-"""Interrupted segments read at a time."""
+
+AHEAD_SECONDS = 2 * SWEEP_SECONDS
+"""What is due later than that waits in the store, not in memory."""
 
 RELOAD_PAUSE_SECONDS = 1.0
-
-INTERRUPTED_ERROR = "stopped between submit and answer"
 
 
 class Dispatcher:
@@ -87,6 +85,7 @@ class Dispatcher:
                 link,
                 database.writer,
                 reactor,
+                node=database.ids.node,
                 limits=agreed.get(link.name, Limits()),
                 policy=policy or RetryPolicy(),
                 doubt=self._doubt,
@@ -101,12 +100,13 @@ class Dispatcher:
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed as ``queued``; parts of a message in order."""
         touched: dict[str, Sender] = {}
+        ahead = self._now_ms() + int(AHEAD_SECONDS * 1000)
         for item in segments:
-            sender = self._senders.get(item.row.link)
+            sender = self._senders.get(item.link)
             if sender is None:
-                self._unknown(item.row.link)
-            elif not self._stopping and sender.lanes.put(item):
-                touched[item.row.link] = sender
+                self._unknown(item.link)
+            elif item.due_at <= ahead and not self._stopping and sender.lanes.put(item):
+                touched[item.link] = sender
         for sender in touched.values():
             sender.pump()
 
@@ -124,10 +124,15 @@ class Dispatcher:
         return Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> None:
-        until = self._doubt.until(self._now_ms())
-        await self._database.writer.run(partial(backlog.begin_waits, until=until))
-        await self._settle_interrupted(until)
-        for link in await self._database.read(backlog.queued_by_link):
+        node, now = self._database.ids.node, self._now_ms()
+        settle = partial(
+            queue.settle_interrupted, node=node, now_ms=now, until=self._doubt.until(now)
+        )
+        interrupted = await self._database.writer.run(settle)
+        self._tell(interrupted.changes)
+        if interrupted.count:
+            self.log.warn("{count} segments are of unknown outcome", count=interrupted.count)
+        for link in await self._database.read(partial(queue.queued_by_link, node=node)):
             if link not in self._senders:
                 self._unknown(link)
         for sender in self._senders.values():
@@ -136,35 +141,6 @@ class Dispatcher:
         await self._sweep()
         for sender in self._senders.values():
             sender.pump()
-
-    async def _settle_interrupted(self, until: int) -> None:
-        """Settle what the last run was sending as unknown, a page at a time."""
-        after, count, full = 0, 0, True
-        while full:
-            page = partial(backlog.interrupted, after=after, limit=PAGE)
-            rows = await self._database.read(page)
-            full = len(rows) == PAGE
-            after = rows[-1].id if rows else after
-            doubtful = [
-                Settlement(
-                    row.id,
-                    row.message_id,
-                    MessageStatus.UNKNOWN,
-                    self._now_ms(),
-                    error=INTERRUPTED_ERROR,
-                    next_attempt_at=until,
-                    attempts=row.attempts,
-                )
-                for row in rows
-                if row.link not in self._senders or not self._senders[row.link].lanes.holds(row.id)
-            ]
-            settled: list[Settled | None] = await commit_rows(
-                self._database.writer, SETTLE, doubtful, self._reactor, TRIES
-            )
-            self._tell([change for result in settled if result for change in result.changes])
-            count += len(doubtful)
-        if count:
-            self.log.warn("{count} segments are of unknown outcome", count=count)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what waits where and why, by link, JSON-ready."""
@@ -192,35 +168,40 @@ class Dispatcher:
     def _reload(self, sender: Sender, lane: Lane) -> None:
         """Read more of a lane; what is offered meanwhile stays in the store behind it."""
         loaded = Deferred.fromCoroutine(self._load(sender, lane))
-        loaded.addCallbacks(lambda _: sender.pump(), self._not_loaded, (), {}, (sender, lane), {})
+        loaded.addCallbacks(lambda _: sender.pump(), self._not_loaded, (), {}, (sender,), {})
 
     async def _load(self, sender: Sender, lane: Lane) -> None:
         """Read as much of a lane as there is room for."""
         lane.more, lane.loading = False, True
         room = sender.lanes.limit - len(lane)
-        found = await self._database.read(
-            partial(
-                backlog.waiting,
-                link=sender.link.name,
-                message_class=lane.message_class,
-                now_ms=self._now_ms(),
-                limit=room,
-                held=sender.lanes.held,
-            )
+        find = partial(
+            queue.waiting,
+            node=self._database.ids.node,
+            link=sender.link.name,
+            message_class=lane.message_class,
+            now_ms=self._now_ms(),
+            horizon_ms=self._now_ms() + int(AHEAD_SECONDS * 1000),
+            limit=room,
+            held=sender.lanes.held,
         )
-        lane.loading = False
+        try:
+            found = await self._database.read(find)
+        except Exception:
+            lane.more = True
+            sender.wake_in(RELOAD_PAUSE_SECONDS)
+            raise
+        finally:
+            lane.loading = False
         for one in found:
-            sender.lanes.load(_queued(one))
+            sender.lanes.load(one)
         lane.more = lane.more or len(found) >= room
 
-    def _not_loaded(self, failure: Failure, sender: Sender, lane: Lane) -> None:
+    def _not_loaded(self, failure: Failure, sender: Sender) -> None:
         self.log.error(
             "link {link}: waiting messages could not be read: {error}",
             link=sender.link.name,
             error=failure.getErrorMessage(),
         )
-        lane.loading, lane.more = False, True
-        sender.wake_in(RELOAD_PAUSE_SECONDS)
 
     # ---- expiry --------------------------------------------------------------------------
 
@@ -229,6 +210,7 @@ class Dispatcher:
         try:
             await self._expire()
             await self._end_waits()
+            await self._load_due()
             older = self._now_ms() - PARKED_SECONDS * 1000
             await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
         except StoreError as error:
@@ -239,12 +221,26 @@ class Dispatcher:
                 self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
 
     async def _expire(self) -> None:
-        expire = partial(backlog.expire, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+        expire = partial(queue.expire, now_ms=self._now_ms(), limit=SWEEP_ROWS)
         full = True
         while full and not self._stopping:
             expired = await self._database.writer.run(expire)
             self._tell([change for one in expired for change in one.changes])
             full = len(expired) == SWEEP_ROWS
+
+    async def _load_due(self) -> None:
+        """Take into memory what has a time of its own, and is due before the next sweep."""
+        find = partial(
+            queue.due_lanes,
+            node=self._database.ids.node,
+            horizon_ms=self._now_ms() + int(AHEAD_SECONDS * 1000),
+        )
+        for link, message_class in await self._database.read(find):
+            sender = self._senders.get(link)
+            lane = None if sender is None else sender.lanes.of(message_class)
+            if sender is not None and lane is not None and not (lane.more or lane.loading):
+                await self._load(sender, lane)
+                sender.pump()
 
     async def _end_waits(self) -> None:
         """Send again, or give up, what nobody told the outcome of in time."""
@@ -263,10 +259,10 @@ class Dispatcher:
             self._tell([change for one in ended for change in one.changes])
             touched: dict[str, Sender] = {}
             for one in again:
-                sender = self._senders.get(one.segment.link)
+                sender = self._senders.get(one.link)
                 if sender is not None and not self._stopping:
-                    sender.lanes.load(_queued(one))
-                    touched[one.segment.link] = sender
+                    sender.lanes.load(one)
+                    touched[one.link] = sender
             for sender in touched.values():
                 sender.pump()
             full = len(ended) == SWEEP_ROWS
@@ -289,7 +285,3 @@ class Dispatcher:
 
     def _unknown(self, link: str) -> None:
         self.log.warn("link {link} is not configured: its messages wait in the store", link=link)
-
-
-def _queued(one: WaitingSegment) -> QueuedSegment:
-    return QueuedSegment(one.segment, MessageClass(one.message_class), one.valid_until)

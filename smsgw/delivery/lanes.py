@@ -12,10 +12,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
-import msgspec
-
-from smsgw.model import MessageClass, Segment
-from smsgw.store.messages import SegmentRow
+from smsgw.model import MessageClass
+from smsgw.store.queue import QueuedSegment
 
 WEIGHTS = {
     MessageClass.REALTIME: 16,
@@ -26,47 +24,13 @@ WEIGHTS = {
 """Segments of a class per round, while all classes have some; in order of service."""
 
 
-class QueuedSegment(msgspec.Struct, eq=False):
-    """A committed segment that is to be sent.
-
-    Attributes:
-        row: As it is stored; ``attempts`` is kept up to date.
-        message_class: Which lane.
-        valid_until: Milliseconds; it is not sent at or after that.
-        want_report: Ask the carrier for a status report.
-        refusals: How often a carrier refused it for now, "too fast" not counted.
-        failures: How often the store could not mark it.
-    """
-
-    row: SegmentRow
-    message_class: MessageClass
-    valid_until: int
-    want_report: bool = True
-    refusals: int = 0
-    failures: int = 0
-
-    def segment(self) -> Segment:
-        """Return what a link is asked to send."""
-        row = self.row
-        return Segment(
-            to=row.recipient,
-            source=row.source,
-            coding=row.coding,
-            content=row.content,
-            udhi=row.udhi,
-            part=row.part,
-            total=row.total,
-            want_report=self.want_report,
-        )
-
-
 class Lane:
     """The segments of one class.
 
     Attributes:
         message_class: Which class.
         ready: To be sent, in order.
-        later: Heap of (when in ms, segment id, segment): due again at that time.
+        later: Heap of (when in ms, key, segment): due again at that time.
         more: The store has segments of this lane that are not in memory.
         loading: They are being read.
     """
@@ -76,7 +40,7 @@ class Lane:
     def __init__(self, message_class: MessageClass) -> None:
         self.message_class = message_class
         self.ready: deque[QueuedSegment] = deque()
-        self.later: list[tuple[int, int, QueuedSegment]] = []
+        self.later: list[tuple[int, tuple[int, int], QueuedSegment]] = []
         self.more = False
         self.loading = False
         self.credit = 0
@@ -98,7 +62,7 @@ class Lanes:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lanes = {kind: Lane(kind) for kind in WEIGHTS}
-        self._held: set[int] = set()
+        self._held: set[tuple[int, int]] = set()
         self._siblings: dict[int, int] = {}  # held segments of each message of several parts
         self._failed: set[int] = set()  # those of them that can no longer arrive whole
 
@@ -108,14 +72,14 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
 
-    @property
-    def held(self) -> frozenset[int]:
-        """Ids of the segments in memory."""
-        return frozenset(self._held)
+    def of(self, message_class: str) -> Lane:
+        """Return a class's lane."""
+        return self._lanes[MessageClass(message_class)]
 
-    def holds(self, segment_id: int) -> bool:
-        """Tell whether a segment is in memory."""
-        return segment_id in self._held
+    @property
+    def held(self) -> frozenset[tuple[int, int]]:
+        """Keys of the segments in memory."""
+        return frozenset(self._held)
 
     def put(self, item: QueuedSegment) -> bool:
         """Take a new segment; False when it stays in the store for now."""
@@ -123,8 +87,7 @@ class Lanes:
         if lane.more or lane.loading or len(lane) >= self.limit:
             lane.more = True
             return False
-        if self.hold(item):
-            lane.ready.append(item)
+        self._enter(lane, item)
         return True
 
     def load(self, item: QueuedSegment) -> bool:
@@ -133,27 +96,31 @@ class Lanes:
         if len(lane) >= self.limit:
             lane.more = True
             return False
-        if self.hold(item):
-            if item.row.next_attempt_at is None:
-                lane.ready.append(item)
-            else:
-                heappush(lane.later, (item.row.next_attempt_at, item.row.id, item))
+        self._enter(lane, item)
         return True
+
+    def _enter(self, lane: Lane, item: QueuedSegment) -> None:
+        if not self.hold(item):
+            return
+        if item.due_at:
+            heappush(lane.later, (item.due_at, item.key, item))
+        else:
+            lane.ready.append(item)
 
     def hold(self, item: QueuedSegment) -> bool:
         """Note that a segment is in memory; False when it was."""
-        if item.row.id in self._held:
+        if item.key in self._held:
             return False
-        self._held.add(item.row.id)
-        if item.row.total > 1:
-            message_id = item.row.message_id
+        self._held.add(item.key)
+        if item.total > 1:
+            message_id = item.message_id
             self._siblings[message_id] = self._siblings.get(message_id, 0) + 1
         return True
 
     def release(self, item: QueuedSegment) -> None:
         """Forget a segment: it is settled, or stays in the store."""
-        self._held.discard(item.row.id)
-        message_id = item.row.message_id
+        self._held.discard(item.key)
+        message_id = item.message_id
         left = self._siblings.get(message_id)
         if left is None:
             return
@@ -170,7 +137,7 @@ class Lanes:
 
     def failed(self, item: QueuedSegment) -> bool:
         """Tell whether another part of the segment's message failed."""
-        return item.row.message_id in self._failed
+        return item.message_id in self._failed
 
     def put_back(self, items: Iterable[QueuedSegment]) -> None:
         """Return picked segments to the front of their lanes, in order."""
@@ -191,7 +158,7 @@ class Lanes:
             lane.more = True
             self.release(item)
         else:
-            heappush(lane.later, (due, item.row.id, item))
+            heappush(lane.later, (due, item.key, item))
 
     def pick(self, count: int, now: int) -> tuple[list[QueuedSegment], list[QueuedSegment]]:
         """Take up to ``count`` segments to send, and on the way those to give up.

@@ -1,12 +1,12 @@
 """One link's way out: pick by class, mark, submit, settle. The dispatcher has one for each link.
 
-Every segment is marked ``sending`` in a committed batch before it is submitted, so that a crash
-never leaves one that may have been sent looking as if it had not. That costs one more write for
-each segment; no more than the window's free slots are marked ahead. A segment that never left,
-because its connection was lost, stays marked and is offered again at once.
+Segments are taken out of the queue by the handful, in a committed batch, before they are submitted:
+a crash never leaves one that may have been sent looking as if it had not. No more than the window's
+free slots, and a few, are taken ahead. A segment that never left, because its connection was lost,
+stays taken and is offered again at once.
 
-After a carrier's "too fast" nothing of the link leaves until the pause is over. What was marked
-then goes back behind what was refused, so that the order within a lane is kept.
+After a carrier's "too fast" nothing of the link leaves until the pause is over. What was taken then
+goes back behind what was refused, so that the order within a lane is kept.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from smsgw.delivery.commits import commit_rows
-from smsgw.delivery.lanes import Lane, Lanes, QueuedSegment
+from smsgw.delivery.lanes import Lane, Lanes
 from smsgw.delivery.pace import STORE_PAUSE_SECONDS, Pace
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy, retry_at
-from smsgw.delivery.settlements import gave_up, marked, returned, settlement
+from smsgw.delivery.settlements import gave_up, handful, settlement
 from smsgw.delivery.throttle import Limits
 from smsgw.delivery.unfinished import Unfinished
 from smsgw.errors import Disposition
-from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus, Segment, SubmitResult
+from smsgw.model import MessageStatus, Segment, SubmitResult
 from smsgw.protocols.carrier import Carrier, ResultKind
 from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.progress import StatusChange
+from smsgw.store.queue import PUT_BACK, TAKE, QueuedSegment, Taken
 from smsgw.store.writer import Writer
 from smsgw.transport.causes import Cause, Limit
 from smsgw.transport.results import NOT_SENT
@@ -39,7 +40,9 @@ from smsgw.transport.results import NOT_SENT
 TRIES = 60
 """How often an answer's settlement is tried, a second apart, when the store refuses it."""
 
-STORE_PAUSE_MAX_SECONDS = 300.0
+AHEAD_MAX = 256
+"""Segments taken out of the queue beyond the window's free slots, no more than the whole window:
+how far what is urgent can be behind what is not."""
 
 STOPPED_ERROR = "stopped before the answer came"
 
@@ -61,6 +64,9 @@ class SendingLink(Protocol):
     def free(self) -> int: ...
 
     @property
+    def in_flight(self) -> int: ...
+
+    @property
     def answer_seconds(self) -> float: ...
 
     @property
@@ -76,6 +82,7 @@ class Sender:
         link: Its ``on_results`` and ``on_free`` are set here.
         writer: Where settlements go.
         reactor: Its clock and one timer.
+        node: Whose place in the queue a segment gets that is put back.
         limits: What was agreed about speed.
         policy: When a refused segment is tried again.
         doubt: How long an unknown outcome is waited for.
@@ -93,6 +100,7 @@ class Sender:
         writer: Writer,
         reactor: IReactorTime,
         *,
+        node: int,
         limits: Limits,
         policy: RetryPolicy,
         doubt: DoubtPolicy,
@@ -104,6 +112,7 @@ class Sender:
         self.link = link
         self.lanes = Lanes(lane_limit)
         self._writer = writer
+        self._node = node
         self._reactor = reactor
         self._policy = policy
         self._doubt = doubt
@@ -111,10 +120,12 @@ class Sender:
         self._on_hungry = on_hungry
         self._chance = chance
         self._pace = Pace(limits, reactor.seconds())
-        self._marking = 0
-        self._returning = 0  # refused as too fast, or marked before that: go back to their lanes
-        self._ready: deque[QueuedSegment] = deque()  # marked, waiting for the link
-        self._in_flight: dict[int, QueuedSegment] = {}
+        self._taking = 0
+        self._returning = 0  # refused as too fast, or taken before that: go back to their lanes
+        self._ready: deque[QueuedSegment] = deque()  # taken, waiting for the link
+        self._in_flight: dict[QueuedSegment, None] = {}
+        self._left: dict[int, int] = {}  # of each handful, the segments nothing came of yet
+        self._done: list[int] = []  # handfuls to forget
         self._unfinished = Unfinished(self._in_flight, reactor, self.log)
         self._timer: IDelayedCall | None = None
         self._stopping = False
@@ -132,14 +143,24 @@ class Sender:
             self._return_ready()
         elif self.link.up:
             self._submit_ready(now)
-            room = self.link.free - len(self._ready) - self._marking
-            room = min(room, self._pace.available(now))
+            room = min(self._room(), self._pace.available(now))
             if room > 0:
-                self._mark(room, now)
+                self._take(room, now)
         self._pace.note(self._why(now), now)
         self._arm(now)
         for lane in self.lanes.hungry():
             self._on_hungry(self, lane)
+
+    def _room(self) -> int:
+        """Return how many segments may be taken out of the queue now.
+
+        One handful at a time: the next is as large as what came free meanwhile. A few more than
+        are free keep the window full while the store is busy.
+        """
+        if self._taking:
+            return 0
+        free = self.link.free
+        return free + min(free + self.link.in_flight, AHEAD_MAX) - len(self._ready)
 
     def _why(self, now: float) -> Limit:
         """What keeps the link from sending more."""
@@ -150,55 +171,74 @@ class Sender:
         return self._pace.why(
             self.lanes,
             ready=len(self._ready),
-            in_store=bool(self._marking or self._returning or self.lanes.any_in_store()),
+            in_store=bool(self._taking or self._returning or self.lanes.any_in_store()),
             free=free,
             answer_seconds=0.0 if free else link.answer_seconds,
             now=now,
         )
 
-    def _mark(self, room: int, now: float) -> None:
-        at = int(now * 1000)
-        picked, given_up = self.lanes.pick(room, at)
-        rows = [marked(item, at) for item in picked]
-        rows += [gave_up(item, at) for item in given_up]
-        if not rows:
+    def _take(self, room: int, now: float) -> None:
+        picked, given_up = self.lanes.pick(room, int(now * 1000))
+        if not picked and not given_up:
             return
         self._pace.take(len(picked), now)
-        self._marking += len(picked)
-        self._unfinished.run(self._mark_and_submit(rows, picked, given_up))
+        self._taking += len(picked)
+        self._unfinished.run(self._take_and_submit(picked, given_up))
 
-    async def _mark_and_submit(
-        self, rows: list[Settlement], picked: list[QueuedSegment], given_up: list[QueuedSegment]
+    async def _take_and_submit(
+        self, picked: list[QueuedSegment], given_up: list[QueuedSegment]
     ) -> None:
-        settled = await commit_rows(self._writer, SETTLE, rows, self._reactor)
-        self._marking -= len(picked)
-        if not any(settled):
+        done, self._done = self._done, []
+        row = handful(self.link.name, picked, given_up, done)
+        (taken,) = await commit_rows(self._writer, TAKE, [row], self._reactor)
+        self._taking -= len(picked)
+        if taken is None:
+            self._done += done
             self._pause(picked + given_up)
             return
-        for item, result in zip(picked, settled, strict=False):
-            if result is None:
-                self._put_off(item)
-            elif result.applied:
-                item.row.attempts += 1
-                self._ready.append(item)
-            else:
-                self.lanes.release(item)  # canceled or expired in the store meanwhile
-        for item in given_up:
-            self.lanes.release(item)
-        self._tell(settled)
+        lost, given_up = self._taken(taken, picked, given_up)
+        for item in lost:
+            self.lanes.release(item)  # canceled or expired in the store meanwhile
+        if given_up:
+            at = int(self._reactor.seconds() * 1000)
+            self._settle([gave_up(item, at) for item in given_up], given_up)
         if self._stopping:
             self._return_ready()
         else:
             self.pump()
 
-    def _put_off(self, item: QueuedSegment) -> None:
-        """Keep one segment that the store could not mark beside others, and try it again later."""
-        item.failures += 1
-        wait = min(STORE_PAUSE_SECONDS * 2 ** min(item.failures - 1, 16), STORE_PAUSE_MAX_SECONDS)
-        self.lanes.put_later(item, int((self._reactor.seconds() + wait) * 1000))
+    def _taken(
+        self, taken: Taken, picked: list[QueuedSegment], given_up: list[QueuedSegment]
+    ) -> tuple[list[QueuedSegment], list[QueuedSegment]]:
+        """Make ready what was taken; return what was not there, and what is to be given up."""
+        if taken.missing:
+            lost = [item for item in picked + given_up if item.key in taken.missing]
+            picked = [item for item in picked if item.key not in taken.missing]
+            given_up = [item for item in given_up if item.key not in taken.missing]
+        else:
+            lost = []
+        if taken.id:
+            self._left[taken.id] = len(picked) + len(given_up)
+        for item in picked:
+            item.handful = taken.id
+            item.attempts += 1
+        for item in given_up:
+            item.handful = taken.id
+        self._ready.extend(picked)
+        return lost, given_up
+
+    def _came_to_something(self, item: QueuedSegment) -> None:
+        """Count a segment of a handful; a handful that is done with is forgotten with the next."""
+        left = self._left.get(item.handful, 0) - 1
+        if left > 0:
+            self._left[item.handful] = left
+        elif item.handful:
+            del self._left[item.handful]
+            self._done.append(item.handful)
+        item.handful = 0
 
     def _pause(self, items: list[QueuedSegment]) -> None:
-        """Keep what the store could not mark, and wait before anything else is marked."""
+        """Keep what the store could not take, and wait before anything else is taken."""
         self.log.error("link {link}: the store is in trouble, sending waits", link=self.link.name)
         self.lanes.put_back(items)
         self._pace.store_failed(self._reactor.seconds())
@@ -215,8 +255,7 @@ class Sender:
         offered = islice(self._ready, self.link.free)
         taken = self.link.submit_many([(item.segment(), item) for item in offered])
         for _ in range(taken):
-            item = self._ready.popleft()
-            self._in_flight[item.row.id] = item
+            self._in_flight[self._ready.popleft()] = None
 
     # ---- back ----------------------------------------------------------------------------
 
@@ -227,15 +266,17 @@ class Sender:
         back: list[tuple[Settlement, QueuedSegment]] = []
         unsent: list[QueuedSegment] = []
         for item, result in results:
-            late = self._in_flight.get(item.row.id) is not item
+            late = item not in self._in_flight
             if not late:
-                del self._in_flight[item.row.id]
+                del self._in_flight[item]
                 if result.code == NOT_SENT:
                     unsent.append(item)
                     continue
             elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
                 continue  # nothing new; or it is being sent again, and that decides
             row = self._outcome(item, result, now, late)
+            if row.state is MessageStatus.REJECTED:
+                self.lanes.fail(item.message_id)  # at once: its other parts may be ready
             if result.kind == ResultKind.THROTTLE and row.state is MessageStatus.QUEUED:
                 back.append((row, item))
             else:
@@ -257,7 +298,9 @@ class Sender:
         """Return what an answer means for its segment."""
         row = settlement(item, MessageStatus.SENT, int(now * 1000))
         row.carrier_message_id = result.carrier_message_id or None
+        first, item.recorded = item.total == 1 and not item.recorded, True
         if result.disposition is Disposition.ACCEPTED:
+            row.first = first
             return row
         row.stat, row.error = str(result.code), result.text
         if result.disposition is Disposition.UNKNOWN:
@@ -271,7 +314,9 @@ class Sender:
                 row.state = MessageStatus.REJECTED
                 row.error = f"{result.text}, after {item.refusals} tries"
             else:
-                row.state, row.next_attempt_at = MessageStatus.QUEUED, int(due * 1000)
+                item.due_at = int(due * 1000)
+                row.state, row.next_attempt_at = MessageStatus.QUEUED, item.due_at
+                row.again = item.queue_row(self._node, item.due_at)
                 row.possible_duplicate = late  # the store allows the step back only so
         return row
 
@@ -297,9 +342,11 @@ class Sender:
         settled = await commit_rows(self._writer, SETTLE, rows, self._reactor, tries)
         again = False
         for row, item, result in zip(rows, items, settled, strict=True):
-            retry = row.state is MessageStatus.QUEUED and row.next_attempt_at is not None
-            if retry and result is not None and result.applied and not self._stopping:
-                self.lanes.put_later(item, row.next_attempt_at or 0, bounded=not returning)
+            if result is not None:
+                self._came_to_something(item)
+            retry = row.again is not None and result is not None and result.applied
+            if retry and not self._stopping:
+                self.lanes.put_later(item, item.due_at, bounded=not returning)
                 again = True
             else:
                 self.lanes.release(item)
@@ -317,8 +364,7 @@ class Sender:
     def follow(self, changes: Iterable[StatusChange]) -> None:
         """Stop sending parts of messages that have come to an end."""
         for change in changes:
-            if STATUS_RANK[change.status] == FINAL_RANK:
-                self.lanes.fail(change.message_id)
+            self.lanes.fail(change.message_id)
 
     # ---- time and end --------------------------------------------------------------------
 
@@ -352,7 +398,7 @@ class Sender:
         self._pace.note(self._why(now), now)
         return {
             "queued": len(self.lanes),
-            "sending": self._marking + len(self._ready) + len(self._in_flight),
+            "sending": self._taking + len(self._ready) + len(self._in_flight),
             "more_in_store": any(lane.more for lane in self.lanes),
             "rate": self._pace.rate,
             "limited_by": self._pace.state(),
@@ -376,12 +422,12 @@ class Sender:
         await self._unfinished.wait(timeout)
         if self._in_flight:
             at = int(self._reactor.seconds() * 1000)
-            items = list(self._in_flight.values())
+            items = list(self._in_flight)
             self._in_flight.clear()
             unknown = MessageStatus.UNKNOWN
             rows = [settlement(item, unknown, at, STOPPED_ERROR) for item in items]
-            for row in rows:
-                row.next_attempt_at = self._doubt.until(at)
+            for row, item in zip(rows, items, strict=True):
+                row.next_attempt_at, item.recorded = self._doubt.until(at), True
             self._settle(rows, items)
             await self._unfinished.wait(STORE_PAUSE_SECONDS)
         self._unfinished.cancel()
@@ -393,7 +439,23 @@ class Sender:
         items = list(self._ready)
         self._ready.clear()
         now = self._reactor.seconds()
-        at, due = int(now * 1000), int(self._pace.resumes(now) * 1000)
+        due = int(self._pace.resumes(now) * 1000)
         for item in items:
-            item.row.attempts -= 1
-        self._bring_back([(returned(item, at, due), item) for item in items])
+            item.attempts -= 1
+            item.due_at = due
+        self._returning += len(items)
+        self._unfinished.run(self._put_back(items))
+
+    async def _put_back(self, items: list[QueuedSegment]) -> None:
+        tries = 1 if self._stopping else TRIES
+        rows = [item.queue_row(self._node, item.due_at) for item in items]
+        returned = await commit_rows(self._writer, PUT_BACK, rows, self._reactor, tries)
+        for item, back in zip(items, returned, strict=True):
+            if back:
+                self._came_to_something(item)
+            if back and not self._stopping:
+                self.lanes.put_later(item, item.due_at, bounded=False)
+            else:
+                self.lanes.release(item)
+        self._returning -= len(items)
+        self.pump()

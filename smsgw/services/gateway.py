@@ -6,6 +6,7 @@ JSON; what cannot be done is raised as one of :mod:`smsgw.errors`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
 from smsgw.delivery.retry import DoubtPolicy
 from smsgw.delivery.throttle import Limits
-from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageClass, MessageStatus
+from smsgw.model import Event, MessageClass, MessageStatus
 from smsgw.routing.inbound import InboundTable
 from smsgw.routing.numbers import normalise
 from smsgw.routing.table import RouteTable
@@ -329,9 +330,8 @@ class Gateway:
         self._count_finished(changes)
 
     def _count_finished(self, changes: Sequence[StatusChange]) -> None:
-        for change in changes:
-            if STATUS_RANK[change.status] == FINAL_RANK:
-                self._observer.finished(change.status)
+        for status, count in Counter(change.status for change in changes).items():
+            self._observer.finished(status, count)
 
     def _request_event(self, event: Event) -> None:
         if event.kind == "request.closed":

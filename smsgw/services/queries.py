@@ -38,7 +38,11 @@ def message(connection: Connection, account: str, message_id: int) -> Json:
     if row is None or row.account != account:
         raise NotFound(f"message {message_id}: not recorded")
     shown = message_json(row)
-    shown["segments"] = [segment_json(one) for one in messages.segments_of(connection, row.id)]
+    octets = [len(content) for content in messages.decode_contents(row.contents)]
+    shown["segments"] = [
+        segment_json(one, row.parts, octets[one.part - 1])
+        for one in messages.segments_of(connection, row)
+    ]
     return shown
 
 
@@ -85,16 +89,15 @@ def message_json(row: MessageRow) -> Json:
     }
 
 
-def segment_json(row: SegmentRow) -> Json:
-    """One submit's worth of a message."""
+def segment_json(row: SegmentRow, total: int, octets: int) -> Json:
+    """One submit's worth of a message: which part of how many, and its user data's octets."""
     return {
-        "id": str(row.id),
         "part": row.part,
-        "total": row.total,
+        "total": total,
         "link": row.link,
         "state": row.state,
         "carrier_message_id": row.carrier_message_id,
-        "octets": len(row.content),
+        "octets": octets,
         "attempts": row.attempts,
         "sent_at": iso(row.sent_at),
         "final_at": iso(row.final_at),

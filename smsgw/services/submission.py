@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.delivery.lanes import QueuedSegment
 from smsgw.errors import ValidationError
-from smsgw.model import Coding, Event, MessageClass, MessageStatus, Operator
+from smsgw.model import Coding, MessageClass, MessageStatus, Operator
 from smsgw.routing.numbers import normalise
 from smsgw.routing.table import RouteTable
 from smsgw.services.references import References
 from smsgw.services.requests.changes import Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
-from smsgw.store import events, messages
+from smsgw.store import messages
 from smsgw.store.database import Database
 from smsgw.store.ids import IdSource
-from smsgw.store.messages import ACCEPT, MessageRow, SegmentRow
+from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, encode_contents
+from smsgw.store.queue import QueuedSegment
 from smsgw.text import segmentation
 from smsgw.text.charset import Family, choose
 from smsgw.text.udh import ReferenceWidth
@@ -40,8 +40,6 @@ DAY_SECONDS = 86_400
 VALID_FOR_MAX = 30 * DAY_SECONDS
 REFERENCE_CHARACTERS = 128
 BULK_MAX = 10_000
-
-QUEUED_EVENT = "message.queued"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +99,19 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     want_report: bool = True
 
 
+Chosen = dict[tuple[Operator, MessageClass, str, bool], LinkInfo]
+"""Which link messages of an operator, class, account and expectation of a reply take now."""
+
+
 class Plan(msgspec.Struct):
     """A message as it will be stored and sent."""
 
     message: MessageRow
-    segments: list[SegmentRow]
-    want_report: bool = True
+    segments: list[QueuedSegment]
 
-    def queued(self) -> list[QueuedSegment]:
-        """Return the segments as the dispatcher takes them, once the rows are committed."""
-        kind = MessageClass(self.message.message_class)
-        return [
-            QueuedSegment(row, kind, self.message.valid_until, self.want_report)
-            for row in self.segments
-        ]
+    def rows(self, node: int) -> AcceptedMessage:
+        """Return what is stored of it."""
+        return self.message, [item.queue_row(node, item.due_at) for item in self.segments]
 
 
 class Sends(Protocol):
@@ -170,14 +167,7 @@ class Submission:
             if not 1 <= len(outgoing) <= BULK_MAX:
                 problem = f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
                 raise ValidationError("messages", problem)
-            plans: list[Plan] = []
-            for index, one in enumerate(outgoing):
-                try:
-                    plans.append(self.plan(one))
-                except ValidationError as error:
-                    field = f"messages[{index}].{error.field}"
-                    raise ValidationError(field, error.problem) from error
-            return await self._commit(plans)
+            return await self._commit(self._plans(outgoing))
 
         return Deferred.fromCoroutine(accept())
 
@@ -192,15 +182,32 @@ class Submission:
 
         return Deferred.fromCoroutine(send())
 
+    def _plans(self, outgoing: Sequence[Outgoing]) -> list[Plan]:
+        """Plan all, each link chosen once."""
+        ids = self._ids.take(len(outgoing))
+        chosen: Chosen = {}
+        plans: list[Plan] = []
+        try:
+            for message_id, one in zip(ids, outgoing, strict=True):
+                plans.append(self._plan(one, message_id, chosen))
+        except ValidationError as error:
+            field = f"messages[{len(plans)}].{error.field}"
+            raise ValidationError(field, error.problem) from error
+        return plans
+
     def plan(self, outgoing: Outgoing) -> Plan:
         """Return the rows of a message; nothing is stored.
 
         Raises:
             ValidationError: It cannot be sent as it is; says which field and why.
         """
+        return self._plan(outgoing, self._ids.next(), {})
+
+    def _plan(self, outgoing: Outgoing, message_id: int, chosen: Chosen) -> Plan:
         _check(outgoing)
         phone = normalise(outgoing.to)
-        link = self._link(outgoing, phone)
+        operator = self._routes.operator_of(phone)
+        link = self._link(outgoing, phone, operator, chosen)
         source = _source(link, outgoing.extension)
         text = _signed(outgoing.text, link.signature)
         split = segmentation.plan(
@@ -214,8 +221,8 @@ class Submission:
         reference = 0
         if total > 1:
             reference = self._references.next(source, phone, link.reference_width)
-        message_id, *segment_ids = self._ids.take(1 + total)
         now = int(self._clock() * 1000)
+        contents = segmentation.segments(split, reference)
         message = MessageRow(
             id=message_id,
             account=outgoing.account,
@@ -226,40 +233,40 @@ class Submission:
             status=str(MessageStatus.QUEUED),
             reason="",
             expects_reply=outgoing.expects_reply,
-            operator=str(self._routes.operator_of(phone)),
+            want_report=outgoing.want_report,
+            operator=str(operator),
             link=link.name,
             access_number=link.access_number,
             extension=outgoing.extension,
             coding=int(split.coding),
             parts=total,
+            contents=encode_contents(contents),
             created_at=now,
             valid_until=now + int(outgoing.valid_for * 1000),
         )
-        contents = segmentation.segments(split, reference)
         segments = [
-            SegmentRow(
-                id=segment_id,
-                message_id=message_id,
-                link=link.name,
-                part=part,
-                total=total,
-                recipient=phone,
-                source=source,
-                coding=int(split.coding),
-                udhi=total > 1,
-                content=content,
-                state=str(MessageStatus.QUEUED),
+            QueuedSegment(
+                message.id,
+                part,
+                total,
+                message.account,
+                message.link,
+                phone,
+                source,
+                message.coding,
+                content,
+                outgoing.message_class,
+                message.valid_until,
+                want_report=outgoing.want_report,
             )
-            for part, (segment_id, content) in enumerate(
-                zip(segment_ids, contents, strict=True), start=1
-            )
+            for part, content in enumerate(contents, start=1)
         ]
-        return Plan(message, segments, outgoing.want_report)
+        return Plan(message, segments)
 
     async def _commit(self, plans: list[Plan]) -> list[int]:
-        rows = [(plan.message, plan.segments, [_queued_event(plan.message)]) for plan in plans]
+        rows = [plan.rows(self._ids.node) for plan in plans]
         accepted = await self._database.writer.batch(ACCEPT, rows)
-        self._dispatcher.offer([item for plan in plans for item in plan.queued()])
+        self._dispatcher.offer([item for plan in plans for item in plan.segments])
         return accepted
 
     # ---- what requests compose -----------------------------------------------------------
@@ -273,7 +280,7 @@ class Submission:
         route = self._routes.route(
             phone, message_class=MessageClass.INTERACTIVE, expects_reply=True
         )
-        return self._first_up([self._links[name] for name in route.links]).access_number
+        return self._first_up(route.links).access_number
 
     def insert(self, connection: Connection, outgoing: Composed) -> Inserted:
         """Write a request's message into the caller's transaction, on the writer thread.
@@ -293,34 +300,29 @@ class Submission:
                 access_number=outgoing.access_number,
             )
         )
-        messages.insert(connection, [plan.message], plan.segments)
-        event = _queued_event(plan.message)
-        if outgoing.request_id is not None:
-            event.data["request_id"] = str(outgoing.request_id)
-        events.append(connection, self._ids, plan.message.created_at, [event])
+        about = {} if outgoing.request_id is None else {"request_id": str(outgoing.request_id)}
+        messages.insert(connection, [plan.rows(self._ids.node)], about)
         return Inserted(plan.message.id, plan)
 
     def dispatch(self, inserted: list[Inserted]) -> None:
         """Send what :meth:`insert` wrote; on the reactor thread, after the commit."""
         plans = [one.payload for one in inserted if isinstance(one.payload, Plan)]
-        self._dispatcher.offer([item for plan in plans for item in plan.queued()])
+        self._dispatcher.offer([item for plan in plans for item in plan.segments])
 
     # ---- which link ----------------------------------------------------------------------
 
-    def _link(self, outgoing: Outgoing, phone: str) -> LinkInfo:
+    def _link(self, outgoing: Outgoing, phone: str, operator: Operator, chosen: Chosen) -> LinkInfo:
         if outgoing.link is not None:
-            return self._named_link(outgoing, phone, outgoing.link)
+            return self._named_link(outgoing, operator, outgoing.link)
         if outgoing.access_number:
-            return self._link_of_number(outgoing.access_number, phone)
-        route = self._routes.route(
-            phone,
-            message_class=outgoing.message_class,
-            account=outgoing.account,
-            expects_reply=outgoing.expects_reply,
-        )
-        return self._first_up([self._links[name] for name in route.links])
+            return self._link_of_number(outgoing.access_number, operator)
+        key = (operator, outgoing.message_class, outgoing.account, outgoing.expects_reply)
+        link = chosen.get(key)
+        if link is None:
+            link = chosen[key] = self._first_up(self._routes.route(phone, *key).links)
+        return link
 
-    def _named_link(self, outgoing: Outgoing, phone: str, name: str) -> LinkInfo:
+    def _named_link(self, outgoing: Outgoing, operator: Operator, name: str) -> LinkInfo:
         link = self._links.get(name)
         if link is None:
             known = ", ".join(self._links) or "none"
@@ -328,7 +330,6 @@ class Submission:
         if outgoing.access_number not in ("", link.access_number):
             problem = f"{outgoing.access_number} is not link {name}'s, {link.access_number} is"
             raise ValidationError("access_number", problem)
-        operator = self._routes.operator_of(phone)
         if outgoing.expects_reply and link.operator != operator:
             raise ValidationError(
                 "link",
@@ -337,7 +338,7 @@ class Submission:
             )
         return link
 
-    def _link_of_number(self, access_number: str, phone: str) -> LinkInfo:
+    def _link_of_number(self, access_number: str, operator: Operator) -> LinkInfo:
         """Return a link with that number: the one a conversation under it belongs to.
 
         The phone's prefix does not matter here: who wrote to the number can be answered from it.
@@ -347,12 +348,11 @@ class Submission:
             known = ", ".join(sorted({link.access_number for link in self._links.values()}))
             problem = f"{access_number} is none of ours; write one of {known}"
             raise ValidationError("access_number", problem)
-        operator = self._routes.operator_of(phone)
         own = [link for link in links if link.operator == operator]
-        return self._first_up(own or links)
+        return self._first_up([link.name for link in own or links])
 
-    def _first_up(self, links: Sequence[LinkInfo]) -> LinkInfo:
-        return next((link for link in links if self._up(link.name)), links[0])
+    def _first_up(self, names: Sequence[str]) -> LinkInfo:
+        return self._links[next((name for name in names if self._up(name)), names[0])]
 
 
 def _check(outgoing: Outgoing) -> None:
@@ -392,8 +392,3 @@ def _signed(text: str, signature: str) -> str:
     Spec: text-and-long-messages.md section 5.
     """
     return text if text.lstrip().startswith("【") else signature + text
-
-
-def _queued_event(message: MessageRow) -> Event:
-    data = {"to": message.recipient, "reference": message.reference}
-    return Event(QUEUED_EVENT, message.id, message.account, data, at=message.created_at)

@@ -133,8 +133,9 @@ class Database:
         """Keep ids growing over a restart even when the clock was set back meanwhile."""
         with connection.begin():
             for table in metadata.sorted_tables:
-                used = connection.execute(select(func.max(table.c.id))).scalar()
-                self.ids.continue_after(used or 0)
+                if "id" in table.c:
+                    used = connection.execute(select(func.max(table.c.id))).scalar()
+                    self.ids.continue_after(used or 0)
 
 
 def upgrade(path: Path | str) -> tuple[str, str]:

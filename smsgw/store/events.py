@@ -1,38 +1,68 @@
 """The event table: the append-only outbox of everything a subscriber may want to know.
 
-An event is appended in the transaction of the change it tells of. Its id is drawn inside that
-transaction, on the one writer thread, so ids grow in commit order and a reader that remembers the
-last id it saw never misses one.
+An event is written in the transaction of the change it tells of, with all others of its group at
+the end of it. Its id is drawn there, on the one writer thread, so ids grow in commit order and a
+reader that remembers the last id it saw never misses one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from smsgw.model import Event
-from smsgw.store.ids import IdSource
 from smsgw.store.schema import event as event_table
-from smsgw.store.statements import insert_rows
+from smsgw.store.schema import message as message_table
+from smsgw.store.statements import ids_of, insert_rows
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
+Noted = tuple[int, str, int, str, str]
+"""An event not written yet: when (ms), kind, subject's id, account, and its data as JSON."""
 
-def append(connection: Connection, ids: IdSource, now_ms: int, events: Sequence[Event]) -> None:
-    """Write events in the given order, and set their ``id`` and, where it is 0, their ``at``."""
-    if not events:
-        return
-    rows = []
-    for event, event_id in zip(events, ids.take(len(events)), strict=True):
-        event.id = event_id
-        event.at = event.at or now_ms
-        data = _encode(event.data).decode()
-        rows.append((event_id, event.at, event.kind, event.subject_id, event.account, data))
-    insert_rows(connection, event_table, rows)
+_NOTED = "smsgw.events"
+
+
+def append(connection: Connection, now_ms: int, events: Iterable[Event]) -> None:
+    """Write events in the given order; one whose ``at`` is 0 gets ``now_ms``."""
+    note(
+        connection,
+        [
+            (
+                event.at or now_ms,
+                event.kind,
+                event.subject_id,
+                event.account,
+                _encode(event.data).decode() if event.data else "",
+            )
+            for event in events
+        ],
+    )
+
+
+def note(connection: Connection, events: list[Noted]) -> None:
+    """Write events that are spelled out already."""
+    noted(connection).extend(events)
+
+
+def noted(connection: Connection) -> list[Noted]:
+    """Return what the present transaction has to write, in order; the writer alone clears it."""
+    events: list[Noted] = connection.info.setdefault(_NOTED, [])
+    return events
+
+
+def write_noted(connection: Connection) -> None:
+    """Write what was noted: the last thing of a transaction."""
+    events = noted(connection)
+    if events:
+        ids = ids_of(connection).take(len(events))
+        rows = [(i, *event) for i, event in zip(ids, events, strict=True)]
+        insert_rows(connection, event_table, rows)
+        events.clear()
 
 
 def list_after(
@@ -44,6 +74,8 @@ def list_after(
 ) -> list[Event]:
     """Return events newer than the one whose id is ``cursor``, oldest first.
 
+    An event of a message says ``to`` and ``reference`` as well, from the message itself.
+
     Args:
         connection: Any connection.
         cursor: Id of the last event seen; 0 starts at the beginning.
@@ -51,16 +83,20 @@ def list_after(
         accounts: Only theirs; None is everyone's.
         kinds: Only these kinds; None is all.
     """
-    table = event_table.c
-    query = select(
-        table.kind, table.subject_id, table.account, table.data, table.id, table.at
-    ).where(table.id > cursor)
+    table, message = event_table.c, message_table.c
+    query = (
+        select(event_table, message.recipient, message.reference)
+        .join_from(event_table, message_table, table.subject_id == message.id, isouter=True)
+        .where(table.id > cursor)
+    )
     if accounts is not None:
         query = query.where(table.account.in_(accounts))
     if kinds is not None:
         query = query.where(table.kind.in_(kinds))
-    rows = connection.execute(query.order_by(table.id).limit(limit))
-    return [
-        Event(row.kind, row.subject_id, row.account, _decode(row.data), row.id, row.at)
-        for row in rows
-    ]
+    found: list[Event] = []
+    for row in connection.execute(query.order_by(table.id).limit(limit)):
+        data = _decode(row.data) if row.data else {}
+        if row.recipient is not None:
+            data = {"to": row.recipient, "reference": row.reference, **data}
+        found.append(Event(row.kind, row.subject_id, row.account, data, row.id, row.at))
+    return found

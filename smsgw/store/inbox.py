@@ -16,7 +16,7 @@ from smsgw.errors import Conflict
 from smsgw.model import Event
 from smsgw.store import events
 from smsgw.store.schema import inbound, inbound_part
-from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array
+from smsgw.store.statements import fetch_json, insert_rows, json_array
 from smsgw.store.writer import Operation
 
 _as_tuple = msgspec.structs.astuple
@@ -68,8 +68,8 @@ class Received(msgspec.Struct, gc=False):
 
 
 _known_decoder = msgspec.json.Decoder(list[tuple[str, int]])
-_KNOWN = """SELECT json_group_array(json_array(dedupe_key, id)) FROM inbound_part
- WHERE link = ? AND dedupe_key IN (SELECT value FROM json_each(?))"""
+_KNOWN = """SELECT ROWS(dedupe_key, id) FROM inbound_part
+ WHERE link = ? AND dedupe_key IN TEXTS(?)"""
 
 
 class Receive(Operation[PartRow, Received]):
@@ -140,7 +140,7 @@ def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[i
         raise Conflict(f"inbound {row.id}: {len(part_ids)} parts to join, {claimed} of them free")
     told = {"from": row.sender, "to": row.destination, "text": row.text, "missing": row.missing}
     event = Event("inbound.received", row.id, row.account, told)
-    events.append(connection, ids_of(connection), row.received_at, [event])
+    events.append(connection, row.received_at, [event])
 
 
 def get(connection: Connection, inbound_id: int) -> InboundRow | None:

@@ -1,18 +1,23 @@
-"""Messages (what a customer sent) and their segments (one submit's worth each): insert and read."""
+"""Messages (what a customer sent) and their segments (one submit's worth each): insert and read.
+
+A message is accepted with one row and one row in the queue for each of its parts; a part gets its
+row in ``segment`` when something came of handing it to a link.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 
-from smsgw.model import Event, MessageStatus
-from smsgw.store import events as event_rows
+from smsgw.model import MessageStatus
+from smsgw.store import events
 from smsgw.store.schema import message as message_table
+from smsgw.store.schema import queue as queue_table
 from smsgw.store.schema import segment as segment_table
-from smsgw.store.statements import ids_of, insert_rows
+from smsgw.store.statements import insert_rows
 from smsgw.store.writer import Operation
 
 _as_tuple = msgspec.structs.astuple
@@ -30,30 +35,37 @@ class MessageRow(msgspec.Struct, gc=False):
     status: str
     reason: str
     expects_reply: bool
+    want_report: bool
     operator: str
     link: str
     access_number: str
     extension: str
     coding: int
     parts: int
+    contents: bytes
     created_at: int
     valid_until: int
     final_at: int | None = None
 
 
+class QueueRow(msgspec.Struct, gc=False):
+    """A row of ``queue``; the fields are its columns, in their order."""
+
+    node: int
+    link: str
+    message_class: str
+    due_at: int
+    message_id: int
+    part: int
+    valid_until: int
+
+
 class SegmentRow(msgspec.Struct, gc=False):
     """A row of ``segment``; the fields are its columns, in their order."""
 
-    id: int
     message_id: int
-    link: str
     part: int
-    total: int
-    recipient: str
-    source: str
-    coding: int
-    udhi: bool
-    content: bytes
+    link: str
     state: str
     carrier_message_id: str | None = None
     attempts: int = 0
@@ -65,16 +77,28 @@ class SegmentRow(msgspec.Struct, gc=False):
     possible_duplicate: bool = False
 
 
-AcceptedMessage = tuple[MessageRow, Sequence[SegmentRow], Sequence[Event]]
-"""One message with its segments and the events that tell of it."""
+AcceptedMessage = tuple[MessageRow, Sequence[QueueRow]]
+"""One message with what is to be sent of it."""
+
+encode_contents = msgspec.msgpack.Encoder().encode
+decode_contents = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 def insert(
-    connection: Connection, messages: Sequence[MessageRow], segments: Sequence[SegmentRow]
+    connection: Connection, rows: Sequence[AcceptedMessage], about: Mapping[str, str] | None = None
 ) -> None:
-    """Insert messages and their segments in as few statements as possible."""
-    insert_rows(connection, message_table, [_as_tuple(row) for row in messages])
-    insert_rows(connection, segment_table, [_as_tuple(row) for row in segments])
+    """Insert all messages, then what is to be sent of them; their first events say ``about``."""
+    insert_rows(connection, message_table, [_as_tuple(message) for message, _ in rows])
+    queued = [_as_tuple(row) for _, parts in rows for row in parts]
+    insert_rows(connection, queue_table, queued)
+    data = msgspec.json.encode(about).decode() if about else ""
+    events.note(
+        connection,
+        [
+            (message.created_at, "message." + message.status, message.id, message.account, data)
+            for message, _ in rows
+        ],
+    )
 
 
 class Accept(Operation[AcceptedMessage, int]):
@@ -84,27 +108,48 @@ class Accept(Operation[AcceptedMessage, int]):
     rank: ClassVar[int] = 0
 
     def execute(self, connection: Connection, rows: Sequence[AcceptedMessage]) -> list[int]:
-        """Insert all messages, then all segments, then all events."""
-        insert(
-            connection,
-            [message for message, _, _ in rows],
-            [segment for _, segments, _ in rows for segment in segments],
-        )
-        events: list[Event] = []
-        for message, _, told in rows:
-            for event in told:
-                event.at = event.at or message.created_at
-                events.append(event)
-        event_rows.append(connection, ids_of(connection), 0, events)
-        return [message.id for message, _, _ in rows]
+        """Insert them all."""
+        insert(connection, rows)
+        return [message.id for message, _ in rows]
 
 
 ACCEPT = Accept()
 
+_ONE_PART_STATE = (
+    # One that is sent again after an unknown outcome stays unknown: a status never goes back.
+    select(
+        case(
+            (
+                and_(segment_table.c.state == "queued", segment_table.c.possible_duplicate),
+                "unknown",
+            ),
+            else_=segment_table.c.state,
+        )
+    )
+    .where(segment_table.c.message_id == message_table.c.id, segment_table.c.part == 1)
+    .correlate(message_table)
+    .scalar_subquery()
+)
+
+STATUS = case(
+    (
+        and_(message_table.c.parts == 1, message_table.c.final_at.is_(None)),
+        func.coalesce(_ONE_PART_STATE, message_table.c.status),
+    ),
+    else_=message_table.c.status,
+).label("status")
+"""A message's status. One of a single part spares itself the updates between accepted and final."""
+
+_SELECTED = [STATUS if column.name == "status" else column for column in message_table.columns]
+
+
+def _selected() -> Select[Any]:
+    return select(*_SELECTED).select_from(message_table)
+
 
 def get(connection: Connection, message_id: int) -> MessageRow | None:
     """Return a message, or None."""
-    row = connection.execute(select(message_table).where(message_table.c.id == message_id)).first()
+    row = connection.execute(_selected().where(message_table.c.id == message_id)).first()
     return MessageRow(*row) if row is not None else None
 
 
@@ -119,7 +164,7 @@ def page(
 ) -> list[MessageRow]:
     """Return messages newest first; ``before`` is the id of the last one of the page before."""
     table = message_table.c
-    query = select(message_table).order_by(table.id.desc()).limit(limit)
+    query = _selected().order_by(table.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.id < before)
     if account is not None:
@@ -127,15 +172,20 @@ def page(
     if recipient is not None:
         query = query.where(table.recipient == recipient)
     if status is not None:
-        query = query.where(table.status == str(status))
+        query = query.where(STATUS.element == str(status))
     return [MessageRow(*row) for row in connection.execute(query)]
 
 
-def segments_of(connection: Connection, message_id: int) -> list[SegmentRow]:
-    """Return a message's segments by part."""
+def segments_of(connection: Connection, message: MessageRow) -> list[SegmentRow]:
+    """Return a message's segments by part; nothing came yet of what is queued or scheduled."""
     query = (
         select(segment_table)
-        .where(segment_table.c.message_id == message_id)
+        .where(segment_table.c.message_id == message.id)
         .order_by(segment_table.c.part)
     )
-    return [SegmentRow(*row) for row in connection.execute(query)]
+    found = {row.part: SegmentRow(*row) for row in connection.execute(query)}
+    waiting = "scheduled" if message.status == "scheduled" else "queued"
+    return [
+        found.get(part) or SegmentRow(message.id, part, message.link, waiting)
+        for part in range(1, message.parts + 1)
+    ]

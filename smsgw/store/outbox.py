@@ -1,7 +1,7 @@
 """What became of segments: settling submits and applying reports.
 
 States move forward only (:data:`smsgw.model.STATUS_RANK`). The one step back is a retry: a segment
-that was not accepted goes back to ``queued`` with ``next_attempt_at``. A report may come before the
+that was not accepted goes back into the queue. A report may come before the
 answer that names its segment: it is parked, and applied when that answer is settled.
 """
 
@@ -16,9 +16,11 @@ from sqlalchemy import Connection
 
 from smsgw.errors import StoreError
 from smsgw.model import FINAL_RANK, MessageStatus
+from smsgw.store import events
+from smsgw.store.messages import QueueRow
 from smsgw.store.progress import RANK, Batch, SegmentNow, StatusChange
-from smsgw.store.schema import parked_report
-from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array
+from smsgw.store.schema import parked_report, segment
+from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array, run
 from smsgw.store.writer import Operation
 
 PARKED_SECONDS = 72 * 3600
@@ -27,20 +29,21 @@ PARKED_SECONDS = 72 * 3600
 Spec: cmpp.md section 16, quirk 24.
 """
 
-_QUEUED, _SENDING, _UNKNOWN = "queued", "sending", "unknown"
+_QUEUED, _UNKNOWN = "queued", "unknown"
 _Key = tuple[str, str]
-_Named = tuple[SegmentNow, "Settled", int]
-"""A segment that just got its carrier's id, what settling it led to, and when."""
+_Name = tuple[int, int]
+"""A segment: its message's id, and which part."""
 
 
 class Settlement(msgspec.Struct, gc=False):
-    """What a submit came to, or that it is about to be made.
+    """What a submit came to.
 
     Attributes:
-        segment_id: Which segment.
-        message_id: Its message.
-        state: SENDING before the submit; SENT, UNKNOWN, REJECTED, EXPIRED or CANCELED after it; or
-            QUEUED with ``next_attempt_at`` for a retry.
+        message_id: The segment's message.
+        part: Which part of it.
+        link: Where it was submitted.
+        account: Whose message it is.
+        state: SENT, UNKNOWN, REJECTED, EXPIRED or CANCELED; or QUEUED with ``again`` for a retry.
         at: When, in milliseconds.
         carrier_message_id: The id its reports will name, as soon as it is known.
         stat: The carrier's result in its words; "" when there is none.
@@ -48,10 +51,14 @@ class Settlement(msgspec.Struct, gc=False):
         next_attempt_at: When a retry is due; with UNKNOWN, when waiting for the outcome ends.
         attempts: Submits made so far.
         possible_duplicate: The phone may get it twice: it is sent again after an unknown outcome.
+        again: Its place in the queue, for a retry.
+        first: Nothing is recorded of the segment yet, and it is the only one of its message.
     """
 
-    segment_id: int
     message_id: int
+    part: int
+    link: str
+    account: str
     state: MessageStatus
     at: int
     carrier_message_id: str | None = None
@@ -60,10 +67,12 @@ class Settlement(msgspec.Struct, gc=False):
     next_attempt_at: int | None = None
     attempts: int = 0
     possible_duplicate: bool = False
+    again: QueueRow | None = None
+    first: bool = False
 
 
 class Settled(msgspec.Struct, gc=False):
-    """Whether a settlement was applied, and the new statuses of its message that followed."""
+    """Whether a settlement was applied, and the end of its message if that followed."""
 
     applied: bool
     changes: list[StatusChange]
@@ -91,19 +100,23 @@ class ReportFate(StrEnum):
 
 
 class Reported(msgspec.Struct, gc=False):
-    """What was done with a report; ``segment_id`` and ``message_id`` are 0 while it is parked."""
+    """What was done with a report; ``message_id`` and ``part`` are 0 while it is parked."""
 
     fate: ReportFate
-    segment_id: int
     message_id: int
+    part: int
     changes: list[StatusChange]
 
 
 class Settle(Operation[Settlement, Settled]):
-    """Apply settlements in order, then the reports that waited for the ids they bring."""
+    """Apply settlements in order, then the reports that waited for the ids they bring.
+
+    A message of one part that its carrier took at the first try, which most are, is one new row;
+    for all others what is known of them is loaded first.
+    """
 
     name: ClassVar[str] = "settle"
-    rank: ClassVar[int] = 1
+    rank: ClassVar[int] = 3
 
     def execute(self, connection: Connection, rows: Sequence[Settlement]) -> list[Settled]:
         """Apply all rows.
@@ -111,19 +124,17 @@ class Settle(Operation[Settlement, Settled]):
         Raises:
             StoreError: A row names a segment that is not recorded.
         """
+        _insert_first(connection, [row for row in rows if row.first])
         batch = Batch(connection)
-        batch.load({row.message_id for row in rows})
+        batch.load({row.message_id for row in rows if not row.first})
         results: list[Settled] = []
-        named: dict[_Key, list[_Named]] = {}
+        named: dict[_Key, list[tuple[_Name, Settled, int]]] = {}
         for row in rows:
-            now = batch.segments.get(row.segment_id)
-            if now is None:
-                raise StoreError(f"segment {row.segment_id}: not recorded, cannot be settled")
-            result = _settle(batch, now, row)
+            result = Settled(True, []) if row.first else _settle(batch, row)
             results.append(result)
-            name = row.carrier_message_id
-            if name and (result.applied or not now.carrier_message_id) and batch.name(now, name):
-                named.setdefault((now.link, name), []).append((now, result, row.at))
+            if row.carrier_message_id and result.applied:
+                told = ((row.message_id, row.part), result, row.at)
+                named.setdefault((row.link, row.carrier_message_id), []).append(told)
         if named:
             _apply_parked(connection, batch, named)
         batch.save()
@@ -134,7 +145,7 @@ class Reports(Operation[ReportRow, Reported]):
     """Find each report's segment and apply it, or park the report."""
 
     name: ClassVar[str] = "reports"
-    rank: ClassVar[int] = 2
+    rank: ClassVar[int] = 4
 
     def execute(self, connection: Connection, rows: Sequence[ReportRow]) -> list[Reported]:
         """Apply all rows in order."""
@@ -142,9 +153,10 @@ class Reports(Operation[ReportRow, Reported]):
         for link, ids in _by_link((row.link, row.carrier_message_id) for row in rows).items():
             batch.load_matching(link, ids)
         known: dict[_Key, list[SegmentNow]] = {}
-        for now in batch.segments.values():
-            if now.carrier_message_id is not None:
-                known.setdefault((now.link, now.carrier_message_id), []).append(now)
+        for message in batch.messages.values():
+            for now in message.segments:
+                if now.carrier_message_id is not None:
+                    known.setdefault((now.link, now.carrier_message_id), []).append(now)
         results: list[Reported | None] = []
         unmatched: list[ReportRow] = []
         for row in rows:
@@ -163,26 +175,66 @@ SETTLE = Settle()
 REPORTS = Reports()
 
 
-def _settle(batch: Batch, now: SegmentNow, row: Settlement) -> Settled:
+def _insert_first(connection: Connection, rows: Sequence[Settlement]) -> None:
+    """Record segments that were sent at the first try."""
+    insert_rows(
+        connection,
+        segment,
+        [
+            (
+                row.message_id,
+                row.part,
+                row.link,
+                "sent",
+                row.carrier_message_id,
+                row.attempts,
+                None,
+                row.at,
+                None,
+                row.stat,
+                row.error,
+                False,
+            )
+            for row in rows
+        ],
+    )
+    events.note(
+        connection, [(row.at, "message.sent", row.message_id, row.account, "") for row in rows]
+    )
+
+
+def _settle(batch: Batch, row: Settlement) -> Settled:
+    now = batch.find(row.message_id, row.part)
+    if now is None:
+        problem = f"message {row.message_id} part {row.part}: not recorded, cannot be settled"
+        raise StoreError(problem)
+    named = row.carrier_message_id
     state = str(row.state)
-    if RANK[state] <= RANK[now.state] and not _is_retry(now, row):
+    if not (_is_retry(now, row) or RANK[state] > RANK[now.state]):
         if _contradicts(now, state):
-            data = {"is": now.state, "got": state, "stat": row.stat, "segment": str(now.id)}
-            batch.tell("message.conflict", now, row.at, data)
-        return Settled(False, [])
+            data = {"is": now.state, "got": state, "stat": row.stat, "part": row.part}
+            batch.tell("message.conflict", now.message, row.at, data)
+        # A late answer brings the id that reports will name, whatever it says besides.
+        return Settled(bool(named and not now.carrier_message_id and batch.name(now, named)), [])
     changes = batch.move(now, state, row.at, row.stat, row.error)
+    now.link = row.link
+    if named:
+        batch.name(now, named)
     now.attempts = max(now.attempts, row.attempts)
     now.next_attempt_at = row.next_attempt_at
-    if row.possible_duplicate and not now.possible_duplicate:
-        batch.mark(now)
+    now.possible_duplicate = now.possible_duplicate or row.possible_duplicate
+    batch.touch(now)
+    if row.again is not None:
+        batch.queue(row.again)
     return Settled(True, changes)
 
 
 def _is_retry(now: SegmentNow, row: Settlement) -> bool:
-    """The one allowed step back; from ``unknown`` only with the doubt made visible."""
-    if row.state != _QUEUED or row.next_attempt_at is None:
-        return False
-    return now.state in (_QUEUED, _SENDING) or (now.state == _UNKNOWN and row.possible_duplicate)
+    """The one allowed step back; from ``unknown``, and only from there, with the doubt visible.
+
+    A late refusal of one that is queued again already must not queue it a second time.
+    """
+    return row.again is not None and now.state == (_UNKNOWN if row.possible_duplicate else _QUEUED)
 
 
 def _contradicts(now: SegmentNow, state: str) -> bool:
@@ -197,14 +249,15 @@ def _contradicts(now: SegmentNow, state: str) -> bool:
 
 def _report(batch: Batch, now: SegmentNow, row: ReportRow) -> Reported:
     status = str(row.status)
+    name = (now.message.id, now.part)
     if RANK[status] > RANK[now.state]:
         changes = batch.move(now, status, row.at, row.stat, row.error)
-        return Reported(ReportFate.MATCHED, now.id, now.message_id, changes)
+        return Reported(ReportFate.MATCHED, *name, changes)
     if not _contradicts(now, status):
-        return Reported(ReportFate.DUPLICATE, now.id, now.message_id, [])
-    data = {"is": now.state, "got": status, "stat": row.stat, "segment": str(now.id)}
-    batch.tell("report.conflict", now, row.at, data)
-    return Reported(ReportFate.CONFLICT, now.id, now.message_id, [])
+        return Reported(ReportFate.DUPLICATE, *name, [])
+    data = {"is": now.state, "got": status, "stat": row.stat, "part": now.part}
+    batch.tell("report.conflict", now.message, row.at, data)
+    return Reported(ReportFate.CONFLICT, *name, [])
 
 
 def _meant(candidates: list[SegmentNow], recipient: str) -> SegmentNow:
@@ -212,7 +265,13 @@ def _meant(candidates: list[SegmentNow], recipient: str) -> SegmentNow:
     if len(candidates) == 1:
         return candidates[0]
     return max(
-        candidates, key=lambda s: (s.recipient == recipient, RANK[s.state] < FINAL_RANK, s.id)
+        candidates,
+        key=lambda s: (
+            s.message.recipient == recipient,
+            RANK[s.state] < FINAL_RANK,
+            s.message.id,
+            s.part,
+        ),
     )
 
 
@@ -235,9 +294,8 @@ class _Parked(msgspec.Struct, array_like=True, gc=False):
 
 
 _parked_decoder = msgspec.json.Decoder(list[_Parked])
-_PARKED = """SELECT json_group_array(json_array(
- id, link, carrier_message_id, recipient, status, stat, error, received_at)) FROM parked_report
- WHERE link = ? AND carrier_message_id IN (SELECT value FROM json_each(?))"""
+_PARKED = """SELECT ROWS(id, link, carrier_message_id, recipient, status, stat, error, received_at)
+ FROM parked_report WHERE link = ? AND carrier_message_id IN TEXTS(?)"""
 
 
 def _parked(connection: Connection, keys: Iterable[_Key]) -> list[_Parked]:
@@ -247,12 +305,17 @@ def _parked(connection: Connection, keys: Iterable[_Key]) -> list[_Parked]:
     return sorted(found, key=lambda parked: parked.id)
 
 
-def _apply_parked(connection: Connection, batch: Batch, named: dict[_Key, list[_Named]]) -> None:
+def _apply_parked(
+    connection: Connection, batch: Batch, named: dict[_Key, list[tuple[_Name, Settled, int]]]
+) -> None:
     """Apply what waited for these ids; what is of another phone or too old stays as it is."""
+    found = _parked(connection, named)
+    batch.load({name[0] for one in found for name, _, _ in named[one.link, one.carrier_message_id]})
     applied: list[int] = []
-    for parked in _parked(connection, named):
-        for now, result, at in named[parked.link, parked.carrier_message_id]:
-            if parked.recipient not in ("", now.recipient):
+    for parked in found:
+        for name, result, at in named[parked.link, parked.carrier_message_id]:
+            now = batch.find(*name)
+            if now is None or parked.recipient not in ("", now.message.recipient):
                 continue
             if at - parked.received_at > PARKED_SECONDS * 1000:
                 continue
@@ -260,10 +323,7 @@ def _apply_parked(connection: Connection, batch: Batch, named: dict[_Key, list[_
             applied.append(parked.id)
             break
     if applied:
-        connection.exec_driver_sql(
-            "DELETE FROM parked_report WHERE id IN (SELECT value FROM json_each(?))",
-            (json_array(applied),),
-        )
+        run(connection, "DELETE FROM parked_report WHERE id IN IDS(?)", json_array(applied))
 
 
 def _row(parked: _Parked) -> ReportRow:

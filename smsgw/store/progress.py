@@ -13,56 +13,51 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
-from smsgw.store import events as event_rows
-from smsgw.store.schema import message as message_table
+from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus
+from smsgw.store import events
+from smsgw.store.messages import QueueRow
+from smsgw.store.schema import queue as queue_table
 from smsgw.store.schema import segment as segment_table
-from smsgw.store.statements import fetch_json, ids_of, json_array, set_same, update_rows
+from smsgw.store.statements import fetch_json, insert_rows, json_array, run, update_rows
 
 RANK = {str(status): rank for status, rank in STATUS_RANK.items()}
 _STATUS_OF = {str(status): status for status in MessageStatus}
 FAILED = frozenset(("undelivered", "expired", "rejected", "canceled"))
 
-_COLUMNS = """s.id, s.message_id, s.link, s.recipient, s.state, s.carrier_message_id,
- s.attempts, s.next_attempt_at, s.sent_at, s.final_at, s.stat, s.error, s.possible_duplicate,
- m.status, m.account, m.reference"""
-_LOAD = f"""SELECT json_group_array(json_array({_COLUMNS}))
- FROM message m JOIN segment s ON s.message_id = m.id WHERE m.id IN """
-_BY_MESSAGE = _LOAD + "(SELECT value FROM json_each(?))"
+_LOAD = """SELECT ROWS(m.id, m.status, m.account, m.recipient, m.parts, m.link,
+ m.final_at, s.part, s.link, s.state, s.carrier_message_id, s.attempts,
+ s.next_attempt_at, s.sent_at, s.final_at, s.stat, s.error, s.possible_duplicate)
+ FROM message m LEFT JOIN segment s ON s.message_id = m.id WHERE m.id IN """
+_BY_MESSAGE = _LOAD + "IDS(?)"
 _BY_CARRIER_ID = (
-    _LOAD
-    + """(SELECT message_id FROM segment
- WHERE link = ? AND carrier_message_id IN (SELECT value FROM json_each(?)))"""
+    _LOAD + "(SELECT message_id FROM segment WHERE link = ? AND carrier_message_id IN TEXTS(?))"
 )
 
-_STATE = (
+_KEYS = ("message_id", "part")
+_ALL = (
+    "link",
     "state",
+    "carrier_message_id",
     "attempts",
     "next_attempt_at",
+    "sent_at",
     "final_at",
     "stat",
     "error",
     "possible_duplicate",
 )
-_STATE_AND_TIME = (*_STATE, "sent_at")
-_ALL = (*_STATE_AND_TIME, "carrier_message_id")
-_STATUS = ("status", "reason", "final_at")
-
-SHARED_MIN = 4
-"""Rows that get the same values are written by one statement of their own from this many on."""
-
-
-_Change = tuple[bool, tuple[str, ...], tuple[Any, ...]]
-"""Whether a segment has a new carrier's id, which of its columns changed, and their values."""
+_ENDED = """UPDATE segment SET state = ?, stat = ?, error = ?, final_at = ?, next_attempt_at = NULL
+ WHERE part = ? AND message_id IN IDS(?)"""
+_MESSAGES = "UPDATE message SET status = ?, reason = ?, final_at = ? WHERE id IN IDS(?)"
 
 
 class StatusChange(msgspec.Struct, gc=False):
-    """A message got a new status.
+    """A message came to an end.
 
     Attributes:
         message_id: Whose.
         account: The account that sent it.
-        status: The new status.
+        status: The final status.
         reason: Why it failed: the carrier's state and error, or ours; "" when it did not.
         at: When, in milliseconds.
     """
@@ -74,43 +69,125 @@ class StatusChange(msgspec.Struct, gc=False):
     at: int
 
 
-class SegmentNow(msgspec.Struct, array_like=True, gc=False):
-    """What a batch knows of one segment, with its message's columns as they were loaded."""
+class _Loaded(msgspec.Struct, array_like=True, gc=False):
+    """A message beside one of its segments, or beside nothing when it has none."""
 
-    id: int
     message_id: int
-    link: str
+    status: str
+    account: str
     recipient: str
-    state: str
+    parts: int
+    message_link: str
+    message_final_at: int | None
+    part: int | None
+    link: str | None
+    state: str | None
     carrier_message_id: str | None
-    attempts: int
+    attempts: int | None
     next_attempt_at: int | None
     sent_at: int | None
     final_at: int | None
-    stat: str
-    error: str
-    possible_duplicate: int
-    status: str
-    account: str
-    reference: str
+    stat: str | None
+    error: str | None
+    possible_duplicate: int | bool | None
+
+
+_decoder = msgspec.json.Decoder(list[_Loaded])
+
+
+class SegmentNow:
+    """What a batch knows of one segment."""
+
+    __slots__ = (
+        "attempts",
+        "carrier_message_id",
+        "changed",
+        "error",
+        "final_at",
+        "link",
+        "message",
+        "new",
+        "next_attempt_at",
+        "part",
+        "possible_duplicate",
+        "sent_at",
+        "stat",
+        "state",
+    )
+
+    def __init__(self, message: MessageNow, part: int) -> None:
+        self.message = message
+        self.part = part
+        self.link = message.link
+        self.state = "queued"
+        self.carrier_message_id: str | None = None
+        self.attempts = 0
+        self.next_attempt_at: int | None = None
+        self.sent_at: int | None = None
+        self.final_at: int | None = None
+        self.stat = self.error = ""
+        self.possible_duplicate = False
+        self.new = True
+        self.changed = ""  # "ended": state, stat, error and time of an end; "all": anything
+
+    def take(self, row: _Loaded) -> None:
+        """Take what is stored."""
+        self.link = row.link or ""
+        self.state = row.state or ""
+        self.carrier_message_id = row.carrier_message_id
+        self.attempts = row.attempts or 0
+        self.next_attempt_at = row.next_attempt_at
+        self.sent_at = row.sent_at
+        self.final_at = row.final_at
+        self.stat, self.error = row.stat or "", row.error or ""
+        self.possible_duplicate = bool(row.possible_duplicate)
+        self.new = False
+
+    def row(self) -> tuple[Any, ...]:
+        """Return it as a row of ``segment``."""
+        return (
+            self.message.id,
+            self.part,
+            self.link,
+            self.state,
+            self.carrier_message_id,
+            self.attempts,
+            self.next_attempt_at,
+            self.sent_at,
+            self.final_at,
+            self.stat,
+            self.error,
+            self.possible_duplicate,
+        )
 
 
 class MessageNow:
     """What a batch knows of one message."""
 
-    __slots__ = ("account", "final_at", "id", "reason", "reference", "segments", "status")
+    __slots__ = (
+        "account",
+        "changed",
+        "final_at",
+        "id",
+        "link",
+        "parts",
+        "reason",
+        "recipient",
+        "segments",
+        "status",
+    )
 
-    def __init__(self, first: SegmentNow) -> None:
-        self.id = first.message_id
-        self.status = first.status
-        self.account = first.account
-        self.reference = first.reference
+    def __init__(self, row: _Loaded) -> None:
+        self.id = row.message_id
+        self.status = row.status
+        self.account = row.account
+        self.recipient = row.recipient
+        self.parts = row.parts
+        self.link = row.message_link
+        self.final_at = row.message_final_at
         self.reason = ""
-        self.final_at: int | None = None
-        self.segments: list[SegmentNow] = []
-
-
-_decoder = msgspec.json.Decoder(list[SegmentNow])
+        self.segments = [SegmentNow(self, part) for part in range(1, row.parts + 1)]
+        self.changed = False
 
 
 def message_status(states: Collection[str]) -> str:
@@ -136,127 +213,136 @@ class Batch:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.segments: dict[int, SegmentNow] = {}
         self.messages: dict[int, MessageNow] = {}
-        self._moved: set[int] = set()
-        self._named: set[int] = set()
-        self._sent: set[int] = set()
-        self._changed: set[int] = set()
-        self._events: list[Event] = []
+        self._moved: list[SegmentNow] = []
+        self._changed: list[MessageNow] = []
+        self._queued: list[QueueRow] = []
+        self._events: list[events.Noted] = []
 
     def load(self, message_ids: Iterable[int]) -> None:
         """Load these messages with all their segments."""
-        ids = json_array(list(message_ids))
-        self._take(fetch_json(self._connection, _decoder, _BY_MESSAGE, ids))
+        ids = [key for key in message_ids if key not in self.messages]
+        if ids:
+            self._take(fetch_json(self._connection, _decoder, _BY_MESSAGE, json_array(ids)))
 
     def load_matching(self, link: str, carrier_message_ids: Collection[str]) -> None:
         """Load the messages that have a segment a link's carrier knows by one of these ids."""
         ids = json_array(list(carrier_message_ids))
-        self._take(fetch_json(self._connection, _decoder, _BY_CARRIER_ID, link, ids))
+        found = fetch_json(self._connection, _decoder, _BY_CARRIER_ID, link, ids)
+        self._take([row for row in found if row.message_id not in self.messages])
 
-    def _take(self, segments: list[SegmentNow]) -> None:
-        for segment in segments:
-            if segment.id in self.segments:
-                continue
-            self.segments[segment.id] = segment
-            message = self.messages.get(segment.message_id)
+    def find(self, message_id: int, part: int) -> SegmentNow | None:
+        """Return a loaded segment, or None when there is no such message or part."""
+        message = self.messages.get(message_id)
+        if message is None or not 0 < part <= message.parts:
+            return None
+        return message.segments[part - 1]
+
+    def _take(self, rows: list[_Loaded]) -> None:
+        for row in rows:
+            message = self.messages.get(row.message_id)
             if message is None:
-                message = self.messages[segment.message_id] = MessageNow(segment)
-            message.segments.append(segment)
+                message = self.messages[row.message_id] = MessageNow(row)
+            if row.part is not None:
+                message.segments[row.part - 1].take(row)
+                if message.parts == 1 and message.final_at is None:
+                    doubtful = row.state == "queued" and row.possible_duplicate
+                    message.status = "unknown" if doubtful else row.state or ""
 
     def move(
         self, segment: SegmentNow, state: str, at: int, stat: str = "", error: str = ""
     ) -> list[StatusChange]:
-        """Give a segment a state, whatever it was, and its message the status that follows."""
+        """Give a segment a state, whatever it was, and its message the status that follows.
+
+        Returns:
+            The end of its message, when that followed.
+        """
+        ends = RANK[state] == FINAL_RANK
         segment.state = state
         segment.next_attempt_at = None
         if stat or error:
             segment.stat, segment.error = stat, error
         if state == "sent":
             segment.sent_at = at
-            self._sent.add(segment.id)
-        elif RANK[state] == FINAL_RANK:
+        elif ends:
             segment.final_at = at
-        self._moved.add(segment.id)
+        self.touch(segment, "ended" if ends else "all")
         return self._follow(segment, at)
+
+    def touch(self, segment: SegmentNow, changed: str = "all") -> None:
+        """Note that a segment is to be written."""
+        if not segment.changed:
+            self._moved.append(segment)
+            segment.changed = changed
+        elif changed == "all":
+            segment.changed = changed
 
     def name(self, segment: SegmentNow, carrier_message_id: str) -> bool:
         """Record the id the carrier gave a segment; tell whether it is news."""
         if carrier_message_id == segment.carrier_message_id:
             return False
         segment.carrier_message_id = carrier_message_id
-        self._named.add(segment.id)
+        self.touch(segment)
         return True
 
-    def mark(self, segment: SegmentNow) -> None:
-        """Record that the phone may get this segment twice."""
-        segment.possible_duplicate = 1
-        self._moved.add(segment.id)
+    def queue(self, row: QueueRow) -> None:
+        """Put a segment back into the queue."""
+        self._queued.append(row)
 
-    def tell(self, kind: str, segment: SegmentNow, at: int, data: dict[str, Any]) -> None:
-        """Append an event about a segment's message."""
-        self._events.append(Event(kind, segment.message_id, segment.account, data, at=at))
+    def tell(self, kind: str, message: MessageNow, at: int, data: dict[str, Any]) -> None:
+        """Append an event about a message."""
+        text = msgspec.json.encode(data).decode() if data else ""
+        self._events.append((at, kind, message.id, message.account, text))
 
     def _follow(self, segment: SegmentNow, at: int) -> list[StatusChange]:
-        message = self.messages[segment.message_id]
-        parts = message.segments
-        status = segment.state if len(parts) == 1 else message_status([p.state for p in parts])
-        if RANK[status] <= RANK[message.status]:
+        message = segment.message
+        if message.parts == 1:
+            status = segment.state
+        else:
+            status = message_status([part.state for part in message.segments])
+        rank = RANK[status]
+        if rank <= RANK[message.status]:
             return []
         message.status = status
-        if RANK[status] == FINAL_RANK:
-            message.final_at = at
+        if (rank == FINAL_RANK or message.parts > 1) and not message.changed:
+            message.changed = True
+            self._changed.append(message)
+        if rank < FINAL_RANK:
+            self.tell("message." + status, message, at, {})
+            return []
+        message.final_at = at
         if status in FAILED:
             message.reason = " ".join(filter(None, (segment.stat, segment.error))) or status
-        self._changed.add(message.id)
-        data = {"to": segment.recipient, "reference": message.reference}
-        if message.reason:
-            data["reason"] = message.reason
-        self.tell("message." + status, segment, at, data)
+        data = {"reason": message.reason} if message.reason else {}
+        self.tell("message." + status, message, at, data)
         return [StatusChange(message.id, message.account, _STATUS_OF[status], message.reason, at)]
 
     def save(self) -> None:
-        """Write what changed; rows that got the same values share a statement."""
+        """Write what changed; rows that came to the same end share a statement."""
         connection = self._connection
-        few: list[tuple[Any, ...]] = []
-        for (named, columns, values), segments in self._shared().items():
-            if len(segments) < SHARED_MIN:
-                few += [(s.id, *_state(s), s.sent_at, s.carrier_message_id) for s in segments]
-            elif named:
-                ids = {s.id: s.carrier_message_id for s in segments}
-                set_same(connection, segment_table, columns, values, ids, "carrier_message_id")
+        ended: dict[tuple[Any, ...], list[int]] = {}
+        changed: list[tuple[Any, ...]] = []
+        new: list[tuple[Any, ...]] = []
+        for segment in self._moved:
+            if segment.new:
+                new.append(segment.row())
+            elif segment.changed == "ended":
+                key = (segment.state, segment.stat, segment.error, segment.final_at, segment.part)
+                ended.setdefault(key, []).append(segment.message.id)
             else:
-                set_same(connection, segment_table, columns, values, [s.id for s in segments])
-        update_rows(connection, segment_table, _ALL, few)
+                changed.append(segment.row())
+        for values, ids in ended.items():
+            run(connection, _ENDED, *values, json_array(ids))
+        update_rows(connection, segment_table, _KEYS, _ALL, changed)
+        insert_rows(connection, segment_table, new)
+        insert_rows(connection, queue_table, [msgspec.structs.astuple(r) for r in self._queued])
         self._save_messages()
-        event_rows.append(connection, ids_of(connection), 0, self._events)
-
-    def _shared(self) -> dict[_Change, list[SegmentNow]]:
-        groups: dict[_Change, list[SegmentNow]] = {}
-        for key in sorted(self._moved | self._named):
-            segment = self.segments[key]
-            columns: tuple[str, ...] = _STATE
-            values: tuple[Any, ...] = _state(segment)
-            if key in self._sent:
-                columns, values = _STATE_AND_TIME, (*values, segment.sent_at)
-            groups.setdefault((key in self._named, columns, values), []).append(segment)
-        return groups
+        events.note(connection, self._events)
 
     def _save_messages(self) -> None:
         groups: dict[tuple[Any, ...], list[int]] = {}
-        for key in sorted(self._changed):
-            message = self.messages[key]
+        for message in self._changed:
             values = (message.status, message.reason, message.final_at)
-            groups.setdefault(values, []).append(key)
-        few: list[tuple[Any, ...]] = []
+            groups.setdefault(values, []).append(message.id)
         for values, ids in groups.items():
-            if len(ids) < SHARED_MIN:
-                few += [(key, *values) for key in ids]
-            else:
-                set_same(self._connection, message_table, _STATUS, values, ids)
-        update_rows(self._connection, message_table, _STATUS, few)
-
-
-def _state(s: SegmentNow) -> tuple[Any, ...]:
-    """Return the values of :data:`_STATE`."""
-    return s.state, s.attempts, s.next_attempt_at, s.final_at, s.stat, s.error, s.possible_duplicate
+            run(self._connection, _MESSAGES, *values, json_array(ids))

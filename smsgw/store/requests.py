@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select, update
 
-from smsgw.store.schema import answer, assignment, event, inbound, message, request, step
+from smsgw.store.messages import STATUS
+from smsgw.store.schema import (
+    OF_NO_MESSAGE,
+    answer,
+    assignment,
+    event,
+    inbound,
+    message,
+    request,
+    step,
+)
 from smsgw.store.statements import insert_rows
 
 _as_tuple = msgspec.structs.astuple
@@ -231,7 +241,7 @@ def message_states(
 ) -> dict[int, tuple[str, str, str]]:
     """Return ``(status, access number, extension)`` of messages by id."""
     rows = connection.execute(
-        select(message.c.id, message.c.status, message.c.access_number, message.c.extension).where(
+        select(message.c.id, STATUS, message.c.access_number, message.c.extension).where(
             message.c.id.in_(message_ids)
         )
     )
@@ -265,7 +275,7 @@ def automatic_answers(
         select(func.count())
         .select_from(event)
         .join(inbound, inbound.c.id == event.c.subject_id)
-        .where(inbound.c.sender == phone, event.c.kind == kind, event.c.at > since)
+        .where(inbound.c.sender == phone, event.c.kind == kind, OF_NO_MESSAGE, event.c.at > since)
     )
     if before is not None:
         query = query.where(event.c.at < before)
@@ -283,6 +293,7 @@ def event_data(
             inbound.c.sender == phone,
             inbound.c.access_number == access_number,
             event.c.kind == kind,
+            OF_NO_MESSAGE,
             event.c.at > since,
         )
         .order_by(event.c.id)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -50,15 +51,19 @@ message = Table(
     Column("recipient", String(32), nullable=False),
     Column("text", Text, nullable=False),
     Column("message_class", String(16), nullable=False),
+    # Of a message of one part it is written when that is accepted and when it has come to an end;
+    # in between its segment's state is its status (smsgw.store.messages.STATUS).
     Column("status", String(16), nullable=False),
     Column("reason", Text, nullable=False),  # why it ended as it did, "" while it has not
     Column("expects_reply", Boolean, nullable=False),
+    Column("want_report", Boolean, nullable=False),
     Column("operator", String(16), nullable=False),  # the recipient's network
     Column("link", String(64), nullable=False),
     Column("access_number", String(21), nullable=False),
     Column("extension", String(21), nullable=False),
     Column("coding", SmallInteger, nullable=False),
     Column("parts", SmallInteger, nullable=False),
+    Column("contents", LargeBinary, nullable=False),  # each part's octets, as a MessagePack array
     Column("created_at", Millis, nullable=False),
     Column("valid_until", Millis, nullable=False),
     Column("final_at", Millis, nullable=True),
@@ -66,31 +71,56 @@ message = Table(
     Index(None, "recipient", "id"),
 )
 
+# What waits to be sent: a row for every part of a message, from its acceptance until it is handed
+# to a link, and again while a retry is due. Clustered in the order in which a link takes it up.
+queue = Table(
+    "queue",
+    metadata,
+    Column("node", SmallInteger, primary_key=True, autoincrement=False),  # whose it is
+    Column("link", String(64), primary_key=True),
+    Column("message_class", String(16), primary_key=True),
+    Column("due_at", Millis, primary_key=True, autoincrement=False),  # 0: as soon as it can
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False),
+    Column("valid_until", Millis, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What was taken out of the queue and has not come to anything yet: one row for each handful that
+# is handed to a link. A row that a start finds names the segments nobody knows the outcome of.
+sending = Table(
+    "sending",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("node", SmallInteger, nullable=False),
+    Column("link", String(64), nullable=False),
+    Column("segments", Text, nullable=False),  # JSON: [message_id, part, attempts] of each
+)
+
+# What became of a part of a message: written when a link first had an answer for it, or none.
 segment = Table(
     "segment",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("message_id", Id, ForeignKey("message.id"), nullable=False),
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False),
     Column("link", String(64), nullable=False),
-    Column("part", SmallInteger, nullable=False),
-    Column("total", SmallInteger, nullable=False),
-    Column("recipient", String(32), nullable=False),
-    Column("source", String(21), nullable=False),
-    Column("coding", SmallInteger, nullable=False),
-    Column("udhi", Boolean, nullable=False),
-    Column("content", LargeBinary, nullable=False),
     Column("state", String(16), nullable=False),
     Column("carrier_message_id", String(64), nullable=True),
     Column("attempts", SmallInteger, nullable=False),
-    Column("next_attempt_at", Millis, nullable=True),  # set while a retry is due
+    Column("next_attempt_at", Millis, nullable=True),  # when a retry, or waiting for it, is due
     Column("sent_at", Millis, nullable=True),
     Column("final_at", Millis, nullable=True),
     Column("stat", String(32), nullable=False),  # the carrier's state or result, "" until known
     Column("error", String(128), nullable=False),
     Column("possible_duplicate", Boolean, nullable=False),
-    Index(None, "message_id"),
     Index(None, "link", "carrier_message_id"),
-    Index(None, "state", "next_attempt_at"),
+    Index(
+        "ix_segment_unknown",
+        "next_attempt_at",
+        sqlite_where=text("state = 'unknown'"),
+        postgresql_where=text("state = 'unknown'"),
+    ),
+    sqlite_with_rowid=False,
 )
 
 parked_report = Table(
@@ -108,6 +138,10 @@ parked_report = Table(
     Index(None, "received_at"),
 )
 
+OF_NO_MESSAGE = text("substr(kind, 1, 8) <> 'message.'")
+"""Events that are looked for by their subject; a query must say so to find them by index. Those of
+messages, which are nearly all, are read in order only."""
+
 event = Table(
     "event",
     metadata,
@@ -116,8 +150,14 @@ event = Table(
     Column("kind", String(48), nullable=False),
     Column("subject_id", Id, nullable=False),
     Column("account", String(64), nullable=False),
-    Column("data", Text, nullable=False),  # JSON object
-    Index(None, "subject_id"),
+    # JSON object; "" when there is nothing to say that the subject's own row does not.
+    Column("data", Text, nullable=False),
+    Index(
+        "ix_event_subject",
+        "subject_id",
+        sqlite_where=OF_NO_MESSAGE,
+        postgresql_where=OF_NO_MESSAGE,
+    ),
 )
 
 inbound_part = Table(

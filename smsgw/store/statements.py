@@ -4,17 +4,22 @@ The driver gives up the interpreter lock at every row it steps over, and a busy 
 a switch interval to give it back. So rows go in through multi-row ``VALUES`` (one step per chunk)
 and come out as one JSON text (one step per query). Statement texts are built once per table and
 chunk size; the driver keeps them prepared.
+
+Texts are written once, with three words of our own that :func:`run` replaces: ``ROWS(a, b)`` is the
+found rows as one JSON array of arrays, ``IDS(?)`` and ``TEXTS(?)`` are the members of a JSON array
+of integers or texts, for use after ``IN``.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, CursorResult, Table
 
 from smsgw.store.ids import IdSource
 
@@ -22,7 +27,7 @@ T = TypeVar("T")
 
 CHUNKS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows per statement: few sizes, so that few statements stay prepared. 512 rows of our widest table
-are 9,728 parameters; SQLite allows 32,766."""
+are 10,752 parameters; SQLite allows 32,766."""
 
 _IDS = "smsgw.ids"
 
@@ -38,6 +43,11 @@ def give_ids(connection: Connection, ids: IdSource) -> None:
     connection.info[_IDS] = ids
 
 
+def run(connection: Connection, text: str, *parameters: Any) -> CursorResult[*tuple[Any, ...]]:
+    """Run a statement of ours, ``?`` standing for each parameter."""
+    return connection.exec_driver_sql(_spelled(text), parameters)
+
+
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert whole rows, each a tuple in the order of the table's columns."""
     for chunk in _chunks(rows):
@@ -46,46 +56,27 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 
 def update_rows(
-    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Set ``columns`` of rows by their id; each row is ``(id, value of each column)``."""
-    for chunk in _chunks(rows):
-        text = _update_text(table, columns, len(chunk))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
-
-
-def set_same(
     connection: Connection,
     table: Table,
+    keys: tuple[str, ...],
     columns: tuple[str, ...],
-    values: tuple[Any, ...],
-    rows: list[int] | dict[int, Any],
-    own: str | None = None,
+    rows: Sequence[tuple[Any, ...]],
 ) -> None:
-    """Give many rows the same values in one statement: a quarter to half of :func:`update_rows`.
-
-    Args:
-        connection: The writer's.
-        table: Has an ``id``.
-        columns: Which get the same.
-        values: One for each of ``columns``.
-        rows: Ids; or, by id, the value of the column ``own``.
-        own: A further column, in which each row gets its own value.
-    """
-    text = _same_text(table, columns, own)
-    encoded = msgspec.json.encode(rows).decode()
-    connection.exec_driver_sql(text, (*values, encoded))
+    """Set ``columns`` of rows found by ``keys``; each row is the values of both, keys first."""
+    for chunk in _chunks(rows):
+        text = _update_text(table, keys, columns, len(chunk))
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
 
 
 def fetch_json(
     connection: Connection, decoder: msgspec.json.Decoder[list[T]], text: str, *parameters: Any
 ) -> list[T]:
-    """Run a query whose one column of one row is a JSON array, and decode that."""
-    return decoder.decode(connection.exec_driver_sql(text, parameters).scalar_one())
+    """Run a query whose one column of one row is ``ROWS(…)``, and decode that."""
+    return decoder.decode(run(connection, text, *parameters).scalar_one())
 
 
 def json_array(values: Sequence[Any]) -> str:
-    """Return what a ``json_each(?)`` in a statement takes."""
+    """Return what ``IDS(?)`` and ``TEXTS(?)`` in a statement take."""
     return msgspec.json.encode(values).decode()
 
 
@@ -98,6 +89,21 @@ def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
             left -= size
 
 
+_WORDS = re.compile(r"\b(?:IDS|TEXTS)\(\?\)|\bROWS\(")
+_SPELLINGS = {
+    "IDS(?)": "(SELECT value FROM json_each(?))",
+    "TEXTS(?)": "(SELECT value FROM json_each(?))",
+    "ROWS(": "json_group_array(json_array(",
+}
+
+
+@functools.cache
+def _spelled(text: str) -> str:
+    """Return a text as the database's own dialect writes it."""
+    found = _WORDS.sub(lambda word: _SPELLINGS[word[0]], text)
+    return found.replace(" FROM", ") FROM", 1) if "ROWS(" in text else found
+
+
 @functools.cache
 def _insert_text(table: Table, count: int) -> str:
     columns = ", ".join(column.name for column in table.columns)
@@ -105,26 +111,18 @@ def _insert_text(table: Table, count: int) -> str:
 
 
 @functools.cache
-def _update_text(table: Table, columns: tuple[str, ...], count: int) -> str:
+def _update_text(table: Table, keys: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+    names = [table.columns[name].name for name in (*keys, *columns)]
+    places = [f"v.column{place}" for place in range(1, len(names) + 1)]
+    found = " AND ".join(
+        f"{table.name}.{name} = {place}" for name, place in zip(keys, places, strict=False)
+    )
     changes = ", ".join(
-        f"{table.columns[name].name} = v.column{place}" for place, name in enumerate(columns, 2)
+        f"{name} = {place}"
+        for name, place in zip(names[len(keys) :], places[len(keys) :], strict=True)
     )
-    return (
-        f"UPDATE {table.name} SET {changes} FROM (VALUES {_values(len(columns) + 1, count)}) AS v"
-        f" WHERE {table.name}.id = v.column1"
-    )
-
-
-@functools.cache
-def _same_text(table: Table, columns: tuple[str, ...], own: str | None) -> str:
-    changes = ", ".join(f"{table.columns[name].name} = ?" for name in columns)
-    if own is None:
-        ids = "SELECT value FROM json_each(?)"
-        return f"UPDATE {table.name} SET {changes} WHERE id IN ({ids})"
-    return (
-        f"UPDATE {table.name} SET {changes}, {table.columns[own].name} = v.value"
-        f" FROM json_each(?) AS v WHERE {table.name}.id = CAST(v.key AS INTEGER)"
-    )
+    rows = _values(len(names), count)
+    return f"UPDATE {table.name} SET {changes} FROM (VALUES {rows}) AS v WHERE {found}"
 
 
 def _values(width: int, count: int) -> str:

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.errors import StoreError
+from smsgw.store import events
 
 _log = Logger()
 
@@ -262,6 +263,8 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
             for single in singles:
                 single.outcome = _in_savepoint(connection, "run", single.fn, connection)
             _check_still_in_transaction(connection)
+            events.write_noted(connection)
+            _check_still_in_transaction(connection)
             transaction.commit()
         except BaseException:
             _roll_back(connection, transaction)
@@ -276,6 +279,7 @@ def _commit_group(connection: Connection, group: _Group) -> bool:
 
 def _roll_back(connection: Connection, transaction: RootTransaction) -> None:
     """Undo everything, also after a failed commit, which SQLAlchemy takes for the end of it."""
+    events.noted(connection).clear()
     try:
         transaction.rollback()
     finally:
@@ -315,12 +319,14 @@ def _execute(
 
 def _in_savepoint(connection: Connection, name: str, fn: Callable[..., T], *args: Any) -> Any:
     """Return what ``fn`` returns, or the Failure of what it raised after undoing its changes."""
+    events.write_noted(connection)  # so that ``fn`` finds them, and takes none of them back
     savepoint = connection.begin_nested()
     try:
         result = fn(*args)
         savepoint.commit()
     except Exception as error:
         savepoint.rollback()
+        events.noted(connection).clear()
         return Failure(translated(name, error))
     return result
 

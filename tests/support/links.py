@@ -51,6 +51,10 @@ class FakeLink:
     def free(self) -> int:
         return self.window - len(self.unanswered) if self.up else 0
 
+    @property
+    def in_flight(self) -> int:
+        return len(self.unanswered)
+
     def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int:
         taken = list(items[: max(0, self.free)])
         self.unanswered += taken

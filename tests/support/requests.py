@@ -19,12 +19,12 @@ from smsgw.model import Event
 from smsgw.services.requests.changes import Inserted, Outgoing
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.model import AssigneeDraft, StepDraft
-from smsgw.store import inbox, messages
+from smsgw.store import events, inbox, messages
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
 from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
-from tests.support.store import NOW, inbound_row, message_row
+from tests.support.store import NOW, accepted, inbound_row, message_row
 
 T = TypeVar("T")
 
@@ -70,6 +70,7 @@ class MemoryStore:
     def transaction(self) -> Iterator[Connection]:
         with self._connection.begin():
             yield self._connection
+            events.write_noted(self._connection)
 
     def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
         def work() -> T:
@@ -124,7 +125,7 @@ class RecordingComposer:
             extension=outgoing.extension,
             expects_reply=outgoing.expects_reply,
         )
-        messages.insert(connection, [row], [])
+        messages.insert(connection, [accepted(row)])
         return Inserted(row.id, outgoing)
 
     def dispatch(self, inserted: list[Inserted]) -> None:

@@ -138,7 +138,7 @@ class Changes:
 
     def finish(self) -> None:
         """Write the events: the transaction's last statement."""
-        event_rows.append(self.connection, self.tools.ids, self.now, self.events)
+        event_rows.append(self.connection, self.now, self.events)
 
     def send(self, outgoing: Outgoing) -> int:
         """Compose a message and return its id."""

@@ -182,7 +182,7 @@ async def test_stop_waits_for_the_answers_of_what_is_in_flight(tmp_path):
         await until(lambda: sum(link["in_flight"] for link in town.gateway.links()) == 3)
         await town.gateway.stop()
         with sqlite3.connect(town.database) as connection:
-            found = connection.execute("SELECT status FROM message").fetchall()
+            found = connection.execute("SELECT state FROM segment").fetchall()
         connection.close()
         assert found == [("sent",)] * 3
 

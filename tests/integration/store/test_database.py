@@ -41,6 +41,10 @@ def execute(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+def told(kind: str) -> Callable[[Connection], None]:
+    return lambda connection: events.append(connection, 5, [Event(kind, 1)])
+
+
 @pytest.fixture
 def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this the version after the present one: it has one more step."""
@@ -174,9 +178,11 @@ class TestUnusableFiles:
 class TestReading:
     @reactor_test
     async def test_a_read_sees_what_is_committed(self, database: Database) -> None:
-        told = Event("message.sent", 1)
-        await database.writer.run(lambda c: events.append(c, database.ids, 5, [told]))
-        assert await database.read(events.list_after) == [told]
+        await database.writer.run(told("message.sent"))
+        found = await database.read(events.list_after)
+        assert [(event.kind, event.subject_id, event.at) for event in found] == [
+            ("message.sent", 1, 5)
+        ]
 
     @reactor_test
     async def test_a_read_cannot_write(self, database: Database) -> None:
@@ -241,9 +247,8 @@ class TestOpening:
     ) -> None:
         database = Database(path, reactor, node=5)
         database.open()
-        told = Event("message.sent", 1)
         later = 2**62
-        await database.writer.run(lambda c: events.append(c, database.ids, 5, [told]))
+        await database.writer.run(told("message.sent"))
         await database.writer.run(
             lambda c: c.exec_driver_sql("UPDATE event SET id = ?", (later,)) and None
         )

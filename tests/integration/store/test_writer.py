@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from smsgw.errors import NotFound, StoreError
 from smsgw.model import Event, MessageStatus
 from smsgw.store import database as database_module
-from smsgw.store import events, messages
+from smsgw.store import events
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT, AcceptedMessage
-from smsgw.store.outbox import SETTLE, Settlement
+from smsgw.store.outbox import SETTLE
 from smsgw.store.writer import Operation, Writer
 from tests.support.reactor import reactor_test
-from tests.support.store import message_row, segment_row
+from tests.support.store import accepted, message_row, settlement
 
 Look = Callable[..., list[tuple[Any, ...]]]
 
@@ -31,32 +31,32 @@ class Note(Operation[str, int]):
     name: ClassVar[str] = "note"
     rank: ClassVar[int] = 9
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
     def execute(self, connection: Connection, rows: Sequence[str]) -> list[int]:
-        told = [Event(row, 1) for row in rows]
-        events.append(connection, self.database.ids, 1, told)
+        events.append(connection, 1, [Event(row, 1) for row in rows])
         if "poison" in rows:
             raise NotFound("poison: not recorded")
-        return [event.id for event in told if event.kind != "lost"]
+        return [len(row) for row in rows if row != "lost"]
 
 
 class Early(Note):
     rank: ClassVar[int] = 8
 
 
-def note(database: Database, kind: str) -> Callable[[Connection], str]:
+def note(kind: str) -> Callable[[Connection], str]:
     def write(connection: Connection) -> str:
-        events.append(connection, database.ids, 1, [Event(kind, 1)])
+        events.append(connection, 1, [Event(kind, 1)])
         return kind
 
     return write
 
 
-def accepted(database: Database) -> AcceptedMessage:
-    message = message_row(database.ids)
-    return message, [segment_row(database.ids, message)], []
+def message_of(database: Database) -> AcceptedMessage:
+    return accepted(message_row(database.ids))
+
+
+def orphan(connection: Connection) -> None:
+    """Insert a step of a request that does not exist."""
+    connection.exec_driver_sql("INSERT INTO step VALUES (1, 99, 0, 'all', 'open', '')")
 
 
 def kinds(look: Look) -> list[str]:
@@ -76,7 +76,7 @@ class TestGroupCommit:
     async def test_a_deferred_fires_only_when_others_can_see_the_commit(
         self, database: Database, look: Look
     ) -> None:
-        row = accepted(database)
+        row = message_of(database)
         waiting = database.writer.batch(ACCEPT, [row])
         assert not waiting.called
         assert look("SELECT count(*) FROM message") == [(0,)]
@@ -90,9 +90,9 @@ class TestGroupCommit:
         writer = database.writer
         told: list[tuple[int, float]] = []
         writer.on_commit = lambda rows, seconds: told.append((rows, seconds))
-        rows = [accepted(database) for _ in range(30)]
+        rows = [message_of(database) for _ in range(30)]
         waiting = [writer.batch(ACCEPT, rows[start : start + 10]) for start in (0, 10, 20)]
-        last = writer.run(note(database, "last"))
+        last = writer.run(note("last"))
         assert writer.queued == 31
 
         results = await gatherResults([*waiting, last])
@@ -109,10 +109,10 @@ class TestGroupCommit:
         self, database: Database
     ) -> None:
         writer = database.writer
-        await writer.run(note(database, "one"))
-        first = writer.run(note(database, "two"))
+        await writer.run(note("one"))
+        first = writer.run(note("two"))
         more: list[Deferred[str]] = []
-        reactor.callLater(0, lambda: more.extend(writer.run(note(database, k)) for k in "345"))
+        reactor.callLater(0, lambda: more.extend(writer.run(note(k)) for k in "345"))
         await first
         await gatherResults(more)
         assert writer.commits == 3
@@ -122,12 +122,12 @@ class TestGroupCommit:
         self, database: Database, look: Look
     ) -> None:
         writer = database.writer
-        late, early = Note(database), Early(database)
+        late, early = Note(), Early()
         waiting: list[Deferred[Any]] = [
-            writer.run(note(database, "run 1")),
+            writer.run(note("run 1")),
             writer.batch(late, ["late 1"]),
             writer.batch(early, ["early 1", "early 2"]),
-            writer.run(note(database, "run 2")),
+            writer.run(note("run 2")),
             writer.batch(late, ["late 2"]),
         ]
         results = await gatherResults(waiting)
@@ -137,7 +137,7 @@ class TestGroupCommit:
     @reactor_test
     async def test_an_observer_that_fails_spoils_nothing(self, database: Database) -> None:
         database.writer.on_commit = lambda rows, seconds: {}[rows]
-        assert await database.writer.run(note(database, "kept")) == "kept"
+        assert await database.writer.run(note("kept")) == "kept"
 
     @reactor_test
     async def test_no_rows_need_no_commit(self, database: Database) -> None:
@@ -148,29 +148,29 @@ class TestGroupCommit:
 class TestFailures:
     @reactor_test
     async def test_a_poison_row_fails_alone(self, database: Database, look: Look) -> None:
-        writer, operation = database.writer, Note(database)
+        writer, operation = database.writer, Note()
         good, bad, other, single = (
             writer.batch(operation, ["good"]),
             writer.batch(operation, ["beside", "poison"]),
             writer.batch(operation, ["also good"]),
-            writer.run(note(database, "run")),
+            writer.run(note("run")),
         )
-        row = accepted(database)
+        row = message_of(database)
         message = writer.batch(ACCEPT, [row])
         assert isinstance(await failure_of(bad), NotFound)
         assert [len(await good), len(await other), await single] == [1, 1, "run"]
         assert await message == [row[0].id]
-        assert kinds(look) == ["good", "also good", "run"]
+        assert kinds(look) == ["message.queued", "good", "also good", "run"]
         assert writer.commits == 1
 
     @reactor_test
     async def test_what_the_database_refuses_is_a_store_error_without_the_texts(
         self, database: Database
     ) -> None:
-        message, segments, told = accepted(database)
-        await database.writer.batch(ACCEPT, [(message, segments, told)])
-        again = database.writer.batch(ACCEPT, [(message, segments, told)])
-        fresh = database.writer.batch(ACCEPT, [accepted(database)])
+        row = message_of(database)
+        await database.writer.batch(ACCEPT, [row])
+        again = database.writer.batch(ACCEPT, [row])
+        fresh = database.writer.batch(ACCEPT, [message_of(database)])
         error = await failure_of(again)
         assert isinstance(error, StoreError)
         assert str(error) == "accept: UNIQUE constraint failed: message.id"
@@ -178,13 +178,13 @@ class TestFailures:
 
     @reactor_test
     async def test_a_settlement_of_nothing_spoils_no_other(self, database: Database) -> None:
-        message, (segment,), _ = row = accepted(database)
+        message, _ = row = message_of(database)
         await database.writer.batch(ACCEPT, [row])
-        bad = database.writer.batch(SETTLE, [Settlement(1, 1, MessageStatus.SENT, 1)])
-        good = database.writer.batch(
-            SETTLE, [Settlement(segment.id, message.id, MessageStatus.SENT, 1)]
-        )
-        assert "segment 1: not recorded" in str(await failure_of(bad))
+        nothing = message_row(database.ids)
+        sent = MessageStatus.SENT
+        bad = database.writer.batch(SETTLE, [settlement(nothing, sent)])
+        good = database.writer.batch(SETTLE, [settlement(message, sent)])
+        assert f"message {nothing.id} part 1: not recorded" in str(await failure_of(bad))
         assert [result.applied for result in await good] == [True]
 
     @reactor_test
@@ -192,19 +192,19 @@ class TestFailures:
         self, database: Database, look: Look
     ) -> None:
         def fails(connection: Connection) -> None:
-            note(database, "undone")(connection)
+            note("undone")(connection)
             raise NotFound("request 5")
 
         def breaks(connection: Connection) -> None:
-            note(database, "undone")(connection)
-            messages.insert(connection, [], [segment_row(database.ids, message_row(database.ids))])
+            note("undone")(connection)
+            orphan(connection)
 
         run = database.writer.run
         before, own, its, after = (
-            run(note(database, "before")),
+            run(note("before")),
             run(fails),
             run(breaks),
-            run(note(database, "after")),
+            run(note("after")),
         )
         assert isinstance(await failure_of(own), NotFound)
         error = await failure_of(its)
@@ -219,13 +219,13 @@ class TestFailures:
     ) -> None:
         def owes_a_parent(connection: Connection) -> None:
             connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-            messages.insert(connection, [], [segment_row(database.ids, message_row(database.ids))])
+            orphan(connection)
 
         writer = database.writer
         waiting: list[Deferred[Any]] = [
-            writer.batch(Note(database), ["a", "b"]),
+            writer.batch(Note(), ["a", "b"]),
             writer.run(owes_a_parent),
-            writer.run(note(database, "c")),
+            writer.run(note("c")),
         ]
         for deferred in waiting:
             error = await failure_of(deferred)
@@ -233,7 +233,7 @@ class TestFailures:
             assert str(error) == "commit: FOREIGN KEY constraint failed"
         assert kinds(look) == []
         assert (writer.commits, writer.rows, writer.queued) == (0, 0, 0)
-        assert await writer.run(note(database, "next")) == "next"
+        assert await writer.run(note("next")) == "next"
 
     @reactor_test
     async def test_a_transaction_the_database_ended_itself_is_no_commit(
@@ -242,18 +242,18 @@ class TestFailures:
         def ends_it(connection: Connection) -> None:
             connection.exec_driver_sql("ROLLBACK")  # as SQLite does when the disk is full
 
-        first = database.writer.run(note(database, "first"))
+        first = database.writer.run(note("first"))
         second = database.writer.run(ends_it)
         assert isinstance(await failure_of(first), StoreError)
         assert isinstance(await failure_of(second), StoreError)
-        assert await database.writer.run(note(database, "next")) == "next"
+        assert await database.writer.run(note("next")) == "next"
         assert kinds(look) == ["next"]
 
     @reactor_test
     async def test_results_that_do_not_fit_the_rows_are_a_failure(
         self, database: Database, look: Look
     ) -> None:
-        operation = Note(database)
+        operation = Note()
         lost = database.writer.batch(operation, ["kept", "lost"])
         fine = database.writer.batch(operation, ["fine"])
         assert "note: 1 results for 2 rows" in str(await failure_of(lost))
@@ -269,10 +269,10 @@ class TestFailures:
         database.open()
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            error = await failure_of(database.writer.run(note(database, "refused")))
+            error = await failure_of(database.writer.run(note("refused")))
             assert str(error) == "commit: database is locked"
             other.execute("ROLLBACK")
-        assert await database.writer.run(note(database, "next")) == "next"
+        assert await database.writer.run(note("next")) == "next"
         await database.close()
 
 
@@ -284,16 +284,16 @@ class TestClosing:
         database = Database(path, reactor)
         database.open()
         writer = database.writer
-        first = writer.run(note(database, "first"))
-        await writer.run(note(database, "second"))
-        waiting = [writer.run(note(database, f"{n}")) for n in range(5)]
+        first = writer.run(note("first"))
+        await writer.run(note("second"))
+        waiting = [writer.run(note(f"{n}")) for n in range(5)]
         one, two = database.close(), writer.close()
-        refused = [writer.run(note(database, "late")), writer.batch(Note(database), ["late"])]
+        refused = [writer.run(note("late")), writer.batch(Note(), ["late"])]
         assert await gatherResults([first, *waiting]) == ["first", "0", "1", "2", "3", "4"]
         for deferred in refused:
             assert "being closed" in str(await failure_of(deferred))
         await gatherResults([one, two])
-        assert "not open" in str(await failure_of(writer.run(note(database, "later"))))
+        assert "not open" in str(await failure_of(writer.run(note("later"))))
         assert kinds(look) == ["first", "second", "0", "1", "2", "3", "4"]
         await database.close()
 
@@ -303,11 +303,11 @@ class TestClosing:
     ) -> None:
         database = Database(path, reactor)
         database.open()
-        first = database.writer.run(note(database, "first"))
+        first = database.writer.run(note("first"))
         turn: Deferred[None] = Deferred()
         reactor.callLater(0, turn.callback, None)
         await turn  # the group is with the thread now
-        second = database.writer.run(note(database, "second"))
+        second = database.writer.run(note("second"))
         await database.close()
         assert (await first, await second) == ("first", "second")
         assert kinds(look) == ["first", "second"]

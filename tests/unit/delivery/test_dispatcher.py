@@ -5,26 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
-from smsgw.delivery import dispatcher
-from smsgw.delivery.lanes import QueuedSegment
+from smsgw.delivery import sender
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.throttle import Limits
-from smsgw.errors import Disposition, StoreError
+from smsgw.errors import Disposition
 from smsgw.model import MessageClass, MessageStatus, SubmitResult
 from smsgw.protocols.carrier import ResultKind
-from smsgw.store import backlog, outbox
-from smsgw.store.backlog import UNKNOWN_ERROR, WaitingSegment
-from smsgw.store.database import Database
+from smsgw.store import queue
 from smsgw.store.outbox import PARKED_SECONDS, REPORTS, SETTLE, ReportRow, Settlement
 from smsgw.store.progress import StatusChange
+from smsgw.store.queue import UNKNOWN_ERROR, QueuedSegment
 from smsgw.store.schema import parked_report
 from tests.support.delivery import (
     message_of,
     segments_of,
     states,
     stored,
+    taken,
+    told,
 )
 from tests.support.links import LATER, NO_ANSWER, REFUSED, TOO_FAST, FakeLink, accepted
 from tests.support.reactor import reactor_test
@@ -33,7 +33,7 @@ from tests.support.store import NOW
 
 
 @reactor_test
-async def test_an_offered_segment_is_marked_sent_and_settled(tmp_path: Path) -> None:
+async def test_an_offered_segment_is_taken_sent_and_settled(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         items = await stored(s.database)
         s.dispatcher.offer(items)
@@ -48,7 +48,8 @@ async def test_an_offered_segment_is_marked_sent_and_settled(tmp_path: Path) -> 
         await s.quiet()
         (row,) = await segments_of(s.database, items)
         assert (row.state, row.carrier_message_id, row.attempts) == ("sent", "0a" * 8, 1)
-        assert s.statuses == ["sending", "sent"]
+        assert await told(s.database) == ["message.queued", "message.sent"]
+        assert s.statuses == []
         assert s.dispatcher.state()["cmcc"] == {
             "queued": 0,
             "sending": 0,
@@ -58,16 +59,21 @@ async def test_an_offered_segment_is_marked_sent_and_settled(tmp_path: Path) -> 
         }
 
 
+@pytest.mark.parametrize(("ahead", "taken"), [(256, 6), (1, 4)])
 @reactor_test
-async def test_no_more_than_the_window_is_marked_ahead(tmp_path: Path) -> None:
+async def test_no_more_than_a_second_window_is_taken_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, taken: int
+) -> None:
+    monkeypatch.setattr(sender, "AHEAD_MAX", ahead)
     async with scene(tmp_path, FakeLink(window=3)) as s:
         items = await stored(s.database, 8)
         s.dispatcher.offer(items)
         await s.quiet()
-        assert await states(s.database, items) == ["sending"] * 3 + ["queued"] * 5
+        assert len(s.link.sent) == 3
+        assert await states(s.database, items) == ["sending"] * taken + ["queued"] * (8 - taken)
         s.link.accept_all()
         await s.quiet()
-        assert await states(s.database, items) == ["sent"] * 3 + ["sending"] * 3 + ["queued"] * 2
+        assert (await states(s.database, items))[:6] == ["sent"] * 3 + ["sending"] * 3
         while s.link.unanswered:
             s.link.accept_all()
             await s.quiet()
@@ -87,7 +93,7 @@ async def test_parts_of_a_message_leave_in_order(tmp_path: Path) -> None:
 
 
 @reactor_test
-async def test_an_urgent_message_waits_no_longer_than_one_window_of_bulk(tmp_path: Path) -> None:
+async def test_an_urgent_message_waits_no_longer_than_two_windows_of_bulk(tmp_path: Path) -> None:
     async with scene(tmp_path, FakeLink(window=4)) as s:
         s.dispatcher.offer(await stored(s.database, 40, message_class="bulk"))
         await s.quiet()
@@ -95,9 +101,10 @@ async def test_an_urgent_message_waits_no_longer_than_one_window_of_bulk(tmp_pat
             await stored(s.database, message_class="realtime", recipient="13800001002")
         )
         await s.quiet()
-        s.link.accept_all()
-        await s.quiet()
-        assert [x.to for x in s.link.sent].index("13800001002") in (4, 5)
+        for _ in range(2):
+            s.link.accept_all()
+            await s.quiet()
+        assert [x.to for x in s.link.sent].index("13800001002") in (8, 9)
 
 
 @reactor_test
@@ -247,7 +254,12 @@ async def test_an_unanswered_submit_is_unknown_until_its_wait_is_over_and_then_s
         await s.quiet()
         (row,) = await segments_of(s.database, items)
         assert (row.state, row.attempts, row.possible_duplicate) == ("sent", 2, True)
-        assert s.statuses == ["sending", "unknown", "sent"]
+        assert await told(s.database) == [
+            "message.queued",
+            "message.unknown",
+            "message.resent",
+            "message.sent",
+        ]
 
 
 @reactor_test
@@ -270,12 +282,12 @@ async def test_the_wait_for_an_outcome_survives_a_restart(tmp_path: Path) -> Non
 async def test_what_was_being_sent_at_a_kill_is_sent_again_after_its_wait(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         items = await stored(s.database)
-        row = items[0].row
-        mark = Settlement(row.id, row.message_id, MessageStatus.SENDING, NOW, attempts=1)
-        await s.database.writer.batch(SETTLE, [mark])
+        await taken(s.database, items)
         await s.dispatcher.recover()
         await s.quiet()
-        assert (await segments_of(s.database, items))[0].next_attempt_at == NOW + 600_000
+        (row,) = await segments_of(s.database, items)
+        assert (row.state, row.attempts) == ("unknown", 1)
+        assert (row.next_attempt_at, row.error) == (NOW + 600_000, queue.INTERRUPTED_ERROR)
         await s.pass_time(590.0)
         assert s.link.sent == []
         await s.pass_time(30.0)
@@ -290,7 +302,7 @@ async def test_told_to_fail_an_unknown_outcome_ends_the_message(tmp_path: Path) 
         await s.pass_time(60.0)
         message = await message_of(s.database, items[0])
         assert (message.status, message.reason) == ("expired", UNKNOWN_ERROR)
-        assert s.statuses == ["sending", "unknown", "expired"]
+        assert s.statuses == ["expired"]
         await s.pass_time(3600.0)
         assert len(s.link.sent) == 1
 
@@ -354,9 +366,7 @@ async def test_a_doubtful_segment_of_a_link_nobody_configured_waits_in_the_store
 ) -> None:
     async with scene(tmp_path) as s:
         items = await stored(s.database, link="gone")
-        row = items[0].row
-        mark = Settlement(row.id, row.message_id, MessageStatus.SENDING, NOW, attempts=1)
-        await s.database.writer.batch(SETTLE, [mark])
+        await taken(s.database, items)
         await s.dispatcher.recover()
         await s.pass_time(630.0)
         assert await states(s.database, items) == ["queued"]
@@ -385,21 +395,17 @@ async def test_parked_reports_are_thrown_away_after_three_days(tmp_path: Path) -
 async def test_a_start_reads_no_more_of_a_long_backlog_than_fits_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, read = backlog.waiting, []
+    real, read = queue.waiting, []
 
-    def counted(*args: Any, **fields: Any) -> list[WaitingSegment]:
+    def counted(*args: Any, **fields: Any) -> list[QueuedSegment]:
         found = real(*args, **fields)
         read.append(len(found))
         return found
 
-    monkeypatch.setattr(backlog, "waiting", counted)
-    monkeypatch.setattr(dispatcher, "PAGE", 7)
+    monkeypatch.setattr(queue, "waiting", counted)
     async with scene(tmp_path, FakeLink(window=20), lane_limit=20) as s:
         items = await stored(s.database, 200)
-        sending = [
-            Settlement(x.row.id, x.row.message_id, MessageStatus.SENDING, NOW) for x in items[:25]
-        ]
-        await s.database.writer.batch(SETTLE, sending)
+        await taken(s.database, items[:25])
         await s.dispatcher.recover()
         assert read == [0, 20, 0, 0]
         assert await states(s.database, items[:25]) == ["unknown"] * 25
@@ -453,7 +459,7 @@ async def test_what_waits_for_a_link_expires_in_time(tmp_path: Path) -> None:
 
 
 @reactor_test
-async def test_what_was_marked_before_the_link_went_down_waits_and_may_expire(
+async def test_what_was_taken_before_the_link_went_down_waits_and_may_expire(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as s:
@@ -471,25 +477,12 @@ async def test_what_was_marked_before_the_link_went_down_waits_and_may_expire(
 
 
 @reactor_test
-async def test_what_ended_in_the_store_meanwhile_is_not_sent(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database)
-        row = items[0].row
-        canceled = Settlement(row.id, row.message_id, MessageStatus.CANCELED, NOW)
-        await s.database.writer.batch(SETTLE, [canceled])
-        s.dispatcher.offer(items)
-        await s.quiet()
-        assert s.link.sent == []
-        assert s.dispatcher.state()["cmcc"]["queued"] == 0
-
-
-@reactor_test
 async def test_a_message_that_ended_elsewhere_sends_no_more_parts(tmp_path: Path) -> None:
     async with scene(tmp_path, FakeLink(window=1)) as s:
         items = await stored(s.database, parts=2)
         s.dispatcher.offer(items)
         await s.quiet()
-        ended = StatusChange(items[0].row.message_id, "", MessageStatus.UNDELIVERED, "", NOW)
+        ended = StatusChange(items[0].message_id, "", MessageStatus.UNDELIVERED, "", NOW)
         s.dispatcher.follow([ended])
         s.link.accept_all()
         await s.quiet()
@@ -521,9 +514,9 @@ async def test_bulk_that_fills_its_lane_leaves_room_for_urgent_ones(tmp_path: Pa
         s.dispatcher.offer(
             await stored(s.database, message_class="realtime", recipient="13800001002")
         )
-        await s.quiet()
-        s.link.accept_all()
-        await s.quiet()
+        for _ in range(3):
+            await s.quiet()
+            s.link.accept_all()
         assert "13800001002" in [x.to for x in s.link.sent]
 
 
@@ -534,18 +527,20 @@ async def test_a_start_takes_up_what_waits_and_doubts_what_was_being_sent(tmp_pa
             (await stored(s.database, **fields))[0]
             for fields in ({}, {}, {}, {"valid_until": NOW}, {"link": "gone"})
         ]
-        rows = [
-            Settlement(x.row.id, x.row.message_id, MessageStatus.SENDING, NOW, attempts=1)
-            for x in (sending, retrying, other)
-        ]
+        for one in (sending, retrying, other):
+            await taken(s.database, [one])
         retry = Settlement(
-            retrying.row.id,
-            retrying.row.message_id,
+            retrying.message_id,
+            retrying.part,
+            "cmcc",
+            retrying.account,
             MessageStatus.QUEUED,
             NOW,
             next_attempt_at=NOW + 9000,
+            attempts=1,
+            again=retrying.queue_row(s.database.ids.node, NOW + 9000),
         )
-        await s.database.writer.batch(SETTLE, [*rows, retry])
+        await s.database.writer.batch(SETTLE, [retry])
         await s.dispatcher.recover()
         await s.quiet()
         items = [sending, waiting, retrying, old, other]
@@ -556,205 +551,11 @@ async def test_a_start_takes_up_what_waits_and_doubts_what_was_being_sent(tmp_pa
             "expired",
             "unknown",
         ]
-        assert s.statuses.count("unknown") == 2
+        assert (await told(s.database)).count("message.unknown") == 2
+        assert s.statuses == ["expired"]
         await s.pass_time(9.1)
         assert await states(s.database, [retrying]) == ["sending"]
         assert len(s.link.sent) == 2
-
-
-@reactor_test
-async def test_recovering_what_is_in_memory_already_sends_it_once(tmp_path: Path) -> None:
-    async with scene(tmp_path, FakeLink(window=1)) as s:
-        items = await stored(s.database, 2)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        await s.dispatcher.recover()
-        await s.quiet()
-        assert await states(s.database, items) == ["sending", "queued"]
-        for _ in range(3):
-            s.link.accept_all()
-            await s.quiet()
-        assert len(s.link.sent) == 2
-
-
-@reactor_test
-async def test_stopping_waits_for_the_answers_in_flight(tmp_path: Path) -> None:
-    async with scene(tmp_path, FakeLink(window=1)) as s:
-        items = await stored(s.database, 2)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        stopped = s.dispatcher.stop(30.0)
-        await s.quiet()
-        assert not stopped.called
-        s.link.accept_all()
-        await s.quiet()
-        await stopped
-        assert await states(s.database, items) == ["sent", "queued"]
-        s.dispatcher.offer(await stored(s.database))
-        await s.quiet()
-        assert len(s.link.sent) == 1
-
-
-@reactor_test
-async def test_stopping_gives_up_waiting_and_says_unknown(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        stopped = s.dispatcher.stop(30.0)
-        s.clock.advance(30.0)
-        await s.quiet()
-        await stopped
-        (row,) = await segments_of(s.database, items)
-        assert (row.state, row.error) == ("unknown", "stopped before the answer came")
-        s.link.answer(NO_ANSWER)
-        await s.quiet()
-
-
-@reactor_test
-async def test_stopping_returns_what_was_marked_and_not_submitted(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        first = await stored(s.database)
-        s.dispatcher.offer(first)
-        s.link.up = False
-        await s.quiet()
-        second = await stored(s.database)
-        s.dispatcher.offer(second)
-        assert await states(s.database, [*first, *second]) == ["sending", "queued"]
-        stopped = s.dispatcher.stop(30.0)
-        await s.quiet()
-        await stopped
-        assert await states(s.database, [*first, *second]) == ["queued", "queued"]
-        assert s.link.sent == []
-
-
-@reactor_test
-async def test_stopping_while_a_mark_is_being_committed_sends_nothing(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database)
-        s.dispatcher.offer(items)
-        stopped = s.dispatcher.stop(30.0)
-        await s.quiet()
-        await stopped
-        assert await states(s.database, items) == ["queued"]
-        assert s.link.sent == []
-
-
-async def rename(database: Database, old: str, new: str) -> None:
-    """Make the store fail, or work again, for real."""
-    await database.writer.run(lambda c: c.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}"))
-
-
-@reactor_test
-async def test_while_the_store_is_in_trouble_nothing_is_sent_and_nothing_lost(
-    tmp_path: Path,
-) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database, 2)
-        await rename(s.database, "segment", "hidden")
-        s.dispatcher.offer(items)
-        await s.quiet()
-        await s.pass_time(1.1)
-        assert s.link.sent == []
-        await rename(s.database, "hidden", "segment")
-        await s.pass_time(1.1)
-        assert [x.to for x in s.link.sent] == ["13800001001"] * 2
-
-
-@reactor_test
-async def test_an_answer_the_store_refused_is_settled_when_it_works_again(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        await rename(s.database, "segment", "hidden")
-        s.link.accept_all()
-        await s.quiet()
-        await s.pass_time(1.1)
-        await rename(s.database, "hidden", "segment")
-        await s.pass_time(1.1)
-        assert await states(s.database, items) == ["sent"]
-
-
-@reactor_test
-async def test_a_segment_that_is_not_recorded_holds_up_no_other(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        items = await stored(s.database, 2)
-        lost = (await stored(s.database))[0]
-        lost.row.id += 1
-        s.dispatcher.offer([lost, *items])
-        await s.quiet()
-        assert len(s.link.sent) == 2
-        assert await states(s.database, items) == ["sending", "sending"]
-
-
-@reactor_test
-async def test_a_segment_the_store_could_not_mark_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, trouble = outbox.Settle.execute, True
-
-    def execute(self: outbox.Settle, connection: Connection, rows: Any) -> Any:
-        if trouble and any(row.segment_id == bad for row in rows):
-            raise StoreError("not now")
-        return real(self, connection, rows)
-
-    monkeypatch.setattr(outbox.Settle, "execute", execute)
-    async with scene(tmp_path) as s:
-        items = await stored(s.database, 3)
-        bad = items[1].row.id
-        s.dispatcher.offer(items)
-        await s.quiet()
-        assert await states(s.database, items) == ["sending", "queued", "sending"]
-        assert s.dispatcher.state()["cmcc"]["queued"] == 1
-        trouble = False
-        await s.pass_time(1.1)
-        assert await states(s.database, items) == ["sending"] * 3
-        assert len(s.link.sent) == 3
-
-
-@reactor_test
-async def test_reading_more_is_tried_again_when_the_store_was_in_trouble(tmp_path: Path) -> None:
-    async with scene(tmp_path, FakeLink(window=4), lane_limit=2) as s:
-        items = await stored(s.database, 6)
-        await rename(s.database, "message", "hidden")
-        s.dispatcher.offer(items)
-        await s.quiet()
-        assert s.link.sent == []
-        await rename(s.database, "hidden", "message")
-        for _ in range(8):
-            await s.pass_time(1.1)
-            s.link.accept_all()
-        await s.quiet()
-        assert await states(s.database, items) == ["sent"] * 6
-
-
-@reactor_test
-async def test_stopping_while_the_store_is_in_trouble_ends(tmp_path: Path) -> None:
-    async with scene(tmp_path, FakeLink(window=2), lane_limit=2) as s:
-        items = await stored(s.database, 4)
-        s.dispatcher.offer(items)
-        await s.quiet()
-        await rename(s.database, "message", "hidden")
-        s.link.accept_all()
-        await s.quiet()
-        stopped = s.dispatcher.stop(5.0)
-        await s.pass_time(5.0)
-        await stopped
-        await rename(s.database, "hidden", "message")
-        assert "sending" in await states(s.database, items)
-
-
-@reactor_test
-async def test_a_sweep_the_store_refused_comes_again(tmp_path: Path) -> None:
-    async with scene(tmp_path, FakeLink(up=False)) as s:
-        await s.dispatcher.recover()
-        items = await stored(s.database, valid_until=NOW + 5000)
-        await rename(s.database, "message", "hidden")
-        await s.pass_time(30.0)
-        await rename(s.database, "hidden", "message")
-        await s.pass_time(30.0)
-        assert await states(s.database, items) == ["expired"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -764,30 +565,41 @@ async def test_whatever_a_carrier_answers_nothing_is_lost_nor_sent_twice_in_sile
 ) -> None:
     chance = random.Random(seed)
     policy = RetryPolicy(attempts=3, first_seconds=1.0)
-    async with scene(tmp_path, FakeLink(window=5), policy=policy, lane_limit=4) as s:
+    doubt = DoubtPolicy(wait_seconds=80_000.0)
+    link = FakeLink(window=5)
+    async with scene(tmp_path, link, policy=policy, doubt=doubt, lane_limit=4) as s:
         items = []
         for _ in range(12):
             kind, parts = chance.choice(list(MessageClass)), chance.randint(1, 3)
             items += await stored(s.database, message_class=str(kind), parts=parts)
         s.dispatcher.offer(items)
-        done: set[int] = set()
+        done: set[tuple[int, int]] = set()
         for _ in range(200):
             await s.pass_time(chance.random())
             batch = s.link.unanswered[: chance.randint(0, 5)]
             results = []
             for _, item in batch:
-                assert item.row.id not in done
+                assert item.key not in done
                 result = chance.choice(
-                    [accepted(f"{item.row.id:016x}"), accepted(""), LATER, TOO_FAST, NO_ANSWER]
+                    [
+                        accepted(f"{item.message_id:016x}{item.part}"),
+                        accepted(""),
+                        LATER,
+                        TOO_FAST,
+                        NO_ANSWER,
+                    ]
                 )
                 if result not in (LATER, TOO_FAST):
-                    done.add(item.row.id)
+                    done.add(item.key)
                 results.append(result)
             s.link.answer(*results)
             if chance.random() < 0.1:
                 s.link.up = not s.link.up
                 s.link.on_free()
-            if chance.random() < 0.05:
+            if chance.random() < 0.02:
+                await s.stop()
+                s.link.unanswered.clear()
+                s.dispatcher = s.make()
                 await s.dispatcher.recover()
         s.link.up = True
         for _ in range(120):

@@ -4,10 +4,11 @@ from itertools import count
 
 import pytest
 
-from smsgw.delivery.lanes import Lanes, QueuedSegment
+from smsgw.delivery.lanes import Lanes
 from smsgw.model import MessageClass
 from smsgw.store.ids import IdSource
-from tests.support.store import NOW, message_row, segment_row
+from smsgw.store.queue import QueuedSegment
+from tests.support.store import NOW, message_row, queued_segment
 
 REALTIME, INTERACTIVE, NOTICE, BULK = MessageClass
 
@@ -17,10 +18,7 @@ IDS = IdSource(0, lambda: NOW / 1000 + next(_tick))
 
 def made(kind: MessageClass = NOTICE, parts: int = 1, **fields: int) -> list[QueuedSegment]:
     message = message_row(IDS, parts=parts, message_class=str(kind))
-    return [
-        QueuedSegment(segment_row(IDS, message, part=part, **fields), kind, message.valid_until)
-        for part in range(1, parts + 1)
-    ]
+    return [queued_segment(message, part, **fields) for part in range(1, parts + 1)]
 
 
 def one(kind: MessageClass = NOTICE, **fields: int) -> QueuedSegment:
@@ -128,10 +126,37 @@ def test_a_segment_is_in_memory_only_once() -> None:
     assert lanes.put(item)
     assert lanes.load(item)
     assert len(lanes) == 1
-    assert lanes.holds(item.row.id)
-    assert lanes.held == {item.row.id}
+    assert not lanes.hold(item)
+    assert lanes.held == {item.key}
     lanes.release(item)
-    assert not lanes.holds(item.row.id)
+    assert lanes.held == set()
+    assert lanes.hold(item)
+
+
+def test_the_parts_of_a_message_are_held_each_for_itself() -> None:
+    lanes = Lanes(10)
+    first, second = made(parts=2)
+    lanes.put(first)
+    assert lanes.held == {first.key}
+    assert lanes.load(second)
+    lanes.release(first)
+    assert lanes.held == {second.key}
+
+
+def test_what_has_a_time_of_its_own_waits_for_it() -> None:
+    lanes = Lanes(10)
+    item = one(due_at=NOW + 5000)
+    assert lanes.put(item)
+    assert lanes.pick(9, NOW) == ([], [])
+    assert lanes.next_due() == NOW + 5000
+    assert lanes.pick(9, NOW + 5000)[0] == [item]
+
+
+def test_a_lane_is_found_by_its_class() -> None:
+    lanes = Lanes(10)
+    put(lanes, BULK, 1)
+    assert len(lanes.of("bulk")) == 1
+    assert lanes.of("notice").message_class is NOTICE
 
 
 def test_loading_stops_at_the_limit() -> None:
@@ -142,7 +167,7 @@ def test_loading_stops_at_the_limit() -> None:
 
 def test_a_retry_waits_until_it_is_due_and_then_comes_first() -> None:
     lanes = Lanes(10)
-    later = one(next_attempt_at=NOW + 5000)
+    later = one(due_at=NOW + 5000)
     lanes.load(later)
     fresh = one()
     lanes.put(fresh)
@@ -172,7 +197,7 @@ def test_a_retry_without_room_is_left_to_the_store() -> None:
     lanes.pick(1, NOW)
     lanes.put(one())
     lanes.put_later(item, NOW + 1)
-    assert not lanes.holds(item.row.id)
+    assert item.key not in lanes.held
     lanes.pick(9, NOW)
     assert len(lanes.hungry()) == 1
 
@@ -192,7 +217,7 @@ def test_the_other_parts_of_a_failed_message_are_given_up() -> None:
     for item in (*failed, other):
         lanes.put(item)
     first, _ = lanes.pick(1, NOW)
-    lanes.fail(first[0].row.message_id)
+    lanes.fail(first[0].message_id)
     lanes.release(first[0])
     assert lanes.pick(9, NOW) == ([other], failed[1:])
 
@@ -203,7 +228,7 @@ def test_a_failure_is_forgotten_with_the_last_part(parts: int) -> None:
     items = made(parts=parts)
     for item in items:
         lanes.put(item)
-    lanes.fail(items[0].row.message_id)
+    lanes.fail(items[0].message_id)
     assert lanes.failed(items[0]) == (parts > 1)
     for item in items:
         lanes.release(item)

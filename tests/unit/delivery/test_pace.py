@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from smsgw.delivery.lanes import Lanes, QueuedSegment
+from smsgw.delivery.lanes import Lanes
 from smsgw.delivery.pace import STORE_PAUSE_SECONDS, Pace
 from smsgw.delivery.throttle import RECOVERY_SECONDS, UNLIMITED, Limits
-from smsgw.model import MessageClass
 from smsgw.store.ids import IdSource
 from smsgw.transport.causes import Cause
-from tests.support.store import NOW, message_row, segment_row
+from tests.support.store import NOW, message_row, queued_segment
 
 IDS = IdSource(0, lambda: NOW / 1000)
 
@@ -20,9 +19,7 @@ IDS = IdSource(0, lambda: NOW / 1000)
 def lanes(ready: int) -> Lanes:
     made = Lanes(100)
     for _ in range(ready):
-        message = message_row(IDS)
-        row = segment_row(IDS, message, part=1)
-        made.put(QueuedSegment(row, MessageClass.BULK, message.valid_until))
+        made.put(queued_segment(message_row(IDS, message_class="bulk")))
     return made
 
 

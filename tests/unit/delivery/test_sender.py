@@ -32,6 +32,14 @@ async def numbered(s: Scene, count: int, **fields: Any) -> list[str]:
     return phones
 
 
+async def emptied(s: Scene) -> None:
+    """Let everything be accepted, pauses included."""
+    for _ in range(40):
+        await s.pass_time(0.5)
+        s.link.accept_all()
+        await s.quiet()
+
+
 @reactor_test
 async def test_too_fast_halves_the_rate_and_it_climbs_back_within_the_documented_time(
     tmp_path: Path,
@@ -73,24 +81,32 @@ async def test_during_the_pause_nothing_leaves_and_then_all_leave_in_order(tmp_p
 
 
 @reactor_test
-async def test_what_was_marked_before_a_too_fast_does_not_overtake_what_was_refused(
+async def test_what_was_taken_before_a_too_fast_does_not_overtake_what_was_refused(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, FakeLink(window=2)) as s:
         phones = await numbered(s, 6)
-        s.link.on_results([(s.link.unanswered[0][1], accepted("0a" * 8))])
-        del s.link.unanswered[0]
-        s.link.on_free()  # the third is being marked ...
-        s.link.answer(TOO_FAST)  # ... while the second is refused
+        assert s.dispatcher.state()["cmcc"]["sending"] == 4  # two of them are ready
+        s.link.answer(accepted("0a" * 8), TOO_FAST)
         await s.quiet()
         assert len(s.link.sent) == 2
-        for _ in range(40):
-            await s.pass_time(0.5)
-            s.link.accept_all()
-            await s.quiet()
+        await emptied(s)
         assert [x.to for x in s.link.sent] == [*phones[:2], *phones[1:]]
-        items = [context for _, context in s.link.unanswered]
-        assert items == []
+
+
+@reactor_test
+async def test_what_is_being_taken_at_a_too_fast_does_not_overtake_what_was_refused(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, FakeLink(window=2)) as s:
+        await numbered(s, 2)
+        later = await stored(s.database, recipient="13800001009")
+        s.dispatcher.offer(later)
+        s.link.answer(accepted("0a" * 8), TOO_FAST)
+        await s.quiet()
+        assert len(s.link.sent) == 2
+        await emptied(s)
+        assert [x.to[-4:] for x in s.link.sent] == ["1001", "1002", "1002", "1009"]
 
 
 @reactor_test
@@ -144,7 +160,7 @@ async def test_what_never_left_is_offered_again_at_once_and_counts_no_attempt(
 
 
 @reactor_test
-async def test_what_never_left_waits_marked_while_nothing_is_bound(tmp_path: Path) -> None:
+async def test_what_never_left_stays_taken_while_nothing_is_bound(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         items = await stored(s.database)
         s.dispatcher.offer(items)
@@ -180,7 +196,7 @@ async def test_a_link_says_what_holds_it_up(tmp_path: Path) -> None:
         assert shown == {"cause": "not bound", "detail": "cannot connect: refused"}
         await s.pass_time(4.0)
         s.link.come_up()
-        assert cause(s) == "rate limit"  # one was taken up, and its row is being marked
+        assert cause(s) == "rate limit"  # one is being taken
         await s.quiet()
         await s.pass_time(0.05)
         assert cause(s) == "rate limit"
@@ -203,7 +219,7 @@ async def test_a_link_says_what_holds_it_up(tmp_path: Path) -> None:
 
 
 @reactor_test
-async def test_a_link_waits_for_the_store_while_rows_are_marked(tmp_path: Path) -> None:
+async def test_a_link_waits_for_the_store_while_a_handful_is_taken(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         s.dispatcher.offer(await stored(s.database))
         assert cause(s) == "waiting for the store"

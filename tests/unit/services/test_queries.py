@@ -6,15 +6,16 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from smsgw.errors import NotFound
-from smsgw.model import Event
+from smsgw.model import Event, MessageStatus
 from smsgw.services import queries
 from smsgw.store import events, inbox, messages
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
 from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
-from tests.support.store import NOW, message_row, segment_row
+from tests.support.store import NOW, StoredMessages, accepted, message_row
 
+S = MessageStatus
 AT = "2027-01-15T08:00:00.000+00:00"
 FIRST = InboundRow(7, "cmcc", "13800001001", "10690001042", "10690001", "042", "同意", 1, "", NOW)
 
@@ -34,6 +35,11 @@ def connection(ids: IdSource) -> Iterator[Connection]:
     engine.dispose()
 
 
+@pytest.fixture
+def store(connection: Connection, ids: IdSource) -> StoredMessages:
+    return StoredMessages(connection, ids)
+
+
 def inbound(connection: Connection, row_id: int, account: str = "", **fields: object) -> None:
     row = InboundRow(**{**_fields(FIRST), "id": row_id, "account": account, **fields})
     inbox.insert_inbound(connection, row, [])
@@ -50,37 +56,49 @@ def test_times_are_iso_8601_in_utc() -> None:
 
 
 def test_a_message_shows_its_segments_in_order(connection: Connection, ids: IdSource) -> None:
-    row = message_row(ids, parts=2, final_at=NOW)
-    parts = [segment_row(ids, row, part=part, content=b"12345") for part in (2, 1)]
-    messages.insert(connection, [row], parts)
+    contents = messages.encode_contents([b"12345", b"123"])
+    row = message_row(ids, parts=2, final_at=NOW, contents=contents)
+    messages.insert(connection, [accepted(row)])
     shown = queries.message(connection, "newsroom", row.id)
     assert (shown["id"], shown["to"], shown["class"]) == (str(row.id), "13800001001", "interactive")
     assert (shown["sender_number"], shown["coding"]) == ("10690001001", "ucs2")
     assert (shown["created_at"], shown["final_at"]) == (AT, AT)
-    assert [one["part"] for one in shown["segments"]] == [1, 2]
-    segment = shown["segments"][0]
-    assert (segment["octets"], segment["sent_at"], segment["stat"]) == (5, None, "")
-    assert segment["carrier_message_id"] is None
+    segments = shown["segments"]
+    assert [(one["part"], one["total"], one["octets"]) for one in segments] == [
+        (1, 2, 5),
+        (2, 2, 3),
+    ]
+    for segment in segments:
+        assert (segment["state"], segment["link"], segment["attempts"]) == ("queued", "cmcc", 0)
+        assert (segment["sent_at"], segment["stat"]) == (None, "")
+        assert segment["carrier_message_id"] is None
 
 
-def test_another_account_s_message_is_not_found(connection: Connection, ids: IdSource) -> None:
-    row = message_row(ids)
-    messages.insert(connection, [row], [segment_row(ids, row)])
+def test_a_message_shows_what_came_of_it_so_far(store: StoredMessages) -> None:
+    row = store.message(S.SENDING)
+    store.settle(row, S.SENT, at=NOW, carrier_message_id="0a1b", attempts=1, first=True)
+    shown = queries.message(store.connection, "newsroom", row.id)
+    assert (shown["status"], shown["final_at"]) == ("sent", None)
+    (segment,) = shown["segments"]
+    assert (segment["state"], segment["sent_at"], segment["attempts"]) == ("sent", AT, 1)
+    assert (segment["carrier_message_id"], segment["octets"]) == ("0a1b", 4)
+
+
+def test_another_account_s_message_is_not_found(store: StoredMessages) -> None:
+    row = store.message()
     for account, message_id in (("crm", row.id), ("newsroom", row.id + 9)):
         with pytest.raises(NotFound, match=f"message {message_id}: not recorded"):
-            queries.message(connection, account, message_id)
+            queries.message(store.connection, account, message_id)
 
 
-def test_a_page_of_messages_is_filtered_and_without_segments(
-    connection: Connection, ids: IdSource
-) -> None:
-    rows = [message_row(ids), message_row(ids, status="sent"), message_row(ids, account="crm")]
-    messages.insert(connection, rows, [])
+def test_a_page_of_messages_is_filtered_and_without_segments(store: StoredMessages) -> None:
+    rows = [store.message(), store.message(S.SENT), store.message(account="crm")]
+    connection = store.connection
     listed = queries.message_page(connection, "newsroom", limit=9)
     assert [one["id"] for one in listed] == [str(rows[1].id), str(rows[0].id)]
     assert "segments" not in listed[0]
     found = queries.message_page(connection, "newsroom", status="sent", limit=9)
-    assert [one["id"] for one in found] == [str(rows[1].id)]
+    assert [(one["id"], one["status"]) for one in found] == [(str(rows[1].id), "sent")]
     assert queries.message_page(connection, "newsroom", before=rows[0].id, limit=9) == []
 
 
@@ -106,12 +124,11 @@ def test_the_request_of_an_inbound_message_is_shown_as_text() -> None:
     assert queries.inbound_json(row)["request_id"] == str(1 << 60)
 
 
-def test_events_are_an_account_s_own_from_where_it_left_off(
-    connection: Connection, ids: IdSource
-) -> None:
+def test_events_are_an_account_s_own_from_where_it_left_off(connection: Connection) -> None:
     kinds = [("message.queued", "newsroom"), ("message.sent", "newsroom"), ("x.y", "crm")]
     appended = [Event(kind, 5, account, {"to": "1"}) for kind, account in kinds]
-    events.append(connection, ids, NOW, appended)
+    events.append(connection, NOW, appended)
+    events.write_noted(connection)
     shown = queries.events_after(connection, "newsroom", 0, 9)
     assert [one["kind"] for one in shown] == ["message.queued", "message.sent"]
     assert shown[0] | {"id": "-"} == {

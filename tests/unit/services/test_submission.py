@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from smsgw.delivery.dispatcher import Dispatcher
-from smsgw.delivery.lanes import QueuedSegment
 from smsgw.errors import ValidationError
 from smsgw.model import Coding, MessageClass, Operator
 from smsgw.routing.rules import Rule
@@ -20,8 +19,9 @@ from smsgw.routing.table import RouteTable
 from smsgw.services.requests.changes import Composer, Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
 from smsgw.services.submission import LinkInfo, Outgoing, Submission
-from smsgw.store import events, messages
+from smsgw.store import events, messages, queue
 from smsgw.store.database import Database
+from smsgw.store.queue import QueuedSegment
 from smsgw.text.segmentation import join
 from smsgw.text.udh import split_header
 from tests.support.delivery import opened, quiet, started_clock, states
@@ -113,8 +113,8 @@ async def test_an_accepted_message_is_stored_before_it_is_offered(tmp_path: Path
         assert (message.operator, message.coding, message.parts) == ("mobile", 8, 1)
         assert (message.created_at, message.valid_until) == (NOW, NOW + 86_400_000)
         (item,) = s.kept
-        assert (item.row.source, item.row.content) == ("10690001007", "您好".encode("utf-16-be"))
-        assert not item.row.udhi
+        assert (item.source, item.content) == ("10690001007", "您好".encode("utf-16-be"))
+        assert not item.segment().udhi
         assert (item.message_class, item.valid_until, item.want_report) == (
             MessageClass.NOTICE,
             message.valid_until,
@@ -134,19 +134,18 @@ async def test_a_long_text_is_split_and_each_part_says_which_it_is(tmp_path: Pat
     async with scene(tmp_path) as s:
         text = "关于本台晚间新闻片头更换的请示" * 10
         await s.submission.send(outgoing(text=text, want_report=False))
-        rows = [item.row for item in s.kept]
-        assert [(row.part, row.total, row.udhi) for row in rows] == [
+        assert [(item.part, item.total, item.segment().udhi) for item in s.kept] == [
             (1, 3, True),
             (2, 3, True),
             (3, 3, True),
         ]
-        split = [split_header(row.content) for row in rows]
+        split = [split_header(item.content) for item in s.kept]
         assert join([(8, body) for _, body, _ in split]) == text
         references = {header.concatenation.reference for header, _, _ in split}  # type: ignore[union-attr]
         assert len(references) == 1
         assert not any(item.want_report for item in s.kept)
         await s.submission.send(outgoing(text=text))
-        header, _, _ = split_header(s.kept[3].row.content)
+        header, _, _ = split_header(s.kept[3].content)
         assert header is not None
         assert header.concatenation is not None
         assert header.concatenation.reference not in references
@@ -222,7 +221,15 @@ async def test_several_messages_are_accepted_together_in_order(tmp_path: Path) -
     async with scene(tmp_path) as s:
         ids = await s.submission.accept([outgoing(text=f"第{n}条") for n in range(5)])
         assert ids == sorted(ids)
-        assert [item.row.message_id for item in s.kept] == ids
+        assert [item.message_id for item in s.kept] == ids
+
+
+@reactor_test
+async def test_messages_accepted_together_take_each_its_own_link(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        asked = [{}, {"to": TELECOM}, {"link": "spare"}, {"access_number": "10690009"}, {}]
+        await s.submission.accept([outgoing(**fields) for fields in asked])
+        assert [item.link for item in s.kept] == ["cmcc", "ctcc", "spare", "spare", "cmcc"]
 
 
 @reactor_test
@@ -300,8 +307,8 @@ async def test_a_requests_message_is_written_in_its_transaction_and_sent_after_i
         assert s.kept == []
         composer.dispatch([inserted])
         (item,) = s.kept
-        assert (item.row.source, item.message_class) == ("10690001001", MessageClass.INTERACTIVE)
-        assert item.row.message_id == inserted.message_id
+        assert (item.source, item.message_class) == ("10690001001", MessageClass.INTERACTIVE)
+        assert item.message_id == inserted.message_id
         (event,) = await s.database.read(events.list_after)
         assert event.data["request_id"] == "77"
         composer.dispatch([Inserted(1, None)])
@@ -344,11 +351,19 @@ async def test_what_is_accepted_leaves_by_its_link(tmp_path: Path) -> None:
 
 
 @reactor_test
-async def test_a_plan_is_what_a_recovered_message_is(tmp_path: Path) -> None:
+async def test_a_start_finds_the_segments_as_they_were_offered(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
-        plan = s.submission.plan(outgoing(text="长" * 100))
-        await s.submission.send(outgoing(text="长" * 100))
-        fields = {"id": 0, "message_id": 0, "content": b""}
-        made = [msgspec.structs.replace(row, **fields) for row in plan.segments]
-        assert made == [msgspec.structs.replace(item.row, **fields) for item in s.kept]
+        await s.submission.send(outgoing(text="长" * 100, extension="007", want_report=False))
+        find = partial(
+            queue.waiting,
+            node=s.database.ids.node,
+            link="cmcc",
+            message_class="notice",
+            now_ms=NOW,
+            horizon_ms=NOW,
+            limit=9,
+            held=(),
+        )
+        found = await s.database.read(find)
+        assert [asdict(item) for item in found] == [asdict(item) for item in s.kept]
         assert await states(s.database, s.kept) == ["queued", "queued"]

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from smsgw.store import events
 from smsgw.store.ids import IdSource
 from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
+from tests.support.store import StoredMessages
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +33,10 @@ def connection(engine: Engine, ids: IdSource) -> Iterator[Connection]:
     with engine.connect() as connection, connection.begin() as transaction:
         give_ids(connection, ids)
         yield connection
+        events.noted(connection).clear()
         transaction.rollback()
+
+
+@pytest.fixture
+def store(connection: Connection, ids: IdSource) -> StoredMessages:
+    return StoredMessages(connection, ids)

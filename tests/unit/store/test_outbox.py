@@ -2,377 +2,255 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from smsgw.errors import StoreError
-from smsgw.model import FINAL_RANK, STATUS_RANK, Event, MessageStatus
-from smsgw.store import events, messages
+from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus
 from smsgw.store.ids import IdSource
-from smsgw.store.messages import MessageRow, SegmentRow
-from smsgw.store.outbox import REPORTS, SETTLE, Reported, ReportFate, ReportRow, Settled, Settlement
-from smsgw.store.schema import parked_report
-from tests.support.store import NOW, PHONE, message_row, segment_row
+from smsgw.store.outbox import REPORTS, SETTLE, Settlement
+from tests.support.store import (
+    NOW,
+    PHONE,
+    StoredMessages,
+    queued_segment,
+    report_row,
+    settlement,
+)
 
 S = MessageStatus
-STATES = [status for status in S if status is not S.SCHEDULED]
-
-
-class Outbox:
-    """Messages of any number of parts, and what happens to them, in few words."""
-
-    def __init__(self, connection: Connection, ids: IdSource) -> None:
-        self.connection = connection
-        self.ids = ids
-
-    def message(self, *states: S, **fields: Any) -> tuple[MessageRow, list[SegmentRow]]:
-        message = message_row(self.ids, parts=len(states), **fields)
-        segments = [
-            segment_row(self.ids, message, part=part, state=state.value)
-            for part, state in enumerate(states, 1)
-        ]
-        messages.insert(self.connection, [message], segments)
-        return message, segments
-
-    def settle(self, segment: SegmentRow, state: S, **fields: Any) -> Settled:
-        row = Settlement(segment.id, segment.message_id, state, **{"at": NOW + 1, **fields})
-        return SETTLE.execute(self.connection, [row])[0]
-
-    def report(self, carrier_id: str, status: S, **fields: Any) -> Reported:
-        return REPORTS.execute(self.connection, [report(carrier_id, status, **fields)])[0]
-
-    def segment(self, segment: SegmentRow) -> SegmentRow:
-        rows = messages.segments_of(self.connection, segment.message_id)
-        return next(row for row in rows if row.id == segment.id)
-
-    def status(self, message: MessageRow) -> str:
-        found = messages.get(self.connection, message.id)
-        assert found is not None
-        return found.status
-
-    def events(self) -> list[Event]:
-        return events.list_after(self.connection)
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events()]
-
-    def parked(self) -> int:
-        count = self.connection.execute(select(func.count()).select_from(parked_report)).scalar()
-        return count or 0
-
-
-def report(carrier_id: str, status: S, **fields: Any) -> ReportRow:
-    row = {"link": "cmcc", "recipient": PHONE, "stat": "DELIVRD", "error": "000", "at": NOW + 9}
-    return ReportRow(carrier_message_id=carrier_id, status=status, **{**row, **fields})
-
-
-@pytest.fixture
-def box(connection: Connection, ids: IdSource) -> Outbox:
-    return Outbox(connection, ids)
+STATES = [S.SENDING, S.UNKNOWN, S.SENT, *(s for s in S if STATUS_RANK[s] == FINAL_RANK)]
 
 
 class TestSettling:
-    def test_sent_records_the_carriers_id_and_tells(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        settled = box.settle(segment, S.SENT, carrier_message_id="0a1b", stat="0", attempts=1)
-
-        assert settled.applied
-        assert [(c.message_id, c.account, c.status, c.at) for c in settled.changes] == [
-            (message.id, "newsroom", S.SENT, NOW + 1)
-        ]
-        found = box.segment(segment)
+    @pytest.mark.parametrize("first", [True, False])
+    def test_sent_records_the_carriers_id_and_tells(
+        self, store: StoredMessages, first: bool
+    ) -> None:
+        message = store.message(S.SENDING)
+        settled = store.settle(
+            message, S.SENT, carrier_message_id="0a1b", stat="0", attempts=1, first=first
+        )
+        assert (settled.applied, settled.changes) == (True, [])
+        found = store.segment(message)
         assert (found.state, found.carrier_message_id, found.sent_at) == ("sent", "0a1b", NOW + 1)
         assert (found.stat, found.attempts, found.final_at) == ("0", 1, None)
-        (event,) = box.events()
+        assert (found.link, found.next_attempt_at) == ("cmcc", None)
+        assert store.now(message).status == "sent"
+        (event,) = store.events()
         assert (event.kind, event.subject_id, event.at) == ("message.sent", message.id, NOW + 1)
-        assert event.data == {"to": PHONE, "reference": "order-1"}
+        assert (event.account, event.data) == ("newsroom", {"to": PHONE, "reference": "order-1"})
 
-    @pytest.mark.parametrize("new", STATES)
+    @pytest.mark.parametrize("new", STATES[1:])
     @pytest.mark.parametrize("old", STATES)
-    def test_a_segment_moves_only_to_a_higher_rank(self, box: Outbox, old: S, new: S) -> None:
-        _, (segment,) = box.message(old, status=old.value)
-        settled = box.settle(segment, new)
+    def test_a_segment_moves_only_to_a_higher_rank(
+        self, store: StoredMessages, old: S, new: S
+    ) -> None:
+        final = NOW if STATUS_RANK[old] == FINAL_RANK else None
+        message = store.message(old, status=old.value if final else "queued", final_at=final)
+        settled = store.settle(message, new)
         assert settled.applied == (STATUS_RANK[new] > STATUS_RANK[old])
-        assert box.segment(segment).state == (new if settled.applied else old)
+        expected = new if settled.applied else old
+        if expected is not S.SENDING:
+            assert store.segment(message).state == expected
+            assert store.now(message).status == expected
 
-    def test_a_refusal_ends_the_message_with_its_reason(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.SENDING, status="sending")
-        (change,) = box.settle(segment, S.REJECTED, stat="8", error="flow control").changes
-        found = messages.get(box.connection, message.id)
-        assert found is not None
+    def test_a_refusal_ends_the_message_with_its_reason(self, store: StoredMessages) -> None:
+        message = store.message(S.SENDING)
+        (change,) = store.settle(message, S.REJECTED, stat="8", error="flow control").changes
+        found = store.now(message)
         assert (found.status, found.reason, found.final_at) == (
             "rejected",
             "8 flow control",
             NOW + 1,
         )
+        assert (change.message_id, change.account, change.status, change.at) == (
+            message.id,
+            "newsroom",
+            S.REJECTED,
+            NOW + 1,
+        )
         assert change.reason == "8 flow control"
-        assert box.events()[0].data["reason"] == "8 flow control"
+        assert store.events()[0].data["reason"] == "8 flow control"
 
-    def test_many_messages_of_one_batch_each_change_once(self, box: Outbox) -> None:
-        made = [box.message(S.QUEUED, S.QUEUED) for _ in range(700)]
+    def test_many_messages_of_one_batch_each_change_once(self, store: StoredMessages) -> None:
+        made = [store.message(S.SENDING, S.SENDING) for _ in range(700)]
         rows = [
-            Settlement(segment.id, message.id, S.SENT, NOW, f"{segment.id:x}")
-            for message, segments in made
-            for segment in segments
+            settlement(message, S.SENT, part, carrier_message_id=f"{message.id:x}{part}")
+            for message in made
+            for part in (1, 2)
         ]
-        results = SETTLE.execute(box.connection, rows)
-        assert all(result.applied for result in results)
-        changes = [change for result in results for change in result.changes]
-        assert [c.status for c in changes] == [S.SENDING, S.SENT] * 700
-        assert {box.status(message) for message, _ in made} == {"sent"}
+        results = SETTLE.execute(store.connection, rows)
+        assert all(result.applied and not result.changes for result in results)
+        assert store.kinds()[:100] == ["message.sending", "message.sent"] * 50
+        assert {store.now(message).status for message in made[::50]} == {"sent"}
+        ends = [
+            report_row(f"{message.id:x}{part}", S.DELIVERED) for message in made for part in (1, 2)
+        ]
+        told = [one.changes for one in REPORTS.execute(store.connection, ends)]
+        assert [len(changes) for changes in told] == [0, 1] * 700
+        assert {store.now(message).status for message in made[::50]} == {"delivered"}
 
-    def test_rows_of_one_batch_build_on_each_other(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        rows = [
-            Settlement(segment.id, message.id, state, NOW)
-            for state in (S.SENDING, S.SENT, S.SENDING, S.SENT)
-        ]
-        applied = [result.applied for result in SETTLE.execute(box.connection, rows)]
+    def test_rows_of_one_batch_build_on_each_other(self, store: StoredMessages) -> None:
+        message = store.message(S.SENDING)
+        rows = [settlement(message, state) for state in (S.UNKNOWN, S.SENT, S.UNKNOWN, S.SENT)]
+        applied = [result.applied for result in SETTLE.execute(store.connection, rows)]
         assert applied == [True, True, False, False]
-        assert box.kinds() == ["message.sending", "message.sent"]
+        assert store.kinds() == ["message.unknown", "message.sent"]
 
-    def test_a_segment_nobody_recorded_cannot_be_settled(self, box: Outbox) -> None:
-        with pytest.raises(StoreError, match="segment 5: not recorded"):
-            SETTLE.execute(box.connection, [Settlement(5, 6, S.SENT, NOW)])
+    @pytest.mark.parametrize("part", [0, 2])
+    def test_a_segment_nobody_recorded_cannot_be_settled(
+        self, store: StoredMessages, part: int
+    ) -> None:
+        with pytest.raises(StoreError, match="message 5 part 1: not recorded, cannot be settled"):
+            SETTLE.execute(store.connection, [Settlement(5, 1, "cmcc", "newsroom", S.SENT, NOW)])
+        message = store.message(S.SENDING)
+        with pytest.raises(StoreError, match=f"message {message.id} part {part}: not recorded"):
+            store.settle(message, S.SENT, part)
 
-    def test_sent_after_we_gave_up_is_kept_as_a_conflict(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.EXPIRED, status="expired")
-        assert not box.settle(segment, S.SENT, carrier_message_id="0a").applied
-        (event,) = box.events()
+    def test_an_answer_may_repeat_the_id_that_was_known_before_it(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.SENDING)
+        for state in (S.UNKNOWN, S.SENT):
+            assert store.settle(message, state, carrier_message_id="0a").applied
+        assert store.segment(message).carrier_message_id == "0a"
+
+    def test_sent_after_we_gave_up_is_kept_as_a_conflict(self, store: StoredMessages) -> None:
+        message = store.message(S.EXPIRED, status="expired", final_at=NOW)
+        assert not store.settle(message, S.SENT, carrier_message_id="0a").changes
+        (event,) = store.events()
         assert event.kind == "message.conflict"
-        assert (event.data["is"], event.data["got"]) == ("expired", "sent")
-        assert box.status(message) == "expired"
-        assert box.segment(segment).carrier_message_id == "0a"
+        assert (event.data["is"], event.data["got"], event.data["part"]) == ("expired", "sent", 1)
+        assert store.now(message).status == "expired"
+        assert store.segment(message).carrier_message_id == "0a"
+
+
+class TestFirstSettlement:
+    """Of a one-part message that its carrier took at once: a new row, and nothing is loaded."""
+
+    def both(self, store: StoredMessages, **fields: Any) -> list[Any]:
+        """What is there after the same settlement as a first one, and as any other."""
+        seen = []
+        for first in (True, False):
+            message = store.message(S.SENDING)
+            name = f"{first:d}a"
+            if fields:
+                store.report(name, **fields)
+            settled = store.settle(
+                message, S.SENT, attempts=1, carrier_message_id=name, stat="0", first=first
+            )
+            row, now = store.segment(message), store.now(message)
+            row.message_id = now.id = 0
+            row.carrier_message_id = row.carrier_message_id and row.carrier_message_id[1:]
+            changes = [(change.status, change.at) for change in settled.changes]
+            events = store.events()
+            told = [(e.kind, e.account, e.at, e.data) for e in events if e.subject_id == message.id]
+            seen.append((settled.applied, changes, row, now, told))
+        return seen
+
+    def test_it_writes_what_any_other_would(self, store: StoredMessages) -> None:
+        one, other = self.both(store)
+        assert one == other
+        assert one[2].state == "sent"
+
+    @pytest.mark.parametrize("status", [S.DELIVERED, S.UNDELIVERED, S.SENT])
+    def test_a_report_that_overtook_it_ends_it_all_the_same(
+        self, store: StoredMessages, status: S
+    ) -> None:
+        one, other = self.both(store, status=status)
+        assert one == other
+        assert (one[2].state, one[3].status) == (status, status)
+        assert store.parked() == 0
+
+    def test_many_beside_all_others_are_one_batch(self, store: StoredMessages) -> None:
+        first = [store.message(S.SENDING) for _ in range(20)]
+        long = store.message(S.SENDING, S.SENDING)
+        refused = store.message(S.SENDING)
+        rows = [settlement(message, S.SENT, first=True) for message in first]
+        rows[10:10] = [settlement(long, S.SENT, 2), settlement(refused, S.REJECTED, stat="13")]
+        results = SETTLE.execute(store.connection, rows)
+        assert [len(result.changes) for result in results] == [0] * 11 + [1] + [0] * 10
+        assert {store.now(message).status for message in first} == {"sent"}
+        assert [store.now(message).status for message in (long, refused)] == ["sending", "rejected"]
+
+    def test_of_one_something_came_of_before_it_is_refused(self, store: StoredMessages) -> None:
+        message = store.message(S.UNKNOWN)
+        with pytest.raises(IntegrityError):
+            store.settle(message, S.SENT, first=True)
 
 
 class TestRetry:
-    def test_a_sending_segment_goes_back_to_queued(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.SENDING, status="sending")
-        assert box.settle(segment, S.QUEUED, next_attempt_at=NOW + 500, attempts=2).applied
-        found = box.segment(segment)
+    def test_a_segment_refused_for_now_stands_in_the_queue_again(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.SENDING)
+        settled = store.retry(message, NOW + 500, attempts=2, stat="8", error="too fast")
+        assert (settled.applied, settled.changes) == (True, [])
+        found = store.segment(message)
         assert (found.state, found.next_attempt_at, found.attempts) == ("queued", NOW + 500, 2)
-        assert box.status(message) == "sending"
-        assert box.kinds() == []
+        assert (found.stat, found.error) == ("8", "too fast")
+        assert store.queued() == [(NOW + 500, message.id, 1)]
+        assert store.now(message).status == "queued"
+        assert store.kinds() == []
 
-        assert box.settle(segment, S.SENT, carrier_message_id="0a", attempts=1).applied
-        found = box.segment(segment)
+        assert store.settle(message, S.SENT, carrier_message_id="0a", attempts=1).applied
+        found = store.segment(message)
         assert (found.next_attempt_at, found.attempts) == (None, 2)
 
-    def test_a_queued_segment_may_be_put_off(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.QUEUED)
-        assert box.settle(segment, S.QUEUED, next_attempt_at=NOW + 500, attempts=1).applied
+    def test_it_may_be_put_off_again_and_again(self, store: StoredMessages) -> None:
+        message = store.message(S.SENDING)
+        for attempt in (1, 2, 3):
+            due = NOW + 500 * attempt
+            assert store.retry(message, due, attempts=attempt).applied
+            assert store.queued() == [(due, message.id, 1)]
+            again = queued_segment(message, due_at=due, attempts=attempt)
+            assert store.take([again]).missing == set()
 
-    def test_without_a_time_there_is_no_step_back(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.SENDING)
-        assert not box.settle(segment, S.QUEUED).applied
+    def test_without_a_place_in_the_queue_there_is_no_step_back(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.SENDING)
+        assert not store.settle(message, S.QUEUED, next_attempt_at=NOW + 500).applied
 
-    def test_an_unknown_one_is_sent_again_only_as_a_possible_duplicate(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.UNKNOWN, status="unknown")
-        again = {"next_attempt_at": NOW + 500}
-        assert not box.settle(segment, S.QUEUED, **again).applied
-        assert box.settle(segment, S.QUEUED, possible_duplicate=True, **again).applied
-        assert box.segment(segment).possible_duplicate
-        assert box.settle(segment, S.SENDING).applied
-        assert box.segment(segment).possible_duplicate
+    def test_an_unknown_one_is_sent_again_only_as_a_possible_duplicate(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.UNKNOWN)
+        assert not store.retry(message, NOW + 500).applied
+        assert store.queued() == []
+        assert store.retry(message, NOW + 500, possible_duplicate=True).applied
+        assert store.segment(message).possible_duplicate
+        assert store.settle(message, S.SENT).applied
+        assert store.segment(message).possible_duplicate
+
+    def test_what_is_queued_again_already_is_not_queued_twice_by_a_late_refusal(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.UNKNOWN)
+        assert store.retry(message, NOW + 500, possible_duplicate=True).applied
+        assert not store.retry(message, NOW + 700, possible_duplicate=True).applied
+        assert store.queued() == [(NOW + 500, message.id, 1)]
 
     @pytest.mark.parametrize("state", [S.SENT, S.DELIVERED, S.EXPIRED])
-    def test_what_a_carrier_has_never_goes_back(self, box: Outbox, state: S) -> None:
-        _, (segment,) = box.message(state, status=state.value)
-        settled = box.settle(segment, S.QUEUED, next_attempt_at=1, possible_duplicate=True)
-        assert not settled.applied
-        assert box.kinds() == []
+    def test_what_a_carrier_has_never_goes_back(self, store: StoredMessages, state: S) -> None:
+        message = store.message(state, status=state.value)
+        assert not store.retry(message, NOW + 500, possible_duplicate=True).applied
+        assert (store.queued(), store.kinds()) == ([], [])
 
-    def test_the_first_id_stays_when_a_second_answer_comes(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.SENDING, status="sending")
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        assert not box.settle(segment, S.SENT, carrier_message_id="0b").applied
-        assert box.segment(segment).carrier_message_id == "0a"
+    def test_the_first_id_stays_when_a_second_answer_comes(self, store: StoredMessages) -> None:
+        message = store.message(S.SENDING)
+        store.settle(message, S.SENT, carrier_message_id="0a")
+        assert not store.settle(message, S.SENT, carrier_message_id="0b").applied
+        assert store.segment(message).carrier_message_id == "0a"
 
-
-class TestReports:
-    def test_a_report_finishes_its_segment_and_message(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        reported = box.report("0a", S.DELIVERED)
-        assert reported.fate == ReportFate.MATCHED
-        assert (reported.segment_id, reported.message_id) == (segment.id, message.id)
-        assert [change.status for change in reported.changes] == [S.DELIVERED]
-        found = box.segment(segment)
-        assert (found.stat, found.error, found.final_at) == ("DELIVRD", "000", NOW + 9)
-        assert box.kinds() == ["message.sent", "message.delivered"]
-
-    def test_all_parts_must_be_delivered(self, box: Outbox) -> None:
-        message, (one, two) = box.message(S.QUEUED, S.QUEUED)
-        for segment, carrier_id in ((one, "0a"), (two, "0b")):
-            box.settle(segment, S.SENT, carrier_message_id=carrier_id)
-        assert box.report("0a", S.DELIVERED).changes == []
-        assert box.status(message) == "sent"
-        assert [c.status for c in box.report("0b", S.DELIVERED).changes] == [S.DELIVERED]
-
-    def test_one_undelivered_part_fails_the_message_for_good(self, box: Outbox) -> None:
-        message, (one, two) = box.message(S.QUEUED, S.QUEUED)
-        for segment, carrier_id in ((one, "0a"), (two, "0b")):
-            box.settle(segment, S.SENT, carrier_message_id=carrier_id)
-        box.report("0a", S.UNDELIVERED, stat="UNDELIV", error="MK:0012")
-        assert box.status(message) == "undelivered"
-        assert box.report("0b", S.DELIVERED).fate == ReportFate.MATCHED
-        found = messages.get(box.connection, message.id)
-        assert found is not None
-        assert (found.status, found.reason) == ("undelivered", "UNDELIV MK:0012")
-
-    def test_a_repeated_report_changes_nothing(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.QUEUED)
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        rows = [report("0a", S.DELIVERED)] * 2
-        fates = [r.fate for r in REPORTS.execute(box.connection, rows)]
-        fates.append(box.report("0a", S.DELIVERED).fate)
-        assert fates == [ReportFate.MATCHED, ReportFate.DUPLICATE, ReportFate.DUPLICATE]
-        assert box.kinds() == ["message.sent", "message.delivered"]
-
-    def test_a_contradicting_report_is_kept_as_an_event(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        box.report("0a", S.DELIVERED)
-        reported = box.report("0a", S.EXPIRED, stat="EXPIRED")
-        assert (reported.fate, reported.changes) == (ReportFate.CONFLICT, [])
-        event = box.events()[-1]
-        assert event.kind == "report.conflict"
-        assert event.data == {
-            "is": "delivered",
-            "got": "expired",
-            "stat": "EXPIRED",
-            "segment": str(segment.id),
-        }
-        assert box.status(message) == "delivered"
-
-    def test_parts_on_two_links_are_reported_in_one_batch(self, box: Outbox) -> None:
-        message, (one, two, _) = box.message(S.QUEUED, S.QUEUED, S.QUEUED)
-        for segment, link in ((one, "cmcc"), (two, "telecom")):
-            box.connection.exec_driver_sql(
-                "UPDATE segment SET link = ? WHERE id = ?", (link, segment.id)
-            )
-            box.settle(segment, S.SENT, carrier_message_id="0a")
-        rows = [report("0a", S.DELIVERED, link=link) for link in ("cmcc", "telecom")]
-        results = REPORTS.execute(box.connection, rows)
-        assert [result.segment_id for result in results] == [one.id, two.id]
-        assert box.status(message) == "sending"
-
-    def test_an_id_known_before_the_submit_is_matched_too(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        box.settle(segment, S.SENDING, carrier_message_id="0a")
-        assert box.report("0a", S.DELIVERED).fate == ReportFate.MATCHED
-        assert not box.settle(segment, S.SENT, carrier_message_id="0a").applied
-        assert box.status(message) == "delivered"
-        assert box.kinds() == ["message.sending", "message.delivered"]
-
-    def test_an_intermediate_report_does_not_finish(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.UNKNOWN, status="unknown")
-        box.settle(segment, S.UNKNOWN, carrier_message_id="0a")
-        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.MATCHED
-        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.DUPLICATE
-        assert box.status(message) == "sent"
-        assert box.segment(segment).final_at is None
-        assert box.report("0a", S.DELIVERED).fate == ReportFate.MATCHED
-        assert box.report("0a", S.SENT, stat="ACCEPTD").fate == ReportFate.DUPLICATE
-
-    def test_a_late_report_resolves_an_unknown_outcome(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.SENDING, status="sending")
-        box.settle(segment, S.UNKNOWN, carrier_message_id="0a", next_attempt_at=NOW + 60_000)
-        assert box.status(message) == "unknown"
-        box.report("0a", S.DELIVERED)
-        assert box.status(message) == "delivered"
-        assert box.segment(segment).next_attempt_at is None
-
-    def test_of_a_repeated_id_the_newest_open_one_is_meant(self, box: Outbox) -> None:
-        made = [box.message(S.QUEUED) for _ in range(3)]
-        for _, (segment,) in made:
-            box.settle(segment, S.SENT, carrier_message_id="0a")
-        for expected in (2, 1, 0, 2):
-            assert box.report("0a", S.DELIVERED).message_id == made[expected][0].id
-
-    def test_of_a_repeated_id_the_phones_own_is_meant(self, box: Outbox) -> None:
-        mine, (segment,) = box.message(S.QUEUED)
-        _, (other,) = box.message(S.QUEUED, recipient="13800001002")
-        for each in (segment, other):
-            box.settle(each, S.SENT, carrier_message_id="0a")
-        assert box.report("0a", S.DELIVERED).message_id == mine.id
-
-    def test_the_same_id_on_another_link_is_another_segment(self, box: Outbox) -> None:
-        made = {link: box.message(S.QUEUED, link=link) for link in ("cmcc", "telecom")}
-        for _, (segment,) in made.values():
-            box.settle(segment, S.SENT, carrier_message_id="0a")
-        rows = [report("0a", S.DELIVERED, link=link) for link in ("telecom", "cmcc", "unicom")]
-        results = REPORTS.execute(box.connection, rows)
-        assert [r.message_id for r in results] == [made["telecom"][0].id, made["cmcc"][0].id, 0]
-        assert results[2].fate == ReportFate.PARKED
-
-
-class TestParking:
-    def test_an_early_report_waits_for_its_answer(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        reported = box.report("0a", S.DELIVERED)
-        assert (reported.fate, reported.message_id) == (ReportFate.PARKED, 0)
-        assert box.parked() == 1
-
-        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
-
-        assert [change.status for change in settled.changes] == [S.SENT, S.DELIVERED]
-        assert box.status(message) == "delivered"
-        assert box.segment(segment).final_at == NOW + 9
-        assert box.parked() == 0
-        assert box.kinds() == ["message.sent", "message.delivered"]
-
-    def test_parked_reports_apply_in_the_order_they_came(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.QUEUED)
-        fates = [
-            box.report("0a", status, stat=stat).fate
-            for status, stat in ((S.UNDELIVERED, "U"), (S.DELIVERED, "D"), (S.UNDELIVERED, "U"))
-        ]
-        assert fates == [ReportFate.PARKED, ReportFate.PARKED, ReportFate.DUPLICATE]
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        assert box.segment(segment).stat == "U"
-        assert box.kinds() == ["message.sent", "message.undelivered", "report.conflict"]
-
-    def test_a_parked_report_of_another_link_stays(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.QUEUED)
-        box.report("0a", S.DELIVERED, link="telecom")
-        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
-        assert [change.status for change in settled.changes] == [S.SENT]
-        assert box.parked() == 1
-
-    def test_a_parked_report_of_another_phone_is_not_this_segments(self, box: Outbox) -> None:
-        _, (segment,) = box.message(S.QUEUED)
-        box.report("0a", S.UNDELIVERED, recipient="13800001002")
-        settled = box.settle(segment, S.SENT, carrier_message_id="0a")
-        assert [change.status for change in settled.changes] == [S.SENT]
-        assert box.parked() == 1
-
-    def test_each_phone_gets_its_own_of_parked_reports_with_one_id(self, box: Outbox) -> None:
-        phones = (PHONE, "13800001002")
-        made = [box.message(S.QUEUED, recipient=phone) for phone in phones]
-        for phone, status in zip(phones, (S.DELIVERED, S.UNDELIVERED), strict=True):
-            box.report("0a", status, recipient=phone)
-        rows = [
-            Settlement(segment.id, message.id, S.SENT, NOW, "0a") for message, (segment,) in made
-        ]
-        SETTLE.execute(box.connection, rows)
-        assert [box.status(message) for message, _ in made] == ["delivered", "undelivered"]
-        assert box.parked() == 0
-
-    def test_a_parked_report_without_a_phone_counts(self, box: Outbox) -> None:
-        message, (segment,) = box.message(S.QUEUED)
-        box.report("0a", S.DELIVERED, recipient="")
-        box.settle(segment, S.SENT, carrier_message_id="0a")
-        assert box.status(message) == "delivered"
-
-    def test_a_parked_report_is_too_old_after_three_days(self, box: Outbox) -> None:
-        made = [box.message(S.QUEUED) for _ in range(2)]
-        late = NOW + 72 * 3_600_000
-        for carrier_id, at in (("0a", NOW - 1), ("0b", NOW)):
-            box.report(carrier_id, S.UNDELIVERED, at=at)
-        for (_, (segment,)), carrier_id in zip(made, ("0a", "0b"), strict=True):
-            box.settle(segment, S.SENT, carrier_message_id=carrier_id, at=late)
-        assert [box.status(message) for message, _ in made] == ["sent", "undelivered"]
+    def test_a_late_answer_names_what_its_report_will_mean(self, store: StoredMessages) -> None:
+        message = store.message(S.UNKNOWN)
+        store.retry(message, NOW + 500, possible_duplicate=True)
+        assert store.retry(message, NOW, possible_duplicate=True, carrier_message_id="0a").applied
+        assert store.segment(message).carrier_message_id == "0a"
 
 
 def test_final_states_share_one_rank() -> None:
@@ -389,28 +267,29 @@ def test_final_states_share_one_rank() -> None:
 def test_a_batch_of_any_mixture_writes_what_single_rows_would(
     connection: Connection, ids: IdSource, count: int
 ) -> None:
-    box = Outbox(connection, ids)
-    results: list[list[SegmentRow]] = []
+    store = StoredMessages(connection, ids)
+    results: list[list[Any]] = []
     for together in (True, False):
-        made = [box.message(S.SENDING, status="sending") for _ in range(4 * count)]
+        made = [store.message(S.SENDING) for _ in range(4 * count)]
         rows = []
-        for place, (message, (segment,)) in enumerate(made):
-            row = Settlement(segment.id, message.id, S.SENT, NOW + place % 2, attempts=1)
+        for place, message in enumerate(made):
+            row = settlement(message, S.SENT, at=NOW + place % 2, attempts=1)
             if place % 4 == 0:
-                row.carrier_message_id = f"{together:x}{place:x}"
+                row.carrier_message_id, row.first = f"{together:x}{place:x}", together
             elif place % 4 == 1:
                 row.state, row.next_attempt_at = S.QUEUED, NOW + place
+                row.again = queued_segment(message).queue_row(1, NOW + place)
             elif place % 4 == 2:
                 row.state, row.stat, row.error = S.REJECTED, "13", "no such phone"
             rows.append(row)
-        if together:
-            SETTLE.execute(connection, rows)
-        else:
-            for row in rows:
-                SETTLE.execute(connection, [row])
-        found = [box.segment(segment) for _, (segment,) in made]
-        for row in found:
-            row.id = row.message_id = 0
-            row.carrier_message_id = row.carrier_message_id and row.carrier_message_id[1:]
-        results.append(found)
+        for batch in [rows] if together else [[row] for row in rows]:
+            SETTLE.execute(connection, batch)
+        segments = [store.segment(message) for message in made]
+        names = [row.carrier_message_id and row.carrier_message_id[1:] for row in segments]
+        segments = [
+            msgspec.structs.replace(row, message_id=0, carrier_message_id=None) for row in segments
+        ]
+        results.append([segments, names, [store.now(message).status for message in made]])
     assert results[0] == results[1]
+    due = [one[0] for one in store.queued()]
+    assert sorted(due) == sorted([NOW + place for place in range(1, 4 * count, 4)] * 2)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from smsgw.store import inbox, messages, schema
 from smsgw.store.ids import IdSource
-from smsgw.store.statements import insert_rows, set_same, update_rows
-from tests.support.store import message_row
+from smsgw.store.statements import fetch_json, insert_rows, json_array, run, update_rows
+from tests.support.store import StoredMessages, message_row
 
 astuple = msgspec.structs.astuple
 
@@ -21,39 +21,50 @@ def test_any_number_of_rows_goes_in_and_is_updated(
     table = schema.message.c
     assert connection.execute(select(func.count()).select_from(schema.message)).scalar() == count
 
-    update_rows(
-        connection, schema.message, ("reason", "final_at"), [(r.id, str(r.id), 5) for r in rows]
-    )
+    changed = [(row.id, str(row.id), 5) for row in rows]
+    update_rows(connection, schema.message, ("id",), ("reason", "final_at"), changed)
     found = connection.execute(select(table.id, table.reason, table.final_at)).all()
-    assert sorted(map(tuple, found)) == [(row.id, str(row.id), 5) for row in rows]
+    assert sorted(map(tuple, found)) == changed
 
 
-def test_many_rows_get_the_same_values_and_one_of_their_own(
-    connection: Connection, ids: IdSource
-) -> None:
-    rows = [message_row(ids) for _ in range(700)]
-    insert_rows(connection, schema.message, [astuple(row) for row in rows])
-    table = schema.message.c
-    some, others = [row.id for row in rows[:300]], [row.id for row in rows[300:]]
+def test_a_row_is_updated_by_its_whole_key(connection: Connection) -> None:
+    keys = [(message_id, part) for message_id in (7, 8) for part in (1, 2)]
+    rows = [messages.SegmentRow(*key, "cmcc", "sent") for key in keys]
+    insert_rows(connection, schema.segment, [astuple(row) for row in rows])
+    changed = [(7, 2, "delivered"), (8, 1, "expired")]
+    update_rows(connection, schema.segment, ("message_id", "part"), ("state",), changed)
+    table = schema.segment.c
+    found = connection.execute(select(table.message_id, table.part, table.state)).all()
+    assert sorted(map(tuple, found)) == [(7, 1, "sent"), *changed, (8, 2, "sent")]
 
-    set_same(connection, schema.message, ("status", "final_at"), ("sent", 5), some)
-    own = {key: f"{key:016x}" for key in others}
-    set_same(connection, schema.message, ("status", "final_at"), ("gone", None), own, "reason")
 
-    query = select(table.id, table.status, table.final_at, table.reason).order_by(table.id)
-    found = [tuple(row) for row in connection.execute(query)]
-    assert found[:300] == [(key, "sent", 5, "") for key in some]
-    assert found[300:] == [(key, "gone", None, f"{key:016x}") for key in others]
+class TestOurWords:
+    def test_rows_come_out_as_one_json_text(self, store: StoredMessages) -> None:
+        made = [store.message(text='"引号"\n'), store.message()]
+        decoder = msgspec.json.Decoder(list[tuple[int, str, None]])
+        query = "SELECT ROWS(id, text, final_at) FROM message WHERE id IN IDS(?) AND parts = ?"
+        found = fetch_json(store.connection, decoder, query, json_array([m.id for m in made]), 1)
+        assert sorted(found) == [(message.id, message.text, None) for message in made]
+        assert fetch_json(store.connection, decoder, query, "[]", 1) == []
+
+    def test_texts_are_compared_as_texts(self, store: StoredMessages) -> None:
+        store.message(reference="7")
+        for values, count in ((["7", "x"], 1), ([7], 0)):
+            query = "SELECT count(*) FROM message WHERE reference IN TEXTS(?)"
+            assert run(store.connection, query, json_array(values)).scalar() == count
 
 
 @pytest.mark.parametrize(
     ("record", "table"),
     [
         (messages.MessageRow, schema.message),
+        (messages.QueueRow, schema.queue),
         (messages.SegmentRow, schema.segment),
         (inbox.PartRow, schema.inbound_part),
         (inbox.InboundRow, schema.inbound),
     ],
 )
-def test_a_record_has_the_columns_of_its_table_in_order(record: type, table: object) -> None:
+def test_a_record_has_the_columns_of_its_table_in_order(
+    record: type[msgspec.Struct], table: Table
+) -> None:
     assert list(record.__struct_fields__) == [column.name for column in table.columns]

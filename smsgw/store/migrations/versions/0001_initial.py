@@ -37,6 +37,8 @@ def downgrade() -> None:
     op.drop_table("event")
     op.drop_table("parked_report")
     op.drop_table("segment")
+    op.drop_table("sending")
+    op.drop_table("queue")
     op.drop_table("message")
 
 
@@ -53,12 +55,14 @@ def _create_messages() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("expects_reply", sa.Boolean(), nullable=False),
+        sa.Column("want_report", sa.Boolean(), nullable=False),
         sa.Column("operator", sa.String(length=16), nullable=False),
         sa.Column("link", sa.String(length=64), nullable=False),
         sa.Column("access_number", sa.String(length=21), nullable=False),
         sa.Column("extension", sa.String(length=21), nullable=False),
         sa.Column("coding", sa.SmallInteger(), nullable=False),
         sa.Column("parts", sa.SmallInteger(), nullable=False),
+        sa.Column("contents", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", MILLIS, nullable=False),
         sa.Column("valid_until", MILLIS, nullable=False),
         sa.Column("final_at", MILLIS, nullable=True),
@@ -67,17 +71,38 @@ def _create_messages() -> None:
     op.create_index(op.f("ix_message_account_id"), "message", ["account", "id"], unique=False)
     op.create_index(op.f("ix_message_recipient_id"), "message", ["recipient", "id"], unique=False)
     op.create_table(
-        "segment",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("message_id", ID, nullable=False),
+        "queue",
+        sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("part", sa.SmallInteger(), nullable=False),
-        sa.Column("total", sa.SmallInteger(), nullable=False),
-        sa.Column("recipient", sa.String(length=32), nullable=False),
-        sa.Column("source", sa.String(length=21), nullable=False),
-        sa.Column("coding", sa.SmallInteger(), nullable=False),
-        sa.Column("udhi", sa.Boolean(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("message_class", sa.String(length=16), nullable=False),
+        sa.Column("due_at", MILLIS, autoincrement=False, nullable=False),
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
+        sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("valid_until", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint(
+            "node",
+            "link",
+            "message_class",
+            "due_at",
+            "message_id",
+            "part",
+            name=op.f("pk_queue"),
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "sending",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("node", sa.SmallInteger(), nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("segments", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sending")),
+    )
+    op.create_table(
+        "segment",
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
+        sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("carrier_message_id", sa.String(length=64), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
@@ -87,8 +112,8 @@ def _create_messages() -> None:
         sa.Column("stat", sa.String(length=32), nullable=False),
         sa.Column("error", sa.String(length=128), nullable=False),
         sa.Column("possible_duplicate", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_segment_message_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
+        sa.PrimaryKeyConstraint("message_id", "part", name=op.f("pk_segment")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         op.f("ix_segment_link_carrier_message_id"),
@@ -96,12 +121,13 @@ def _create_messages() -> None:
         ["link", "carrier_message_id"],
         unique=False,
     )
-    op.create_index(op.f("ix_segment_message_id"), "segment", ["message_id"], unique=False)
     op.create_index(
-        op.f("ix_segment_state_next_attempt_at"),
+        "ix_segment_unknown",
         "segment",
-        ["state", "next_attempt_at"],
+        ["next_attempt_at"],
         unique=False,
+        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown'"),
     )
     op.create_table(
         "parked_report",
@@ -138,7 +164,14 @@ def _create_events() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
     )
-    op.create_index(op.f("ix_event_subject_id"), "event", ["subject_id"], unique=False)
+    op.create_index(
+        "ix_event_subject",
+        "event",
+        ["subject_id"],
+        unique=False,
+        sqlite_where=sa.text("substr(kind, 1, 8) <> 'message.'"),
+        postgresql_where=sa.text("substr(kind, 1, 8) <> 'message.'"),
+    )
 
 
 def _create_inbound() -> None:
