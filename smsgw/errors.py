@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 
 
-class Disposition(enum.Enum):
+class Disposition(enum.StrEnum):
     """What a carrier's answer to a submit means for the message."""
 
     ACCEPTED = "accepted"

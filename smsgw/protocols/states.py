@@ -19,7 +19,7 @@ class Side(enum.Enum):
     GATEWAY = "gateway"
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """Where a session is."""
 
     OPEN = "open"
@@ -29,7 +29,7 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class Input(enum.Enum):
+class Input(enum.StrEnum):
     """What can happen to it."""
 
     BIND = "bind"

@@ -24,7 +24,7 @@ Family = Literal["chinese", "smpp"]
 """Who gave the coding octet its meaning: CMPP, SMGP and SGIP, or SMPP."""
 
 
-class Alphabet(enum.Enum):
+class Alphabet(enum.StrEnum):
     """What the user data is made of; the value is the name people see."""
 
     ASCII = "ascii"
@@ -192,24 +192,23 @@ def choose(text: str, allowed: Collection[Coding] = (Coding.ASCII, Coding.UCS2))
     """
     if Coding.ASCII in allowed and COMMON.issuperset(text):
         return Coding.ASCII
-    textual: list[Coding] = []
     reached = 0
     for coding in allowed:
-        if coding == Coding.BINARY:
+        codec = _WIDE.get(coding)
+        if codec is None:
             continue
-        textual.append(coding)
-        if coding == Coding.ASCII:
-            fault = next(index for index, char in enumerate(text) if char not in COMMON)
+        try:
+            text.encode(codec)
+        except UnicodeEncodeError as error:
+            reached = max(reached, error.start)
         else:
-            try:
-                text.encode(_WIDE[coding])
-            except UnicodeEncodeError as error:
-                fault = error.start
-            else:
-                return coding
-        reached = max(reached, fault)
+            return coding
+    textual = [coding for coding in allowed if coding != Coding.BINARY]
     if not textual:
         raise ValidationError("text", "no coding that carries text is allowed here; allow ucs2")
+    if Coding.ASCII in textual:
+        fault = next(index for index, char in enumerate(text) if char not in COMMON)
+        reached = max(reached, fault)
     raise _cannot_carry(text, reached, " or ".join(alphabet_of(c).value for c in textual))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from datetime import datetime
@@ -75,9 +76,9 @@ def parse_report(content: bytes) -> Report:
     number_end = HEAD.size + len(content) - REPORT_FIXED_OCTETS
     return Report(
         msg_id,
-        _text(stat),
-        _text(submitted),
-        _text(done),
+        _repeated(stat),
+        _repeated(submitted),
+        _repeated(done),
         _text(content[HEAD.size : number_end]),
         int.from_bytes(content[number_end : number_end + 4], "big"),
     )
@@ -126,6 +127,10 @@ def status_of(stat: str) -> MessageStatus:
 
 def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("latin-1")
+
+
+_repeated = functools.lru_cache(maxsize=1024)(_text)
+"""States and minutes, which many reports in a row share."""
 
 
 def _with_binary_id(content: bytes) -> bytes:
