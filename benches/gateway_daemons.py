@@ -169,10 +169,11 @@ class Gateway:
 
 
 class Smsgw(Gateway):
-    """Ours: ``python -m smsgw run``, one link, one SQLite file."""
+    """Ours: ``python -m smsgw run``, one link, one SQLite file; ``more`` ends its configuration."""
 
-    def __init__(self, folder: Path, protocol: str) -> None:
+    def __init__(self, folder: Path, protocol: str, more: str = "") -> None:
         super().__init__(folder)
+        self.more = more
         self.title = f"smsgw ({protocol})"
         self.protocol = protocol
         self.database = folder / "bench.db"
@@ -181,7 +182,7 @@ class Smsgw(Gateway):
         self, port: int, window: int, wait: Callable[[Callable[[], bool], float], None]
     ) -> int:
         config = CONFIG.format(token=TOKEN, protocol=self.protocol, port=port, window=window)
-        (self.folder / "bench.toml").write_text(config)
+        (self.folder / "bench.toml").write_text(config + self.more)
         command = [sys.executable, "-m", "smsgw", "run", "-c", "bench.toml"]
         log = self.start(command, "log")
         match = wait_for(r"listening for HTTP on http://[^:]+:(\d+)", log, self, wait)

@@ -120,7 +120,7 @@ class Ledger:
             taken: int = send(tickets)
             self.submits += taken
             self.open += taken
-            self.resent += sum(one.item.row.possible_duplicate for _, one in tickets[:taken])
+            self.resent += sum(one.item.possible_duplicate for _, one in tickets[:taken])
             return taken
 
         def on_results(results: Sequence[tuple[Ticket, Any]]) -> None:

@@ -1,10 +1,12 @@
 """Durable message lifecycles per second: group commit against a commit per write, in one run.
 
-A lifecycle is three durable writes: insert on accept, update on the carrier's answer, update on the
-report. Each is acknowledged only after its commit, and the next is asked for only then. Both sides
-run the same operations on the same schema with ``synchronous=FULL``.
+A lifecycle is four durable writes: accepted, taken to be sent, settled with the carrier's answer,
+ended by its report. Each is acknowledged only after its commit, and the next is asked for only
+then. Both sides run the same operations on the same schema; what is committed is on the disk.
 
-    python benches/store.py [--messages 60000] [--in-flight 1000] [--folder .]
+    python benches/store.py [--messages 60000] [--in-flight 1000] [--folder .] [--database URL]
+
+``--database`` names a PostgreSQL database to measure beside SQLite: all it holds is deleted.
 """
 
 from __future__ import annotations
@@ -28,14 +30,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from smsgw.model import Event, MessageStatus
-from smsgw.store.database import Database, _connect
-from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, SegmentRow
-from smsgw.store.outbox import REPORTS, SETTLE, ReportRow, Settlement
-from smsgw.store.statements import give_ids
+from smsgw.model import MessageStatus
+from smsgw.store import events
+from smsgw.store.address import Where, where
+from smsgw.store.database import Database
+from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, QueueRow, encode_contents
+from smsgw.store.outbox import SETTLE, Settlement
+from smsgw.store.queue import TAKE, Handful
+from smsgw.store.reports import REPORTS, ReportRow
+from smsgw.store.schema import metadata
 from smsgw.store.writer import Operation
 
 TEXT = "您有一条新的审批请求，请回复同意或不同意并说明理由。" * 2
+CONTENTS = encode_contents([TEXT.encode("utf-16-be")])
+WRITES = 4
 
 Batch = Callable[[Operation[Any, Any], Sequence[Any]], Deferred[list[Any]]]
 
@@ -51,6 +59,7 @@ class Load:
         self.in_flight = in_flight
         self.done: Deferred[None] = Deferred()
         self.waits: list[float] = []
+        self.handfuls: list[int] = []
 
     def start(self) -> Deferred[None]:
         # Two halves in turn: while one is being written, the reactor works on the other.
@@ -58,41 +67,42 @@ class Load:
         reactor.callLater(0.002, self.accept, self.in_flight // 2)
         return self.done
 
+    def write(
+        self, operation: Operation[Any, Any], rows: Sequence[Any], then: Any, *a: Any
+    ) -> None:
+        self.batch(operation, rows).addCallback(then, *a).addErrback(self.done.errback)
+
     def accept(self, count: int) -> None:
         count = min(count, self.left)
         if not count:
             return
         self.left -= count
         rows = [self.message() for _ in range(count)]
-        asked = time.perf_counter()
-        answer = self.batch(ACCEPT, rows)
-        answer.addCallback(self.accepted, rows, asked).addErrback(self.done.errback)
+        self.write(ACCEPT, rows, self.accepted, rows, time.perf_counter())
 
     def accepted(self, _ids: object, rows: list[AcceptedMessage], asked: float) -> None:
         self.waits.append(time.perf_counter() - asked)
+        named = [("interactive", 0, message.id, 1, 1) for message, _ in rows]
+        done, self.handfuls = self.handfuls, []
+        self.write(TAKE, [Handful("cmcc", named, done)], self.taken, rows)
+
+    def taken(self, taken: list[Any], rows: list[AcceptedMessage]) -> None:
+        assert not taken[0].missing
+        self.handfuls.append(taken[0].id)
         now = int(time.time() * 1000)
+        sent = MessageStatus.SENT
         settled = [
-            Settlement(segments[0].id, message.id, MessageStatus.SENT, now, f"{message.id:016x}")
-            for message, segments, _ in rows
+            Settlement(m.id, 1, "cmcc", m.account, sent, now, f"{m.id:x}", attempts=1, first=True)
+            for m, _ in rows
         ]
-        self.batch(SETTLE, settled).addCallback(self.sent, rows).addErrback(self.done.errback)
+        self.write(SETTLE, settled, self.sent, rows)
 
     def sent(self, results: list[Any], rows: list[AcceptedMessage]) -> None:
         assert all(result.applied for result in results)
         now = int(time.time() * 1000)
-        reports = [
-            ReportRow(
-                "cmcc",
-                f"{message.id:016x}",
-                message.recipient,
-                MessageStatus.DELIVERED,
-                "DELIVRD",
-                "000",
-                now,
-            )
-            for message, _, _ in rows
-        ]
-        self.batch(REPORTS, reports).addCallback(self.delivered).addErrback(self.done.errback)
+        end = (MessageStatus.DELIVERED, "DELIVRD", "000", now)
+        reports = [ReportRow("cmcc", f"{m.id:x}", m.recipient, *end) for m, _ in rows]
+        self.write(REPORTS, reports, self.delivered)
 
     def delivered(self, results: list[Any]) -> None:
         assert all(result.fate == "matched" for result in results)
@@ -103,55 +113,52 @@ class Load:
             self.accept(len(results))
 
     def message(self) -> AcceptedMessage:
-        message_id, segment_id = self.ids.take(2)
+        message_id = self.ids.next()
         now = int(time.time() * 1000)
-        phone = f"138{message_id % 10**8:08d}"
+        until = now + 86_400_000
         message = MessageRow(
             id=message_id,
             account="newsroom",
             reference="",
-            recipient=phone,
+            recipient=f"138{message_id % 10**8:08d}",
             text=TEXT,
             message_class="interactive",
             status="queued",
             reason="",
             expects_reply=True,
+            want_report=True,
             operator="mobile",
             link="cmcc",
             access_number="10690001",
             extension="001",
             coding=8,
             parts=1,
+            contents=CONTENTS,
             created_at=now,
-            valid_until=now + 86_400_000,
+            valid_until=until,
         )
-        content = TEXT.encode("utf-16-be")
-        segment = SegmentRow(
-            segment_id, message_id, "cmcc", 1, 1, phone, "10690001001", 8, False, content, "queued"
-        )
-        return message, [segment], [Event("message.queued", message_id, "newsroom")]
+        return message, [QueueRow(0, "cmcc", "interactive", 0, message_id, 1, until)]
 
 
-async def group_commit(folder: Path, messages: int, in_flight: int) -> dict[str, float]:
+async def group_commit(place: Where, messages: int, in_flight: int) -> dict[str, float]:
     """Run through the writer thread."""
-    database = Database(folder / "group.db", reactor)
+    database = Database(place, reactor)
     database.open()
     load = Load(database.writer.batch, database, messages, in_flight)
     started = time.perf_counter()
     await load.start()
     seconds = time.perf_counter() - started
-    commits = database.writer.commits
+    commits, busy = database.writer.commits, database.writer.seconds
     await database.close()
-    return result(messages, seconds, commits, load.waits)
+    return {**result(messages, seconds, commits, load.waits), "busy": busy / seconds}
 
 
-async def commit_each(folder: Path, messages: int, in_flight: int) -> dict[str, float]:
+async def commit_each(place: Where, messages: int, in_flight: int) -> dict[str, float]:
     """Run the same operations one row and one commit at a time on a pool thread."""
-    database = Database(folder / "each.db", reactor)
+    database = Database(place, reactor)
     database.open()
     await database.close()
-    connection = _connect(database.path)
-    give_ids(connection, database.ids)
+    connection = database._connect()
     pool = ThreadPool(1, 1)
     pool.start()
     commits = 0
@@ -160,6 +167,7 @@ async def commit_each(folder: Path, messages: int, in_flight: int) -> dict[str, 
         nonlocal commits
         with connection.begin():
             answer = operation.execute(connection, [row])
+            events.write_noted(connection)
         commits += 1
         return answer
 
@@ -175,14 +183,25 @@ async def commit_each(folder: Path, messages: int, in_flight: int) -> dict[str, 
     seconds = time.perf_counter() - started
     pool.stop()
     connection.close()
-    return result(messages, seconds, commits, load.waits)
+    return {**result(messages, seconds, commits, load.waits), "busy": 1.0}
+
+
+def emptied(place: Where) -> Where:
+    """Return a PostgreSQL database with nothing left of an earlier run."""
+    database = Database(place, reactor)
+    connection = database.backend.connect()
+    with connection.begin():
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    connection.close()
+    return place
 
 
 def result(messages: int, seconds: float, commits: int, waits: list[float]) -> dict[str, float]:
     return {
         "rate": messages / seconds,
         "commits": commits / seconds,
-        "rows": 3 * messages / commits,
+        "rows": WRITES * messages / commits,
         "p50": statistics.median(waits) * 1000,
     }
 
@@ -200,11 +219,24 @@ def fsync_ms(folder: Path) -> float:
     return statistics.median(times) * 1000
 
 
+def versions(place: Where | None) -> str:
+    """Return what databases these are, with what makes their commits durable."""
+    told = f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL"
+    if place is not None:
+        connection = Database(place, reactor).backend.connect()
+        words = ("server_version", "fsync", "synchronous_commit")
+        shown = [connection.exec_driver_sql(f"SHOW {word}").scalar() for word in words]
+        told += f"; PostgreSQL {shown[0]}, fsync={shown[1]}, synchronous_commit={shown[2]}"
+        connection.close()
+    return told
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=60_000)
     parser.add_argument("--in-flight", type=int, default=1_000)
     parser.add_argument("--folder", default=None, help="where the databases go; names the disk")
+    parser.add_argument("--database", type=where, help="a PostgreSQL database to empty and fill")
     options = parser.parse_args()
     optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     sys.setswitchinterval(1e-4)  # as the daemon does
@@ -212,23 +244,39 @@ async def main() -> None:
         folder = Path(name)
         print(
             f"CPython {platform.python_version()} ({'optimised' if optimised else 'plain'} build),"
-            f" SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL,"
-            f" 4 KiB write + fdatasync {fsync_ms(folder):.2f} ms"
+            f" {versions(options.database)},"
+            f" 4 KiB write + fdatasync {fsync_ms(folder):.2f} ms,"
+            f" load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
         )
-        each = await commit_each(folder, max(200, options.messages // 100), options.in_flight)
+        few = max(200, options.messages // 100)
+        places: dict[str, Callable[[str], Where]] = {"SQLite": lambda run: folder / f"{run}.db"}
+        if options.database is not None:
+            places["PostgreSQL"] = lambda _: emptied(options.database)
+        each = {
+            title: await commit_each(place("each"), few, options.in_flight)
+            for title, place in places.items()
+        }
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)  # as the daemon does
-        group = await group_commit(folder, options.messages, options.in_flight)
+        group = {
+            title: await group_commit(place("group"), options.messages, options.in_flight)
+            for title, place in places.items()
+        }
     print(
-        f"{options.in_flight} in flight          lifecycles/s  commits/s rows/commit accept p50 ms"
+        f"{options.in_flight} in flight                 "
+        " lifecycles/s  commits/s rows/commit accept p50 ms  writer busy"
     )
-    for title, figures in (("commit per write", each), ("group commit", group)):
-        print(
-            f"{title:<24}{figures['rate']:>12,.0f}{figures['commits']:>11,.0f}"
-            f"{figures['rows']:>12,.1f}{figures['p50']:>14,.2f}"
-        )
-    print(f"ratio                   {group['rate'] / each['rate']:>12,.1f}")
+    for title in places:
+        for way, figures in (("commit per write", each[title]), ("group commit", group[title])):
+            print(
+                f"{f'{title}, {way}':<32}{figures['rate']:>11,.0f}{figures['commits']:>11,.0f}"
+                f"{figures['rows']:>12,.1f}{figures['p50']:>14,.2f}{figures['busy']:>13.0%}"
+            )
+        print(f"{'ratio':<32}{group[title]['rate'] / each[title]['rate']:>11,.1f}")
+    if options.database is not None:
+        ratio = group["PostgreSQL"]["rate"] / group["SQLite"]["rate"]
+        print(f"{'PostgreSQL / SQLite':<32}{ratio:>11,.2f}")
 
 
 def start() -> None:

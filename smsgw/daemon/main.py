@@ -13,6 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from smsgw.daemon.assembly import Assembly, make_gateway
+from smsgw.daemon.clock import SteadyClock
 from smsgw.daemon.config import load
 from smsgw.daemon.logs import start_logging
 from smsgw.errors import ConfigError, SmsgwError
@@ -33,6 +34,7 @@ def run(path: Path) -> int:
     start_logging(sys.stderr)
     for warning in config.warnings:
         log.warn("configuration: {warning}", warning=warning)
+    reactor.seconds = SteadyClock()  # type: ignore[method-assign]
     return _Run(make_gateway(config, reactor)).until_signal()
 
 
