@@ -1,22 +1,21 @@
 """A few large statements instead of many small ones: what a writer beside a busy reactor needs.
 
-The driver gives up the interpreter lock at every row it steps over, and a busy reactor thread takes
-a switch interval to give it back. So rows go in through multi-row ``VALUES`` (one step per chunk)
-and come out as one JSON text (one step per query). Statement texts are built once per table and
-chunk size; the driver keeps them prepared.
+The driver gives up the interpreter lock at every row it steps over, or for every answer it waits
+for, and a busy reactor thread takes a switch interval to give it back. So rows go in and come out
+many at a time. Statement texts are built once; the driver keeps them prepared.
 
-Texts are written once, with three words of our own that :func:`run` replaces: ``ROWS(a, b)`` is the
-found rows as one JSON array of arrays, ``IDS(?)`` and ``TEXTS(?)`` are the members of a JSON array
-of integers or texts, for use after ``IN``.
+Texts are written once for both databases, with three words of our own: ``ROWS(a, b)`` is what
+:func:`fetch_json` fetches, ``IN IDS(?)`` and ``IN TEXTS(?)`` are the members of a JSON array of
+integers or texts. How they are spelled is in :mod:`smsgw.store.sqlite` and
+:mod:`smsgw.store.postgresql`.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, CursorResult, Table
@@ -32,6 +31,41 @@ are 10,752 parameters; SQLite allows 32,766."""
 _IDS = "smsgw.ids"
 
 
+class Dialect(Protocol):
+    """How a database says it: what the modules of both have in common."""
+
+    def spelled(self, text: str) -> str:
+        """Return a statement of ours as the database reads it."""
+        ...
+
+    def fetch(
+        self,
+        connection: Connection,
+        decoder: msgspec.json.Decoder[list[T]],
+        text: str,
+        parameters: tuple[Any, ...],
+    ) -> list[T]:
+        """Return the rows of a query."""
+        ...
+
+    def insert_rows(
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert whole rows."""
+        ...
+
+    def update_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        keys: tuple[str, ...],
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Set ``columns`` of rows found by ``keys``."""
+        ...
+
+
 def ids_of(connection: Connection) -> IdSource:
     """Return the id source of the database that opened this connection for writing."""
     source: IdSource = connection.info[_IDS]
@@ -43,16 +77,34 @@ def give_ids(connection: Connection, ids: IdSource) -> None:
     connection.info[_IDS] = ids
 
 
+def shared(connection: Connection) -> bool:
+    """Whether other processes may be writing to the same rows: then they are locked first."""
+    return connection.dialect.name == "postgresql"
+
+
+def spelled(connection: Connection, text: str) -> str:
+    """Return a statement of ours as this connection's database reads it."""
+    return _dialect(connection.dialect.name).spelled(text)
+
+
 def run(connection: Connection, text: str, *parameters: Any) -> CursorResult[*tuple[Any, ...]]:
     """Run a statement of ours, ``?`` standing for each parameter."""
-    return connection.exec_driver_sql(_spelled(text), parameters)
+    return connection.exec_driver_sql(spelled(connection, text), parameters)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert whole rows, each a tuple in the order of the table's columns."""
-    for chunk in _chunks(rows):
-        text = _insert_text(table, len(chunk))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+    if rows:
+        _dialect(connection.dialect.name).insert_rows(connection, table, rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert those rows that collide with none that is there; return how many."""
+    inserted = 0
+    for chunk in chunks(rows):
+        text = insert_text(table, len(chunk)) + " ON CONFLICT DO NOTHING"
+        inserted += run(connection, text, *chain.from_iterable(chunk)).rowcount
+    return inserted
 
 
 def update_rows(
@@ -63,16 +115,15 @@ def update_rows(
     rows: Sequence[tuple[Any, ...]],
 ) -> None:
     """Set ``columns`` of rows found by ``keys``; each row is the values of both, keys first."""
-    for chunk in _chunks(rows):
-        text = _update_text(table, keys, columns, len(chunk))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+    if rows:
+        _dialect(connection.dialect.name).update_rows(connection, table, keys, columns, rows)
 
 
 def fetch_json(
     connection: Connection, decoder: msgspec.json.Decoder[list[T]], text: str, *parameters: Any
 ) -> list[T]:
-    """Run a query whose one column of one row is ``ROWS(…)``, and decode that."""
-    return decoder.decode(run(connection, text, *parameters).scalar_one())
+    """Run a query of ``ROWS(…)`` and return them, as ``decoder`` reads them from JSON."""
+    return _dialect(connection.dialect.name).fetch(connection, decoder, text, parameters)
 
 
 def json_array(values: Sequence[Any]) -> str:
@@ -80,7 +131,22 @@ def json_array(values: Sequence[Any]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+@functools.cache
+def _dialect(name: str) -> Dialect:
+    if name == "postgresql":
+        from smsgw.store import postgresql  # only who uses it waits for its driver to load
+
+        return postgresql
+    from smsgw.store import sqlite
+
+    return sqlite
+
+
+# ---- for the two databases' own modules --------------------------------------------------
+
+
+def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut rows into as many as one statement takes."""
     start, left = 0, len(rows)
     for size in CHUNKS:
         while left >= size:
@@ -89,42 +155,14 @@ def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
             left -= size
 
 
-_WORDS = re.compile(r"\b(?:IDS|TEXTS)\(\?\)|\bROWS\(")
-_SPELLINGS = {
-    "IDS(?)": "(SELECT value FROM json_each(?))",
-    "TEXTS(?)": "(SELECT value FROM json_each(?))",
-    "ROWS(": "json_group_array(json_array(",
-}
-
-
 @functools.cache
-def _spelled(text: str) -> str:
-    """Return a text as the database's own dialect writes it."""
-    found = _WORDS.sub(lambda word: _SPELLINGS[word[0]], text)
-    return found.replace(" FROM", ") FROM", 1) if "ROWS(" in text else found
-
-
-@functools.cache
-def _insert_text(table: Table, count: int) -> str:
+def insert_text(table: Table, count: int) -> str:
+    """Return the statement that inserts ``count`` whole rows."""
     columns = ", ".join(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({columns}) VALUES {_values(len(table.columns), count)}"
+    return f"INSERT INTO {table.name} ({columns}) VALUES {values_text(len(table.columns), count)}"
 
 
-@functools.cache
-def _update_text(table: Table, keys: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
-    names = [table.columns[name].name for name in (*keys, *columns)]
-    places = [f"v.column{place}" for place in range(1, len(names) + 1)]
-    found = " AND ".join(
-        f"{table.name}.{name} = {place}" for name, place in zip(keys, places, strict=False)
-    )
-    changes = ", ".join(
-        f"{name} = {place}"
-        for name, place in zip(names[len(keys) :], places[len(keys) :], strict=True)
-    )
-    rows = _values(len(names), count)
-    return f"UPDATE {table.name} SET {changes} FROM (VALUES {rows}) AS v WHERE {found}"
-
-
-def _values(width: int, count: int) -> str:
+def values_text(width: int, count: int) -> str:
+    """Return ``count`` rows of ``width`` parameters."""
     row = f"({', '.join('?' * width)})"
     return ", ".join([row] * count)

@@ -4,8 +4,7 @@ Operations are collected on the reactor thread without a lock and handed over wh
 is idle, so groups grow with the load by themselves: one commit, one wake-up of the reactor, every
 Deferred of the group. A Deferred fires only after its commit.
 
-In one group the batch operations run first, by rank, all rows of one operation in one call; then
-the single functions in the order they were asked for.
+What becomes of a group is in :mod:`smsgw.store.commit`.
 """
 
 from __future__ import annotations
@@ -17,15 +16,14 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.errors import StoreError
-from smsgw.store import events
+from smsgw.store.commit import BatchCall, Committer, Group, SingleCall
 
 _log = Logger()
 
@@ -67,38 +65,6 @@ class Operation(ABC, Generic[R, S]):
         """
 
 
-class _Batch:
-    """One call of :meth:`Writer.batch`."""
-
-    __slots__ = ("deferred", "operation", "outcome", "rows")
-
-    def __init__(self, operation: Operation[Any, Any], rows: Sequence[Any]) -> None:
-        self.operation = operation
-        self.rows = rows
-        self.deferred: Deferred[list[Any]] = Deferred()
-        self.outcome: Any = None
-
-    @property
-    def weight(self) -> int:
-        return len(self.rows)
-
-
-class _Single:
-    """One call of :meth:`Writer.run`."""
-
-    __slots__ = ("deferred", "fn", "outcome")
-
-    weight = 1
-
-    def __init__(self, fn: Callable[[Connection], Any]) -> None:
-        self.fn = fn
-        self.deferred: Deferred[Any] = Deferred()
-        self.outcome: Any = None
-
-
-_Group = list[_Batch | _Single]
-
-
 class Writer:
     """Collects changes on the reactor thread and commits them in groups on its own.
 
@@ -120,17 +86,17 @@ class Writer:
         self.seconds = 0.0
         self.on_commit: Callable[[int, float], None] | None = None
         self._reactor = reactor
-        self._waiting: _Group = []
+        self._waiting: Group = []
         self._scheduled: IDelayedCall | None = None
         self._busy = False
-        self._groups: SimpleQueue[_Group | None] = SimpleQueue()
+        self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._closing: Deferred[None] | None = None
 
-    def start(self, connection: Connection) -> None:
-        """Start the thread; from here on ``connection`` is its own, and it closes it."""
+    def start(self, committer: Committer) -> None:
+        """Start the thread; from here on ``committer`` is its own, and it closes it."""
         self._thread = Thread(
-            target=self._work, args=(connection,), name="smsgw-store-writer", daemon=True
+            target=self._work, args=(committer,), name="smsgw-store-writer", daemon=True
         )
         self._thread.start()
 
@@ -145,7 +111,7 @@ class Writer:
             return fail(refusal)
         if not rows:
             return succeed([])
-        call = _Batch(operation, rows)
+        call = BatchCall(operation, rows)
         self._add(call)
         return call.deferred
 
@@ -157,7 +123,7 @@ class Writer:
         """
         if refusal := self._refusal():
             return fail(refusal)
-        call = _Single(fn)
+        call = SingleCall(fn)
         self._add(call)
         return call.deferred
 
@@ -181,7 +147,7 @@ class Writer:
             return StoreError("the database is being closed")
         return None
 
-    def _add(self, call: _Batch | _Single) -> None:
+    def _add(self, call: BatchCall | SingleCall) -> None:
         self.queued += call.weight
         self._waiting.append(call)
         if not self._busy and self._scheduled is None:
@@ -205,7 +171,7 @@ class Writer:
             self._busy = True
             self._groups.put(None)
 
-    def _group_ended(self, group: _Group, seconds: float, committed: bool) -> None:
+    def _group_ended(self, group: Group, seconds: float, committed: bool) -> None:
         self._busy = False
         rows = sum(call.weight for call in group)
         self.queued -= rows
@@ -236,112 +202,11 @@ class Writer:
 
     # Below this line: the writer thread.
 
-    def _work(self, connection: Connection) -> None:
+    def _work(self, committer: Committer) -> None:
         while (group := self._groups.get()) is not None:
             started = time.perf_counter()
-            committed = _commit_group(connection, group)
+            committed = committer.commit(group)
             seconds = time.perf_counter() - started
             self._reactor.callFromThread(self._group_ended, group, seconds, committed)
-        connection.close()
+        committer.close()
         self._reactor.callFromThread(self._thread_ended)
-
-
-def _commit_group(connection: Connection, group: _Group) -> bool:
-    """Do all calls in one transaction and note each one's outcome; tell whether it was kept."""
-    batches = [call for call in group if isinstance(call, _Batch)]
-    singles = [call for call in group if isinstance(call, _Single)]
-    try:
-        transaction = connection.begin()
-        try:
-            try:
-                _execute_batches(connection, batches, careful=False)
-            except Exception:
-                # One call is at fault. Start again, each operation behind a savepoint.
-                _roll_back(connection, transaction)
-                transaction = connection.begin()
-                _execute_batches(connection, batches, careful=True)
-            for single in singles:
-                single.outcome = _in_savepoint(connection, "run", single.fn, connection)
-            _check_still_in_transaction(connection)
-            events.write_noted(connection)
-            _check_still_in_transaction(connection)
-            transaction.commit()
-        except BaseException:
-            _roll_back(connection, transaction)
-            raise
-    except BaseException as error:
-        failure = Failure(translated("commit", error))
-        for call in group:
-            call.outcome = failure
-        return False
-    return True
-
-
-def _roll_back(connection: Connection, transaction: RootTransaction) -> None:
-    """Undo everything, also after a failed commit, which SQLAlchemy takes for the end of it."""
-    events.noted(connection).clear()
-    try:
-        transaction.rollback()
-    finally:
-        connection.connection.rollback()
-
-
-def _execute_batches(connection: Connection, batches: list[_Batch], *, careful: bool) -> None:
-    by_operation: dict[Operation[Any, Any], list[_Batch]] = {}
-    for call in batches:
-        by_operation.setdefault(call.operation, []).append(call)
-    for operation in sorted(by_operation, key=lambda operation: operation.rank):
-        calls = by_operation[operation]
-        if not careful:
-            _execute(connection, operation, calls)
-            continue
-        outcome = _in_savepoint(connection, operation.name, _execute, connection, operation, calls)
-        if isinstance(outcome, Failure):
-            for call in calls:
-                outcome = _in_savepoint(
-                    connection, operation.name, _execute, connection, operation, [call]
-                )
-                if isinstance(outcome, Failure):
-                    call.outcome = outcome
-
-
-def _execute(
-    connection: Connection, operation: Operation[Any, Any], calls: Sequence[_Batch]
-) -> None:
-    results = operation.execute(connection, [row for call in calls for row in call.rows])
-    start = 0
-    for call in calls:
-        call.outcome = list(results[start : start + len(call.rows)])
-        start += len(call.rows)
-    if start != len(results):
-        raise AssertionError(f"{operation.name}: {len(results)} results for {start} rows")
-
-
-def _in_savepoint(connection: Connection, name: str, fn: Callable[..., T], *args: Any) -> Any:
-    """Return what ``fn`` returns, or the Failure of what it raised after undoing its changes."""
-    events.write_noted(connection)  # so that ``fn`` finds them, and takes none of them back
-    savepoint = connection.begin_nested()
-    try:
-        result = fn(*args)
-        savepoint.commit()
-    except Exception as error:
-        savepoint.rollback()
-        events.noted(connection).clear()
-        return Failure(translated(name, error))
-    return result
-
-
-def _check_still_in_transaction(connection: Connection) -> None:
-    """SQLite ends a transaction by itself on a full disk; a commit would then do nothing."""
-    if not connection.connection.in_transaction:
-        raise StoreError("the database gave up the transaction")
-
-
-def translated(name: str, error: BaseException) -> BaseException:
-    """Return the library's errors as StoreError, without parameters; others as they are."""
-    if isinstance(error, SQLAlchemyError):
-        cause = getattr(error, "orig", None) or error
-        translation = StoreError(f"{name}: {cause}")
-        translation.__cause__ = error
-        return translation
-    return error

@@ -11,6 +11,9 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from smsgw.store.database import Database
+from tests.support.stores import bare_server, schema_server, server
+
+__all__ = ["bare_server", "database", "look", "path", "schema_server", "server"]
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def started_again(path: Path) -> Interrupted:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         give_ids(connection, IdSource(0, time.time))
-        found = settle_interrupted(connection, 0, 1, 2)
+        found = settle_interrupted(connection, 0, 1, {"interactive": 2})
     engine.dispose()
     return found
 

@@ -13,8 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from smsgw.errors import NotFound, StoreError
 from smsgw.model import Event, MessageStatus
-from smsgw.store import database as database_module
-from smsgw.store import events
+from smsgw.store import events, sqlite
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT, AcceptedMessage
 from smsgw.store.outbox import SETTLE
@@ -264,7 +263,7 @@ class TestFailures:
     async def test_a_file_locked_by_another_program_fails_the_group_only(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.02)
+        monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.02)
         database = Database(path, reactor)
         database.open()
         with closing(sqlite3.connect(path, isolation_level=None)) as other:

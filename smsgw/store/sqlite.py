@@ -1,0 +1,208 @@
+"""SQLite: how its file is opened, and how it says what :mod:`smsgw.store.statements` asks for.
+
+A file in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns. One process
+writes, over one connection; reading ones are ``query_only``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool
+
+from smsgw.errors import StoreError
+from smsgw.store.statements import chunks, insert_text, values_text
+
+T = TypeVar("T")
+
+SQLITE_NEEDED = (3, 35, 0)
+"""``UPDATE … FROM`` needs 3.33, ``RETURNING`` 3.35."""
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another program's lock on the file."""
+
+CACHE_KIB = 32 * 1024
+
+CHECKPOINT_PAGES = 4000
+"""16 MiB of log between checkpoints: a page that changes often is copied back less often."""
+
+
+class File:
+    """One database file (:class:`smsgw.store.commit.Backend`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def connect(self) -> Connection:
+        """Open the one writing connection."""
+        path = self.path
+        if sqlite3.sqlite_version_info < SQLITE_NEEDED:
+            needed = ".".join(map(str, SQLITE_NEEDED))
+            raise StoreError(f"SQLite is {sqlite3.sqlite_version}, needed {needed} or newer")
+        if not path.parent.is_dir():
+            raise StoreError(f"folder {path.parent} does not exist; create it")
+        engine = create_engine(_url(path), poolclass=NullPool, hide_parameters=True)
+        event.listen(engine, "connect", _write_settings)
+        event.listen(engine, "begin", _begin_immediate)
+        connection = engine.connect()
+        try:
+            with connection.begin() as transaction:  # shows now what the first change would
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+                transaction.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def settle_in(self, connection: Connection) -> None:
+        """Switch the file to write-ahead logging: only once we know that it is ours."""
+        driver = connection.connection.cursor()
+        driver.execute("PRAGMA journal_mode = WAL")
+        (mode,) = driver.fetchone() or ("unknown",)
+        driver.close()
+        if mode != "wal":
+            raise StoreError(f"journal mode is {mode}, needed wal; use a local disk")
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Whoever writes to the file has it alone already."""
+
+    def readers(self, count: int) -> Engine:
+        """Return what connects the readers, ``count`` at most; 0 keeps none open."""
+        size: dict[str, Any] = {"poolclass": NullPool}
+        if count:
+            size = {"poolclass": QueuePool, "pool_size": count, "max_overflow": 0}
+        engine = create_engine(_url(self.path), hide_parameters=True, **size)
+        event.listen(engine, "connect", _read_settings)
+        event.listen(engine, "begin", _begin_deferred)
+        return engine
+
+    def check(self, connection: Connection) -> None:
+        """Check that the transaction is there: SQLite ends it by itself on a full disk."""
+        if not getattr(connection.connection.driver_connection, "in_transaction", False):
+            raise StoreError("the database gave up the transaction")
+
+    def before_commit(self, connection: Connection) -> str:
+        """Check that there is something to commit; no commit of a file is ever in doubt."""
+        self.check(connection)
+        return ""
+
+    def was_committed(self, connection: Connection, transaction: str) -> bool:
+        """Never asked: a file is not lost between its commit and the answer."""
+        raise AssertionError("a file has no commit in doubt")
+
+    def is_lost(self, connection: Connection) -> bool:
+        """A file stays where it is."""
+        return False
+
+    def is_race(self, error: BaseException) -> bool:
+        """There is nobody else to be outrun by."""
+        return False
+
+    def is_deadlock(self, error: BaseException) -> bool:
+        """There is one lock, and who has it waits for nobody."""
+        return False
+
+
+def _url(path: Path) -> URL:
+    return URL.create("sqlite", database=str(path))
+
+
+def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
+    _settings(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+
+def _read_settings(connection: sqlite3.Connection, _record: object) -> None:
+    _settings(connection)
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _settings(connection: sqlite3.Connection) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, for DDL and savepoints too
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+# ---- statements --------------------------------------------------------------------------
+
+_WORDS = re.compile(r"\b(?:IDS|TEXTS)\((\?|:\w+)\)|\bROWS\(([^()]*)\)")
+
+
+@functools.cache
+def spelled(text: str) -> str:
+    """Return a statement of ours as SQLite reads it."""
+
+    def word(found: re.Match[str]) -> str:
+        if found[1]:
+            return f"(SELECT value FROM json_each({found[1]}))"
+        return f"json_group_array(json_array({found[2]}))"
+
+    return _WORDS.sub(word, text)
+
+
+def fetch(
+    connection: Connection,
+    decoder: msgspec.json.Decoder[list[T]],
+    text: str,
+    parameters: tuple[Any, ...],
+) -> list[T]:
+    """Return the rows of a query, which come out as one JSON text."""
+    return decoder.decode(connection.exec_driver_sql(spelled(text), parameters).scalar_one())
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert whole rows."""
+    for chunk in chunks(rows):
+        text = insert_text(table, len(chunk))
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+
+
+def update_rows(
+    connection: Connection,
+    table: Table,
+    keys: tuple[str, ...],
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Set ``columns`` of rows found by ``keys``."""
+    for chunk in chunks(rows):
+        text = _update_text(table, keys, columns, len(chunk))
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+
+
+@functools.cache
+def _update_text(table: Table, keys: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+    names = [table.columns[name].name for name in (*keys, *columns)]
+    places = [f"v.column{place}" for place in range(1, len(names) + 1)]
+    found = " AND ".join(
+        f"{table.name}.{name} = {place}" for name, place in zip(keys, places, strict=False)
+    )
+    changes = ", ".join(
+        f"{name} = {place}"
+        for name, place in zip(names[len(keys) :], places[len(keys) :], strict=True)
+    )
+    rows = values_text(len(names), count)
+    return f"UPDATE {table.name} SET {changes} FROM (VALUES {rows}) AS v WHERE {found}"
