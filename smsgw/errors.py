@@ -81,6 +81,19 @@ class QuotaExceeded(SmsgwError):
     """The account has used what it may use for now (HTTP 429)."""
 
 
+class Overloaded(SmsgwError):
+    """More waits already than the gateway takes (HTTP 503); nothing was kept.
+
+    Args:
+        problem: What is full, and its limit.
+        retry_after: Seconds after which to try again.
+    """
+
+    def __init__(self, problem: str, retry_after: int) -> None:
+        super().__init__(f"{problem}; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
 class StoreError(SmsgwError):
     """The database refused or is not usable; nothing of the operation was kept."""
 

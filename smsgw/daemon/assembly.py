@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
+from smsgw.daemon.delivery import doubt_policy, retry_policy
 from smsgw.daemon.settings import Config, HttpSettings, LinkSettings, ListenerSettings
-from smsgw.delivery.retry import DoubtPolicy
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.routing.inbound import InboundTable
@@ -58,7 +58,9 @@ class Assembly(Service):
             _slot_plan(config),
             reactor,
             self.metrics,
-            _doubt(config),
+            doubt_policy(config.delivery),
+            retry_policy(config.delivery),
+            config.delivery.failover_after,
         )
         tokens = {token.token: token.account for token in config.tokens}
         app = make_app(self.gateway, tokens, self.metrics)
@@ -171,11 +173,6 @@ def _port(settings: HttpSettings | ListenerSettings, reactor: Any) -> IStreamSer
 
 def _anybody(host: str) -> bool:
     return True
-
-
-def _doubt(config: Config) -> DoubtPolicy:
-    delivery = config.delivery
-    return DoubtPolicy(delivery.unknown_wait, resend=delivery.on_unknown == "resend")
 
 
 def _slot_plan(config: Config) -> SlotPlan:

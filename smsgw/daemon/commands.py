@@ -73,23 +73,22 @@ def db() -> None:
 
 @db.command(epilog=EPILOG)
 @_config_option
-@click.option(
-    "--database", type=click.Path(path_type=Path), help="The file, instead of a configuration."
-)
-def upgrade(path: Path, database: Path | None) -> None:
+@click.option("--database", help="The file, or a server's address, instead of a configuration.")
+def upgrade(path: Path, database: str | None) -> None:
     """Bring the database to the newest schema; a missing one is made."""
-    from smsgw.store.database import upgrade as upgrade_file
+    from smsgw.store.address import where
+    from smsgw.store.database import upgrade as upgrade_database
 
-    file = database if database is not None else _load(path).gateway.database
     try:
-        before, after = upgrade_file(file)
-    except StoreError as error:
+        place = _load(path).gateway.database if database is None else where(database)
+        before, after = upgrade_database(place)
+    except (ConfigError, StoreError) as error:
         click.echo(f"smsgw: {error}", err=True)
         sys.exit(1)
     if before == after:
-        click.echo(f"{file}: already at {after}")
+        click.echo(f"{place}: already at {after}")
     else:
-        click.echo(f"{file}: {before or 'empty'} -> {after}")
+        click.echo(f"{place}: {before or 'empty'} -> {after}")
 
 
 def _flat(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -27,13 +27,17 @@ from smsgw.daemon.connections import (
     check_allow,
     read_balancers,
     read_client_tls,
+    read_database,
     read_proxy,
     read_server_tls,
     shown_client_tls,
+    shown_database,
     shown_port,
     shown_proxy,
 )
+from smsgw.daemon.delivery import read_delivery, shown_delivery
 from smsgw.daemon.results import read_results, shown_results
+from smsgw.daemon.routing import read_rules, shown_rule
 from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
 from smsgw.daemon.settings import (
     Config,
@@ -46,7 +50,7 @@ from smsgw.daemon.settings import (
     TokenSettings,
 )
 from smsgw.errors import ConfigError, EncodeError
-from smsgw.model import MessageClass, Operator, Segment
+from smsgw.model import Operator, Segment
 from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
@@ -99,9 +103,9 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
     http = _http(root.section("http"))
     tokens = _tokens(root)
     conversations = _conversations(root.section("conversations"))
-    delivery = _delivery(root.section("delivery"))
+    delivery = read_delivery(root.section("delivery"))
     links = _links(root, conversations)
-    rules = _rules(root.section("routing"), links)
+    rules = read_rules(root.section("routing"), links)
     root.finish()
     _check_directions(root, links, rules)
     _check_listeners(http, links.values(), problems)
@@ -122,15 +126,15 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
 def effective(config: Config) -> dict[str, Any]:
     """Return every value in force, defaults included, JSON-ready, secrets masked."""
     return {
-        "gateway": {"node": config.gateway.node, "database": str(config.gateway.database)},
+        "gateway": {"node": config.gateway.node, **shown_database(config.gateway.database)},
         "http": _shown_listener(config.http),
         "tokens": {
             token.name: {"token": MASK, "account": token.account} for token in config.tokens
         },
         "conversations": dataclasses.asdict(config.conversations),
-        "delivery": dataclasses.asdict(config.delivery),
+        "delivery": shown_delivery(config.delivery),
         "links": {name: _shown_link(link) for name, link in config.links.items()},
-        "routing": {"rules": [_shown_rule(rule) for rule in config.rules or ()]},
+        "routing": {"rules": [shown_rule(rule) for rule in config.rules or ()]},
     }
 
 
@@ -147,10 +151,10 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _gateway(section: Section) -> GatewaySettings:
-    database = section.text("database", "smsgw.db", blank=False)
+    database = read_database(section)
     node = section.integer("node", 0, 0, NODE_MAX)
     section.finish()
-    return GatewaySettings(node=node, database=section.folder / database)
+    return GatewaySettings(node=node, database=database)
 
 
 def _http(section: Section) -> HttpSettings:
@@ -196,15 +200,6 @@ def _conversations(section: Section) -> Conversations:
     )
     section.finish()
     return conversations
-
-
-def _delivery(section: Section) -> DeliverySettings:
-    delivery = DeliverySettings(
-        unknown_wait=section.duration("unknown_wait", 600.0, 1.0),
-        on_unknown=section.choice("on_unknown", ("resend", "fail"), "resend"),
-    )
-    section.finish()
-    return delivery
 
 
 def _links(root: Section, conversations: Conversations) -> dict[str, LinkSettings]:
@@ -325,7 +320,7 @@ def _check_directions(
                 f"a link that receives for {link.access_number}",
             )
     for index, rule in enumerate(rules or ()):
-        for name in rule.groups[0]:
+        for name in rule.links:
             if name in links and not links[name].account.sends:
                 root.problems.add(
                     f"routing.rules[{index}].links", f"{name} only receives; name links that send"
@@ -341,33 +336,6 @@ def _check_listeners(http: HttpSettings, links: Iterable[LinkSettings], problems
         other = taken.setdefault(str(link.listener.listen), path)
         if other != path:
             problems.add(path, f"{link.listener.listen} is taken by {other}; use another port")
-
-
-def _rules(section: Section, links: Mapping[str, LinkSettings]) -> tuple[Rule, ...] | None:
-    written = section.has("rules")
-    tables = section.values.get("rules", [])
-    section.finish()
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        section.add("rules", "write each rule as a table under [[routing.rules]]")
-        return None
-    rules = []
-    for index, table in enumerate(tables):
-        path = f"{section.at('rules')}[{index}]"
-        one = Section(table, path, section.problems, section.folder, section.environ)
-        names = one.choices("links", list(links))
-        if not names and not one.values.get("links"):
-            one.add("links", f"name at least one of {', '.join(links) or '(there is no link)'}")
-        rules.append(
-            Rule(
-                name=one.text("name", f"rule-{index + 1}"),
-                groups=(names,),
-                operators=frozenset(map(Operator, one.choices("operators", list(Operator)))),
-                classes=frozenset(map(MessageClass, one.choices("classes", list(MessageClass)))),
-                accounts=frozenset(one.texts("accounts")),
-            )
-        )
-        one.finish()
-    return tuple(rules) if written else None
 
 
 def _shown_listener(settings: HttpSettings | ListenerSettings) -> dict[str, Any]:
@@ -399,13 +367,3 @@ def _shown_link(link: LinkSettings) -> dict[str, Any]:
         listener = shown_listener(link.listener.account, MASK)
         shown["listener"] = _shown_listener(link.listener) | listener
     return shown
-
-
-def _shown_rule(rule: Rule) -> dict[str, Any]:
-    return {
-        "name": rule.name,
-        "links": list(rule.links),
-        "operators": sorted(rule.operators),
-        "classes": sorted(rule.classes),
-        "accounts": sorted(rule.accounts),
-    }

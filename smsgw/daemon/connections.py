@@ -1,4 +1,4 @@
-"""The keys about connections themselves: TLS, outbound proxies, the PROXY protocol.
+"""The keys about connections themselves: TLS, outbound proxies, the PROXY protocol, the database.
 
 Files named here are read at load, so that one that cannot be used is an error of the
 configuration; they are read again when they change.
@@ -6,11 +6,13 @@ configuration; they are read again when they change.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
 from smsgw.daemon.sections import Address, Section
 from smsgw.errors import ConfigError
+from smsgw.store.address import Server, Where, where
 from smsgw.transport.certificates import ClientTls, ServerTls, check
 from smsgw.transport.peers import Network
 from smsgw.transport.proxy import Proxy
@@ -92,6 +94,34 @@ def read_proxy(link: Section) -> Proxy | None:
         link.add("proxy", error.problem)
         return None
     return proxy
+
+
+def read_database(gateway: Section) -> Where:
+    """Return where the messages are kept: a file, or a PostgreSQL server's database."""
+    text = gateway.text("database", "smsgw.db", blank=False)
+    try:
+        place = where(text)
+    except ConfigError as error:
+        gateway.add("database", error.problem)
+        place = Path(text)
+    if isinstance(place, Path):
+        if gateway.has("database_password"):
+            gateway.add("database_password", "is for a database of a PostgreSQL server")
+        return gateway.folder / place
+    if gateway.has("database_password"):
+        return dataclasses.replace(place, password=gateway.secret("database_password"))
+    if place.password:
+        gateway.problems.warn(
+            gateway.at("database"),
+            'has a password in it; write database_password = "env:VARIABLE"',
+        )
+    return place
+
+
+def shown_database(place: Where) -> dict[str, str]:
+    """Return where the messages are kept, JSON-ready, the password masked."""
+    masked = {"database_password": MASK} if isinstance(place, Server) and place.password else {}
+    return {"database": str(place), **masked}
 
 
 def read_balancers(section: Section, listen: Address) -> BalancerSettings:

@@ -26,8 +26,9 @@ class Program:
 
         config = load(path)
         table = route_table(config, time.time)
-        if config.gateway.database.exists():
-            known = read_once(config.gateway.database, lambda c: ported.get(c, phone))
+        place = config.gateway.database
+        if not isinstance(place, Path) or place.exists():
+            known = read_once(place, lambda c: ported.get(c, phone))
             if known is not None:
                 table.ported.add(known)
         return table

@@ -10,11 +10,12 @@ from typing import Literal
 
 from smsgw.daemon.connections import BalancerSettings
 from smsgw.daemon.sections import Address
-from smsgw.model import Coding, Operator
+from smsgw.model import Coding, MessageClass, Operator
 from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier, Result
 from smsgw.routing.rules import Rule
 from smsgw.services.conversations import SlotPlan
+from smsgw.store.address import Where
 from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.peers import Network
 from smsgw.transport.proxy import Proxy
@@ -26,11 +27,11 @@ class GatewaySettings:
 
     Attributes:
         node: This process's number in ids, 0 to 1023; different in each process of an operator.
-        database: The SQLite file.
+        database: The SQLite file, or a PostgreSQL server's database.
     """
 
     node: int
-    database: Path
+    database: Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +132,37 @@ class Conversations:
     cool_down: float
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownSettings:
+    """``[delivery.CLASS]``: as in ``[delivery]``."""
+
+    unknown_wait: float
+    on_unknown: Literal["resend", "fail"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
-    """``[delivery]``: what follows when a carrier's answer to a submit never came.
+    """``[delivery]``: what follows when a carrier does not take a submit; times in seconds.
 
     Attributes:
-        unknown_wait: Seconds in which a late report may still tell the outcome.
+        unknown_wait: How long a late report may still tell an unknown outcome.
         on_unknown: Send the message again then, or give it up.
+        tries: Submits of what is refused for now, until that is final.
+        retry_first: The wait after the first refusal; it doubles with each further one.
+        retry_longest: The longest such wait.
+        retry_quota: The wait after a refusal for a volume used up, or for the hour.
+        failover_after: How long a link is down before what waits for it takes another one.
+        classes: What is different for a message class after an unknown outcome.
     """
 
     unknown_wait: float
     on_unknown: Literal["resend", "fail"]
+    tries: int
+    retry_first: float
+    retry_longest: float
+    retry_quota: float
+    failover_after: float
+    classes: Mapping[MessageClass, UnknownSettings]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

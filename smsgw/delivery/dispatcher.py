@@ -17,16 +17,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.delivery.commits import log_failure
+from smsgw.delivery.failover import Failover
 from smsgw.delivery.lanes import Lane
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
-from smsgw.delivery.sender import OnChanges, Sender, SendingLink
+from smsgw.delivery.sender import OnChanges, Sender
+from smsgw.delivery.sending_link import SendingLink
 from smsgw.delivery.throttle import Limits
 from smsgw.errors import StoreError
-from smsgw.store import backlog, queue
+from smsgw.model import MessageClass
+from smsgw.store import backlog, queue, reports, unsent
 from smsgw.store.database import Database
-from smsgw.store.outbox import PARKED_SECONDS
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
+from smsgw.store.reports import PARKED_SECONDS
+from smsgw.store.reroute import FindLink, give_finder
 
 LANE_LIMIT = 20_000
 """Segments of one class and link in memory."""
@@ -37,10 +41,24 @@ waits for an unknown outcome, parked reports."""
 
 SWEEP_ROWS = 1000
 
-AHEAD_SECONDS = 2 * SWEEP_SECONDS
-"""What is due later than that waits in the store, not in memory."""
+OVERDUE_ROWS = 20_000
+"""How many overdue segments one look at the store finds."""
+
+AHEAD_SECONDS = 2.0
+"""What is due later than that waits in the store, not in memory: there it would fill its lane, and
+what may go at once would wait behind it."""
+
+DUE_PAUSE_SECONDS = 1.0
+"""At least so long between two looks for what is due; less than :data:`AHEAD_SECONDS`, so that all
+of it leaves on time."""
+
+BACKLOG_MAX = 1_000_000
+"""Segments of one link and class that may wait; above, no more are accepted."""
 
 RELOAD_PAUSE_SECONDS = 1.0
+
+FAILOVER_AFTER = 60.0
+"""Seconds: longer than a connection that is lost and made again, shorter than people wait."""
 
 
 class Dispatcher:
@@ -54,8 +72,11 @@ class Dispatcher:
         policy: When a refused segment is tried again.
         doubt: What follows when an answer never came.
         lane_limit: The most segments of one class and link in memory.
+        backlog_max: The most of them in memory and store that :meth:`full` allows.
         on_changes: Told which messages got a new status, after the commit.
         chance: Random numbers from 0 to 1.
+        failover_after: Seconds a link is down before what waits for it takes another one.
+        elsewhere: Plans a message for another link of its route; None: no message changes its link.
     """
 
     log = Logger()
@@ -70,15 +91,21 @@ class Dispatcher:
         policy: RetryPolicy | None = None,
         doubt: DoubtPolicy | None = None,
         lane_limit: int = LANE_LIMIT,
+        backlog_max: int = BACKLOG_MAX,
         on_changes: OnChanges = lambda changes: None,
         chance: Callable[[], float] = random.random,
+        failover_after: float = FAILOVER_AFTER,
+        elsewhere: FindLink | None = None,
     ) -> None:
         self._database = database
         self._reactor = reactor
         self._on_changes = on_changes
         self._doubt = doubt or DoubtPolicy()
         self._stopping = False
+        self._backlog_max = backlog_max
         self._sweep_timer: IDelayedCall | None = None
+        self._due_timer: IDelayedCall | None = None
+        self._due_at = 0.0  # when it was last looked for
         agreed = limits or {}
         self._senders = {
             link.name: Sender(
@@ -91,11 +118,14 @@ class Dispatcher:
                 doubt=self._doubt,
                 lane_limit=lane_limit,
                 on_changes=on_changes,
+                on_queued=self.offer,
                 on_hungry=self._reload,
                 chance=chance,
             )
             for link in links
         }
+        self._elsewhere = elsewhere
+        self._failover = Failover(self._senders, database, reactor, failover_after, self.offer)
 
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed as ``queued``; parts of a message in order."""
@@ -105,7 +135,9 @@ class Dispatcher:
             sender = self._senders.get(item.link)
             if sender is None:
                 self._unknown(item.link)
-            elif item.due_at <= ahead and not self._stopping and sender.lanes.put(item):
+            elif item.due_at > ahead:
+                self._look_for_due(item.due_at)
+            elif not self._stopping and sender.lanes.put(item):
                 touched[item.link] = sender
         for sender in touched.values():
             sender.pump()
@@ -125,9 +157,10 @@ class Dispatcher:
 
     async def _recover(self) -> None:
         node, now = self._database.ids.node, self._now_ms()
-        settle = partial(
-            queue.settle_interrupted, node=node, now_ms=now, until=self._doubt.until(now)
-        )
+        if self._elsewhere is not None:
+            await self._database.equip(partial(give_finder, find=self._elsewhere))
+        until = {str(kind): self._doubt.of(kind).until(now) for kind in MessageClass}
+        settle = partial(queue.settle_interrupted, node=node, now_ms=now, until=until)
         interrupted = await self._database.writer.run(settle)
         self._tell(interrupted.changes)
         if interrupted.count:
@@ -141,6 +174,13 @@ class Dispatcher:
         await self._sweep()
         for sender in self._senders.values():
             sender.pump()
+        if self._elsewhere is not None:
+            self._failover.start()
+
+    def full(self, link: str, message_class: MessageClass) -> bool:
+        """Tell whether as many of a link and class wait as may."""
+        sender = self._senders.get(link)
+        return sender is not None and sender.lanes.of(message_class).backlog >= self._backlog_max
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what waits where and why, by link, JSON-ready."""
@@ -157,7 +197,9 @@ class Dispatcher:
             timeout: Seconds to wait for answers; what has none then is settled as unknown.
         """
         self._stopping = True
-        self._cancel_sweep()
+        self._failover.stop()
+        _cancel(self._sweep_timer)
+        _cancel(self._due_timer)
         return Deferred.fromCoroutine(self._stop(timeout))
 
     async def _stop(self, timeout: float) -> None:
@@ -211,40 +253,97 @@ class Dispatcher:
             await self._expire()
             await self._end_waits()
             await self._load_due()
+            await self._rematch()
             older = self._now_ms() - PARKED_SECONDS * 1000
             await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
         except StoreError as error:
             self.log.error("what is past its time could not be settled: {error}", error=str(error))
         finally:
             if not self._stopping:
-                self._cancel_sweep()
+                _cancel(self._sweep_timer)
                 self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
 
     async def _expire(self) -> None:
-        expire = partial(queue.expire, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+        """Count what waits, and give up what is past its time."""
+        now = self._now_ms()
+        count = partial(unsent.census, node=self._database.ids.node, now_ms=now)
+        found = {(c.link, c.message_class): c for c in await self._database.read(count)}
+        for sender in self._senders.values():
+            for lane in sender.lanes:
+                waits = found.get((sender.link.name, lane.message_class))
+                lane.backlog = waits.due if waits is not None else 0
+        for waits in found.values():
+            if waits.earliest <= now:
+                await self._expire_lane(waits.link, waits.message_class, now)
+
+    async def _expire_lane(self, link: str, message_class: str, now: int) -> None:
+        find = partial(
+            unsent.overdue,
+            node=self._database.ids.node,
+            link=link,
+            message_class=message_class,
+            now_ms=now,
+            limit=OVERDUE_ROWS,
+        )
         full = True
-        while full and not self._stopping:
-            expired = await self._database.writer.run(expire)
-            self._tell([change for one in expired for change in one.changes])
-            full = len(expired) == SWEEP_ROWS
+        while full:
+            found = await self._database.read(find)
+            full = len(found) == OVERDUE_ROWS
+            while found and not self._stopping:
+                some, found = found[:SWEEP_ROWS], found[SWEEP_ROWS:]
+                expire = partial(unsent.expire, places=some, now_ms=now)
+                self._tell(await self._database.writer.run(expire))
+            full = full and not self._stopping
+
+    def _look_for_due(self, at_ms: int) -> None:
+        """Look for what is due, in time for what is due then."""
+        now = self._reactor.seconds()
+        wait = max(at_ms / 1000 - now - DUE_PAUSE_SECONDS, self._due_at + DUE_PAUSE_SECONDS - now)
+        timer = self._due_timer
+        armed = timer is not None and timer.active() and timer.getTime() <= now + wait
+        if wait < SWEEP_SECONDS and not self._stopping and not armed:
+            _cancel(timer)
+            self._due_timer = self._reactor.callLater(max(wait, 0.0), self._due_again)
+
+    def _due_again(self) -> None:
+        loaded = Deferred.fromCoroutine(self._load_due_or_try_again())
+        loaded.addErrback(partial(log_failure, self.log))
+
+    async def _load_due_or_try_again(self) -> None:
+        try:
+            await self._load_due()
+        except StoreError as error:
+            self.log.error("what is due could not be read: {error}", error=str(error))
+            self._look_for_due(self._now_ms())
 
     async def _load_due(self) -> None:
-        """Take into memory what has a time of its own, and is due before the next sweep."""
+        """Take into memory what has a time of its own, and is due soon."""
+        self._due_at = self._reactor.seconds()
+        lanes = [
+            (name, str(lane.message_class))
+            for name, sender in self._senders.items()
+            for lane in sender.lanes
+        ]
         find = partial(
             queue.due_lanes,
             node=self._database.ids.node,
+            lanes=lanes,
             horizon_ms=self._now_ms() + int(AHEAD_SECONDS * 1000),
         )
-        for link, message_class in await self._database.read(find):
-            sender = self._senders.get(link)
-            lane = None if sender is None else sender.lanes.of(message_class)
-            if sender is not None and lane is not None and not (lane.more or lane.loading):
+        due = await self._database.read(find)
+        if due.next_at:
+            self._look_for_due(due.next_at)
+        for link, message_class in due.lanes:
+            sender = self._senders[link]
+            lane = sender.lanes.of(message_class)
+            if not (lane.more or lane.loading):
                 await self._load(sender, lane)
                 sender.pump()
 
     async def _end_waits(self) -> None:
         """Send again, or give up, what nobody told the outcome of in time."""
-        attempts = self._doubt.attempts if self._doubt.resend else 0
+        policies = {str(kind): self._doubt.of(kind) for kind in MessageClass}
+        attempts = {kind: one.attempts if one.resend else 0 for kind, one in policies.items()}
         end = partial(backlog.end_waits, now_ms=self._now_ms(), attempts=attempts, limit=SWEEP_ROWS)
         full = True
         while full and not self._stopping:
@@ -267,13 +366,22 @@ class Dispatcher:
                 sender.pump()
             full = len(ended) == SWEEP_ROWS
 
-    def _cancel_sweep(self) -> None:
-        if self._sweep_timer is not None and self._sweep_timer.active():
-            self._sweep_timer.cancel()
+    async def _rematch(self) -> None:
+        """Apply parked reports whose segment is known by now."""
+        rematch = partial(reports.rematch_parked, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+        for one in await self._database.writer.run(rematch):
+            self._tell(one.changes)
+            self.offer(one.moved or [])
 
     def _sweep_again(self) -> None:
         swept = Deferred.fromCoroutine(self._sweep())
+        swept.addCallback(lambda _: self._pump_all())
         swept.addErrback(partial(log_failure, self.log))
+
+    def _pump_all(self) -> None:
+        """Let each link give up what it took in time and could not send."""
+        for sender in self._senders.values():
+            sender.pump()
 
     def _tell(self, changes: list[StatusChange]) -> None:
         if changes:
@@ -285,3 +393,8 @@ class Dispatcher:
 
     def _unknown(self, link: str) -> None:
         self.log.warn("link {link} is not configured: its messages wait in the store", link=link)
+
+
+def _cancel(timer: IDelayedCall | None) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()

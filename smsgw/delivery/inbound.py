@@ -23,9 +23,6 @@ from smsgw.store.inbox import RECEIVE, PartRow
 from smsgw.text.udh import split_header
 from smsgw.transport.link import Inbound
 
-REPEAT_SECONDS = 600
-"""Without an id from the carrier, the same content counts as a repeat inside such a stretch."""
-
 ID_SHOWN = 40
 """Characters of the carrier's id kept readable in a dedupe key; the digest covers all of it."""
 
@@ -93,10 +90,11 @@ class InboundMessages:
                 found = header.concatenation
                 reference = f"{found.width}:{found.reference}"
                 total, sequence = found.total, found.sequence
+        part_id = self._database.ids.next()
         return PartRow(
-            id=self._database.ids.next(),
+            id=part_id,
             link=link,
-            dedupe_key=dedupe_key(message, now),
+            dedupe_key=dedupe_key(message, part_id),
             sender=strip_country(message.sender),
             destination=message.destination,
             reference=reference,
@@ -109,18 +107,19 @@ class InboundMessages:
         )
 
 
-def dedupe_key(message: MoMessage, now: float) -> str:
+def dedupe_key(message: MoMessage, part_id: int) -> str:
     """Return what a repeat of the same delivery has in common with it, and nothing else has.
 
     The carrier's id alone is not enough: the parts of a long message may share one, and a gateway
     that starts its count anew gives an old one to a new message. So the content, header included,
-    is part of the key.
+    is part of the key. Without an id the carrier's receive time stands for it; without either no
+    delivery is known to repeat another: what it says decides (:func:`smsgw.store.inbox.take_in`).
     """
     carrier_id = message.carrier_message_id
     if not carrier_id.strip("0"):
         carrier_id = ""  # a gateway that leaves it empty, which says nothing about repeats
     digest = hashlib.blake2b(digest_size=8)
-    since = "" if carrier_id else message.received or str(now // REPEAT_SECONDS)
+    since = "" if carrier_id else message.received or str(part_id)
     about = (carrier_id, since, message.sender, message.destination)
     digest.update("\0".join(about).encode())
     digest.update(bytes((0, message.coding & 0xFF)))

@@ -9,8 +9,9 @@ front. Each lane holds a bounded number of segments: what is above it stays in t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
+from typing import TypeVar
 
 from smsgw.model import MessageClass
 from smsgw.store.queue import QueuedSegment
@@ -23,27 +24,64 @@ WEIGHTS = {
 }
 """Segments of a class per round, while all classes have some; in order of service."""
 
+URGENT = frozenset((MessageClass.REALTIME, MessageClass.INTERACTIVE))
+"""Classes that wait for no other: one-time codes and approvals."""
 
-class Lane:
-    """The segments of one class.
+
+class Shelf:
+    """Segments of one class, in order.
 
     Attributes:
         message_class: Which class.
+        urgent: Whether it is one of :data:`URGENT`.
         ready: To be sent, in order.
-        later: Heap of (when in ms, key, segment): due again at that time.
-        more: The store has segments of this lane that are not in memory.
-        loading: They are being read.
+        credit: How many more are served in this round.
     """
 
-    __slots__ = ("credit", "later", "loading", "message_class", "more", "ready")
+    __slots__ = ("credit", "message_class", "ready", "urgent")
 
     def __init__(self, message_class: MessageClass) -> None:
         self.message_class = message_class
+        self.urgent = message_class in URGENT
         self.ready: deque[QueuedSegment] = deque()
+        self.credit = 0
+
+
+S = TypeVar("S", bound=Shelf)
+
+
+def next_served(shelves: Sequence[S]) -> S | None:
+    """Return whose turn it is among those that have something: by weight, so that none starves."""
+    waiting = [shelf for shelf in shelves if shelf.ready]
+    if not waiting:
+        return None
+    for shelf in waiting:
+        if shelf.credit > 0:
+            return shelf
+    for shelf in shelves:
+        shelf.credit = WEIGHTS[shelf.message_class]
+    return waiting[0]
+
+
+class Lane(Shelf):
+    """The segments of one class that wait to be taken.
+
+    Attributes:
+        later: Heap of (when in ms, key, segment): due again at that time.
+        more: The store has segments of this lane that are not in memory.
+        loading: They are being read.
+        backlog: About how many wait that could be sent now, in memory and in the store: as the
+            dispatcher counted them, and what came and went since.
+    """
+
+    __slots__ = ("backlog", "later", "loading", "more")
+
+    def __init__(self, message_class: MessageClass) -> None:
+        super().__init__(message_class)
         self.later: list[tuple[int, tuple[int, int], QueuedSegment]] = []
         self.more = False
         self.loading = False
-        self.credit = 0
+        self.backlog = 0
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.later)
@@ -84,6 +122,7 @@ class Lanes:
     def put(self, item: QueuedSegment) -> bool:
         """Take a new segment; False when it stays in the store for now."""
         lane = self._lanes[item.message_class]
+        lane.backlog += 1
         if lane.more or lane.loading or len(lane) >= self.limit:
             lane.more = True
             return False
@@ -130,6 +169,21 @@ class Lanes:
             del self._siblings[message_id]
             self._failed.discard(message_id)
 
+    def drop(self, message_ids: Collection[int]) -> None:
+        """Forget the waiting segments of messages that take another link."""
+        for lane in self:
+            gone = [item for item in lane.ready if item.message_id in message_ids]
+            gone += [entry[2] for entry in lane.later if entry[2].message_id in message_ids]
+            if gone:
+                kept = [item for item in lane.ready if item.message_id not in message_ids]
+                lane.ready.clear()
+                lane.ready.extend(kept)
+                lane.later = [e for e in lane.later if e[2].message_id not in message_ids]
+                heapify(lane.later)
+                lane.backlog -= len(gone)
+            for item in gone:
+                self.release(item)
+
     def fail(self, message_id: int) -> None:
         """Note that a message can no longer arrive whole: its other parts are not sent."""
         if message_id in self._siblings:
@@ -137,7 +191,7 @@ class Lanes:
 
     def failed(self, item: QueuedSegment) -> bool:
         """Tell whether another part of the segment's message failed."""
-        return item.message_id in self._failed
+        return item.ended or item.message_id in self._failed
 
     def put_back(self, items: Iterable[QueuedSegment]) -> None:
         """Return picked segments to the front of their lanes, in order."""
@@ -160,21 +214,38 @@ class Lanes:
         else:
             heappush(lane.later, (due, item.key, item))
 
-    def pick(self, count: int, now: int) -> tuple[list[QueuedSegment], list[QueuedSegment]]:
+    def pick(
+        self, count: int, now: int, urgent: int | None = None, others: int | None = None
+    ) -> tuple[list[QueuedSegment], list[QueuedSegment]]:
         """Take up to ``count`` segments to send, and on the way those to give up.
 
         A segment to give up is past ``valid_until``, or a part of a message that failed.
+
+        Args:
+            count: The most to send.
+            now: The present time in milliseconds.
+            urgent: The most of urgent classes among them.
+            others: The most of the other classes among them.
         """
         picked: list[QueuedSegment] = []
         given_up: list[QueuedSegment] = []
+        room = {
+            True: count if urgent is None else urgent,
+            False: count if others is None else others,
+        }
+        open_lanes = [lane for lane in self if room[lane.urgent] > 0]
         self._wake(now)
-        while len(picked) < count and (lane := self._next_lane()) is not None:
+        while len(picked) < count and (lane := next_served(open_lanes)) is not None:
             item = lane.ready.popleft()
+            lane.backlog -= 1
             if item.valid_until <= now or self.failed(item):
                 given_up.append(item)
-            else:
-                lane.credit -= 1
-                picked.append(item)
+                continue
+            lane.credit -= 1
+            picked.append(item)
+            room[lane.urgent] -= 1
+            if not room[lane.urgent]:
+                open_lanes = [other for other in open_lanes if other.urgent is not lane.urgent]
         return picked, given_up
 
     def next_due(self) -> int | None:
@@ -201,14 +272,3 @@ class Lanes:
             while lane.later and lane.later[0][0] <= now:
                 due.append(heappop(lane.later)[2])
             lane.ready.extendleft(reversed(due))
-
-    def _next_lane(self) -> Lane | None:
-        waiting = [lane for lane in self if lane.ready]
-        if not waiting:
-            return None
-        for lane in waiting:
-            if lane.credit > 0:
-                return lane
-        for lane in self:
-            lane.credit = WEIGHTS[lane.message_class]
-        return waiting[0]

@@ -1,8 +1,9 @@
 """Long messages from phones: joined from their parts, or delivered with what is missing named.
 
-Parts are known by sender, destination, reference with its width, and total; not by connection. The
-store has them all, so a start finds every group again. What is joined is written with its parts'
-claim in one transaction, so that a part belongs to one message only.
+Parts are known by sender, destination, reference with its width, and total; not by connection or
+link. The store has them all, so a start finds every group again, and one of several processes what
+the others took in. What is joined is written with its parts' claim in one transaction, so that a
+part belongs to one message only.
 
 Spec: text-and-long-messages.md section 4.
 """
@@ -10,7 +11,7 @@ Spec: text-and-long-messages.md section 4.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from smsgw.delivery.commits import log_failure
-from smsgw.errors import Conflict
+from smsgw.errors import Conflict, StoreError
 from smsgw.routing.inbound import InboundTable
 from smsgw.routing.numbers import mask
 from smsgw.store import inbox
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 300.0
 """From the first part; then the message is delivered without the missing ones."""
 
-REMEMBERED_SECONDS = 600.0
-"""How long a joined message is remembered, to know repeats of its parts that have a new id."""
-
-REMEMBERED_MAX = 1000
 PARTS_MAX = 20_000
 """Parts in memory over all groups; above it the oldest group is delivered incomplete."""
 
@@ -53,9 +50,6 @@ STORE_TRIES = 60
 
 GAP = "…"
 """Stands in the text where parts are missing."""
-
-REPEATED = "repeated"
-"""Outcome of a part that repeats one of a message joined before; nobody is told of it."""
 
 MISSING_CHARACTERS = 64
 
@@ -107,8 +101,8 @@ class Reassembly:
         self._groups: dict[_Key, _Group] = {}  # oldest first
         self._parts = 0
         self._by_sender: Counter[str] = Counter()
-        self._joined: dict[_Key, tuple[float, dict[int, bytes]]] = {}  # oldest first
         self._timer: IDelayedCall | None = None
+        self._claiming: set[int] = set()
         self._running: set[Deferred[None]] = set()
         self._stopped = False
 
@@ -126,8 +120,9 @@ class Reassembly:
         row = self._row([part], ())
         claim = self._database.writer.run(_insert(row, [part.id]))
 
-        def committed(_: None) -> bool:
-            self._deliver(row)
+        def committed(is_new: bool) -> bool:
+            if is_new:
+                self._deliver(row)
             return True
 
         return claim.addCallbacks(committed, lambda failure: False)
@@ -139,29 +134,54 @@ class Reassembly:
         if part.total <= 1:
             self._store(self._row([part], ()), [part.id])
             return
-        key = (part.sender, part.destination, part.reference, part.total)
-        if self._is_repeat(key, part):
-            row = self._row([part], _absent({part.sequence}, part.total))
-            row.outcome, row.handled_at = REPEATED, part.received_at
-            self._store(row, [part.id])
-            return
+        group = self._place(part)
+        if group is not None:
+            self._run(self._find_others(group))
+
+    def _place(self, part: PartRow) -> _Group | None:
+        """Put a part where it belongs; return its message when that has not got all it needs."""
+        if self._stopped:
+            return None
+        key = _key(part)
         group = self._groups.get(key)
         if group is not None and part.sequence in group.parts:
             known = group.parts[part.sequence]
             if known.id == part.id or part.id in group.repeats:
-                return  # came in while a start was reading the store
+                return None  # read from the store meanwhile
             if known.content == part.content:
                 group.repeats.append(part.id)
-                return
+                return None
             self._close(group)  # the phone uses the reference for another message
             group = None
         if group is None:
             group = self._open(key, part.received_at / 1000)
         group.parts[part.sequence] = part
         self._parts += 1
-        if len(group.parts) == part.total:
+        is_whole = len(group.parts) == part.total
+        if is_whole:
             self._close(group)
         self._arm()
+        return None if is_whole else group
+
+    async def _find_others(self, group: _Group) -> None:
+        """Take up what another process has stored of a message; know the repeat of one joined."""
+        parts = list(group.parts.values())
+        since = int((group.first_at - self._timeout) * 1000)
+        ours = self._claiming.copy()  # of a message before it, whose claim the store may not show
+        find = partial(inbox.beside, parts=parts, since=since)
+        try:
+            others, is_repeat = await self._database.read(find)
+        except StoreError as error:
+            self.log.warn("other parts could not be looked for: {error}", error=str(error))
+            return
+        if self._groups.get(group.key) is not group:
+            return
+        if is_repeat and len(group.parts) == len(parts):
+            self._close(group)
+            return
+        for other in others:
+            if self._groups.get(group.key) is group and other.id not in ours:
+                self._place(other)
 
     def recover(self) -> Deferred[None]:
         """Take up the parts that the last run left, once, before any come in."""
@@ -173,7 +193,10 @@ class Reassembly:
             page = partial(inbox.waiting_parts, after=after, limit=PAGE)
             parts = await self._database.read(page)
             for part in parts:
-                self.add(part)
+                if part.total > 1:
+                    self._place(part)
+                else:
+                    self.add(part)
             if len(parts) < PAGE:
                 return
             after = (parts[-1].received_at, parts[-1].id)
@@ -217,20 +240,7 @@ class Reassembly:
             del self._by_sender[sender]
         parts = [group.parts[sequence] for sequence in sorted(group.parts)]
         missing = _absent(group.parts, total)
-        if not missing:
-            self._remember(group)
         self._store(self._row(parts, missing), [part.id for part in parts] + group.repeats)
-
-    def _remember(self, group: _Group) -> None:
-        contents = {sequence: part.content for sequence, part in group.parts.items()}
-        self._joined.pop(group.key, None)
-        self._joined[group.key] = (self._reactor.seconds() + REMEMBERED_SECONDS, contents)
-        if len(self._joined) > REMEMBERED_MAX:
-            del self._joined[next(iter(self._joined))]
-
-    def _is_repeat(self, key: _Key, part: PartRow) -> bool:
-        until, contents = self._joined.get(key, (0.0, {}))
-        return self._reactor.seconds() < until and contents.get(part.sequence) == part.content
 
     def _arm(self) -> None:
         """Have one timer, for the oldest group."""
@@ -277,7 +287,11 @@ class Reassembly:
         )
 
     def _store(self, row: InboundRow, part_ids: list[int]) -> None:
-        running = Deferred.fromCoroutine(self._store_and_deliver(row, part_ids))
+        self._claiming.update(part_ids)
+        self._run(self._store_and_deliver(row, part_ids))
+
+    def _run(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        running = Deferred.fromCoroutine(work)
         self._running.add(running)
 
         def ended(outcome: Any) -> None:
@@ -287,26 +301,42 @@ class Reassembly:
         running.addBoth(ended)
 
     async def _store_and_deliver(self, row: InboundRow, part_ids: list[int]) -> None:
+        try:
+            await self._claim(row, part_ids)
+        finally:
+            self._claiming.difference_update(part_ids)
+
+    async def _claim(self, row: InboundRow, part_ids: list[int]) -> None:
         for _ in range(STORE_TRIES):
             try:
-                await self._database.writer.run(_insert(row, part_ids))
+                is_new = await self._database.writer.run(_insert(row, part_ids))
             except CancelledError:
                 raise
             except Conflict as error:
                 self.log.warn("{error}", error=str(error))
+                await self._take_back(part_ids)
                 return
             except Exception as error:
                 self.log.error("inbound {id}: not stored: {error}", id=row.id, error=str(error))
                 await deferLater(self._reactor, STORE_PAUSE_SECONDS, lambda: None)
             else:
-                if row.handled_at is None:
+                if is_new:
                     self._deliver(row)
                 return
         self.log.critical("inbound {id}: waits for the next start", id=row.id)
 
+    async def _take_back(self, part_ids: list[int]) -> None:
+        """Keep the parts that another process has not made a message of."""
+        for part in await self._database.read(partial(inbox.waiting_among, part_ids=part_ids)):
+            self._place(part)
 
-def _insert(row: InboundRow, part_ids: list[int]) -> Callable[[Connection], None]:
-    return partial(inbox.insert_inbound, row=row, part_ids=part_ids)
+
+def _key(part: PartRow) -> _Key:
+    return part.sender, part.destination, part.reference, part.total
+
+
+def _insert(row: InboundRow, part_ids: list[int]) -> Callable[[Connection], bool]:
+    return partial(inbox.take_in, row=row, part_ids=part_ids)
 
 
 def _absent(present: Iterable[int], total: int) -> list[int]:

@@ -11,25 +11,27 @@ goes back behind what was refused, so that the order within a lane is kept.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from smsgw.delivery.commits import commit_rows
+from smsgw.delivery.handfuls import Handfuls
 from smsgw.delivery.lanes import Lane, Lanes
+from smsgw.delivery.outcomes import Outcomes
 from smsgw.delivery.pace import STORE_PAUSE_SECONDS, Pace
-from smsgw.delivery.retry import DoubtPolicy, RetryPolicy, retry_at
-from smsgw.delivery.settlements import gave_up, handful, settlement
+from smsgw.delivery.ready import Ready
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
+from smsgw.delivery.sending_link import SendingLink
+from smsgw.delivery.settlements import gave_up, handful
 from smsgw.delivery.throttle import Limits
 from smsgw.delivery.unfinished import Unfinished
 from smsgw.errors import Disposition
-from smsgw.model import MessageStatus, Segment, SubmitResult
-from smsgw.protocols.carrier import Carrier, ResultKind
+from smsgw.model import MessageStatus, SubmitResult
+from smsgw.protocols.carrier import ResultKind
 from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import PUT_BACK, TAKE, QueuedSegment, Taken
@@ -37,42 +39,19 @@ from smsgw.store.writer import Writer
 from smsgw.transport.causes import Cause, Limit
 from smsgw.transport.results import NOT_SENT
 
-TRIES = 60
-"""How often an answer's settlement is tried, a second apart, when the store refuses it."""
+TRIES = 86_400
+"""How often an answer's settlement is tried, a second apart, when the store refuses it: a disk may
+be full for a night, and what is given up waits for the next start, and is then sent again."""
 
 AHEAD_MAX = 256
-"""Segments taken out of the queue beyond the window's free slots, no more than the whole window:
-how far what is urgent can be behind what is not."""
+"""Segments taken out of the queue beyond the window's free slots, no more than the whole window;
+urgent ones have as much room beside the others."""
 
-STOPPED_ERROR = "stopped before the answer came"
+FAR_SECONDS = 600.0
+"""What is due later than that waits in the store, so that it takes no room in its lane. How often
+it was refused is forgotten there, so no wait that is counted may be longer."""
 
 OnChanges = Callable[[list[StatusChange]], None]
-
-
-class SendingLink(Protocol):
-    """What is used of a :class:`smsgw.transport.link.Link`."""
-
-    name: str
-    carrier: Carrier
-    on_results: Callable[[list[tuple[Any, SubmitResult]]], None]
-    on_free: Callable[[], None]
-
-    @property
-    def up(self) -> bool: ...
-
-    @property
-    def free(self) -> int: ...
-
-    @property
-    def in_flight(self) -> int: ...
-
-    @property
-    def answer_seconds(self) -> float: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int: ...
 
 
 class Sender:
@@ -88,6 +67,7 @@ class Sender:
         doubt: How long an unknown outcome is waited for.
         lane_limit: The most segments of one class in memory.
         on_changes: Told which messages got a new status, after the commit.
+        on_queued: Given segments that are queued for other links now, or for much later.
         on_hungry: Asked to read more of a lane from the store.
         chance: Random numbers from 0 to 1.
     """
@@ -106,6 +86,7 @@ class Sender:
         doubt: DoubtPolicy,
         lane_limit: int,
         on_changes: OnChanges,
+        on_queued: Callable[[list[QueuedSegment]], None],
         on_hungry: Callable[[Sender, Lane], None],
         chance: Callable[[], float],
     ) -> None:
@@ -114,18 +95,16 @@ class Sender:
         self._writer = writer
         self._node = node
         self._reactor = reactor
-        self._policy = policy
-        self._doubt = doubt
         self._on_changes = on_changes
+        self._on_queued = on_queued
         self._on_hungry = on_hungry
-        self._chance = chance
         self._pace = Pace(limits, reactor.seconds())
+        self._outcomes = Outcomes(node, policy, doubt, self._pace, chance)
         self._taking = 0
         self._returning = 0  # refused as too fast, or taken before that: go back to their lanes
-        self._ready: deque[QueuedSegment] = deque()  # taken, waiting for the link
+        self._ready = Ready()  # taken, waiting for the link
         self._in_flight: dict[QueuedSegment, None] = {}
-        self._left: dict[int, int] = {}  # of each handful, the segments nothing came of yet
-        self._done: list[int] = []  # handfuls to forget
+        self._handfuls = Handfuls()
         self._unfinished = Unfinished(self._in_flight, reactor, self.log)
         self._timer: IDelayedCall | None = None
         self._stopping = False
@@ -140,27 +119,16 @@ class Sender:
             return
         now = self._reactor.seconds()
         if self._returning or self._pace.paused(now):
-            self._return_ready()
-        elif self.link.up:
-            self._submit_ready(now)
-            room = min(self._room(), self._pace.available(now))
-            if room > 0:
-                self._take(room, now)
+            self.return_ready()
+        else:
+            self._give_up_ready(now)
+            if self.link.up:
+                self._submit_ready()
+                self._take(now)
         self._pace.note(self._why(now), now)
         self._arm(now)
         for lane in self.lanes.hungry():
             self._on_hungry(self, lane)
-
-    def _room(self) -> int:
-        """Return how many segments may be taken out of the queue now.
-
-        One handful at a time: the next is as large as what came free meanwhile. A few more than
-        are free keep the window full while the store is busy.
-        """
-        if self._taking:
-            return 0
-        free = self.link.free
-        return free + min(free + self.link.in_flight, AHEAD_MAX) - len(self._ready)
 
     def _why(self, now: float) -> Limit:
         """What keeps the link from sending more."""
@@ -177,8 +145,21 @@ class Sender:
             now=now,
         )
 
-    def _take(self, room: int, now: float) -> None:
-        picked, given_up = self.lanes.pick(room, int(now * 1000))
+    def _take(self, now: float) -> None:
+        """Take a handful out of the queue, and no other before that is done.
+
+        It is as large as what came free meanwhile. A few more than are free keep the window full
+        while the store is busy; those of urgent classes do not count against the others, and so
+        never wait for the store until others have left.
+        """
+        if self._taking:
+            return
+        free, available = self.link.free, self._pace.available(now)
+        ahead = free + min(free + self.link.in_flight, AHEAD_MAX)
+        urgent, others = ahead - self._ready.count(True), ahead - self._ready.count(False)
+        if available <= 0 or (urgent <= 0 and others <= 0):
+            return
+        picked, given_up = self.lanes.pick(available, int(now * 1000), urgent, others)
         if not picked and not given_up:
             return
         self._pace.take(len(picked), now)
@@ -188,12 +169,12 @@ class Sender:
     async def _take_and_submit(
         self, picked: list[QueuedSegment], given_up: list[QueuedSegment]
     ) -> None:
-        done, self._done = self._done, []
+        done = self._handfuls.take_done()
         row = handful(self.link.name, picked, given_up, done)
         (taken,) = await commit_rows(self._writer, TAKE, [row], self._reactor)
         self._taking -= len(picked)
         if taken is None:
-            self._done += done
+            self._handfuls.not_forgotten(done)
             self._pause(picked + given_up)
             return
         lost, given_up = self._taken(taken, picked, given_up)
@@ -203,7 +184,7 @@ class Sender:
             at = int(self._reactor.seconds() * 1000)
             self._settle([gave_up(item, at) for item in given_up], given_up)
         if self._stopping:
-            self._return_ready()
+            self.return_ready()
         else:
             self.pump()
 
@@ -217,25 +198,11 @@ class Sender:
             given_up = [item for item in given_up if item.key not in taken.missing]
         else:
             lost = []
-        if taken.id:
-            self._left[taken.id] = len(picked) + len(given_up)
+        self._handfuls.opened(taken.id, picked + given_up)
         for item in picked:
-            item.handful = taken.id
             item.attempts += 1
-        for item in given_up:
-            item.handful = taken.id
-        self._ready.extend(picked)
+        self._ready.add(picked)
         return lost, given_up
-
-    def _came_to_something(self, item: QueuedSegment) -> None:
-        """Count a segment of a handful; a handful that is done with is forgotten with the next."""
-        left = self._left.get(item.handful, 0) - 1
-        if left > 0:
-            self._left[item.handful] = left
-        elif item.handful:
-            del self._left[item.handful]
-            self._done.append(item.handful)
-        item.handful = 0
 
     def _pause(self, items: list[QueuedSegment]) -> None:
         """Keep what the store could not take, and wait before anything else is taken."""
@@ -244,18 +211,20 @@ class Sender:
         self._pace.store_failed(self._reactor.seconds())
         self.pump()
 
-    def _submit_ready(self, now: float) -> None:
-        if not self._ready:
-            return
+    def _give_up_ready(self, now: float) -> None:
         at = int(now * 1000)
         given_up = [i for i in self._ready if i.valid_until <= at or self.lanes.failed(i)]
         if given_up:
-            self._ready = deque(item for item in self._ready if item not in given_up)
+            self._ready.remove(given_up)
             self._settle([gave_up(item, at) for item in given_up], given_up)
-        offered = islice(self._ready, self.link.free)
-        taken = self.link.submit_many([(item.segment(), item) for item in offered])
-        for _ in range(taken):
-            self._in_flight[self._ready.popleft()] = None
+
+    def _submit_ready(self) -> None:
+        items = self._ready.take(self.link.free)
+        if not items:
+            return
+        taken = self.link.submit_many([(item.segment(), item) for item in items])
+        self._in_flight.update(dict.fromkeys(items[:taken]))
+        self._ready.put_back(items[taken:])
 
     # ---- back ----------------------------------------------------------------------------
 
@@ -274,57 +243,23 @@ class Sender:
                     continue
             elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
                 continue  # nothing new; or it is being sent again, and that decides
-            row = self._outcome(item, result, now, late)
-            if row.state is MessageStatus.REJECTED:
+            row = self._outcomes.of(item, result, now, late)
+            if row.state is MessageStatus.REJECTED and not row.elsewhere:
                 self.lanes.fail(item.message_id)  # at once: its other parts may be ready
             if result.kind == ResultKind.THROTTLE and row.state is MessageStatus.QUEUED:
                 back.append((row, item))
             else:
                 rows.append(row)
                 items.append(item)
-        self._ready.extendleft(reversed(unsent))
+        self._ready.put_back(unsent)
         if rows:
             self._settle(rows, items)
         if back:
             self._bring_back(back)
         if self._stopping:
-            self._return_ready()
+            self.return_ready()
         else:
             self.pump()
-
-    def _outcome(
-        self, item: QueuedSegment, result: SubmitResult, now: float, late: bool
-    ) -> Settlement:
-        """Return what an answer means for its segment."""
-        row = settlement(item, MessageStatus.SENT, int(now * 1000))
-        row.carrier_message_id = result.carrier_message_id or None
-        first, item.recorded = item.total == 1 and not item.recorded, True
-        if result.disposition is Disposition.ACCEPTED:
-            row.first = first
-            return row
-        row.stat, row.error = str(result.code), result.text
-        if result.disposition is Disposition.UNKNOWN:
-            row.state, row.stat = MessageStatus.UNKNOWN, ""
-            row.next_attempt_at = self._doubt.until(row.at)
-        elif result.disposition is Disposition.FINAL:
-            row.state = MessageStatus.REJECTED
-        else:
-            due = self._due(item, result, now)
-            if due is None:
-                row.state = MessageStatus.REJECTED
-                row.error = f"{result.text}, after {item.refusals} tries"
-            else:
-                item.due_at = int(due * 1000)
-                row.state, row.next_attempt_at = MessageStatus.QUEUED, item.due_at
-                row.again = item.queue_row(self._node, item.due_at)
-                row.possible_duplicate = late  # the store allows the step back only so
-        return row
-
-    def _due(self, item: QueuedSegment, result: SubmitResult, now: float) -> float | None:
-        if result.kind == ResultKind.THROTTLE:
-            return self._pace.throttled(now)
-        item.refusals += 1
-        return retry_at(self._policy, item.refusals, now, self._chance())
 
     def _settle(self, rows: list[Settlement], items: list[QueuedSegment]) -> None:
         self._unfinished.run(self._settle_and_follow(rows, items))
@@ -340,22 +275,28 @@ class Sender:
     ) -> None:
         tries = 1 if self._stopping else TRIES
         settled = await commit_rows(self._writer, SETTLE, rows, self._reactor, tries)
-        again = False
-        for row, item, result in zip(rows, items, settled, strict=True):
+        again, far = False, int((self._reactor.seconds() + FAR_SECONDS) * 1000)
+        for item, result in zip(items, settled, strict=True):
             if result is not None:
-                self._came_to_something(item)
-            retry = row.again is not None and result is not None and result.applied
-            if retry and not self._stopping:
+                self._handfuls.came_to_something(item)
+            if result is None or not result.again or self._stopping:
+                self.lanes.release(item)
+            elif item.due_at > far:
+                self.lanes.release(item)
+                self._on_queued([item])
+            else:
                 self.lanes.put_later(item, item.due_at, bounded=not returning)
                 again = True
-            else:
-                self.lanes.release(item)
         self._returning -= returning
         self._tell(settled)
         if again or returning:
             self.pump()
 
-    def _tell(self, settled: Iterable[Settled | None]) -> None:
+    def _tell(self, settled: Sequence[Settled | None]) -> None:
+        moved = [item for result in settled if result and result.moved for item in result.moved]
+        if moved:
+            self.lanes.drop({item.message_id for item in moved})
+            self._on_queued(moved)
         changes = [change for result in settled if result for change in result.changes]
         if changes:
             self.follow(changes)
@@ -415,29 +356,24 @@ class Sender:
         self._stopping = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._return_ready()
+        self.return_ready()
         return Deferred.fromCoroutine(self._finish(timeout))
 
     async def _finish(self, timeout: float) -> None:
         await self._unfinished.wait(timeout)
         if self._in_flight:
-            at = int(self._reactor.seconds() * 1000)
+            now = self._reactor.seconds()
             items = list(self._in_flight)
             self._in_flight.clear()
-            unknown = MessageStatus.UNKNOWN
-            rows = [settlement(item, unknown, at, STOPPED_ERROR) for item in items]
-            for row, item in zip(rows, items, strict=True):
-                row.next_attempt_at, item.recorded = self._doubt.until(at), True
-            self._settle(rows, items)
+            self._settle([self._outcomes.stopped(item, now) for item in items], items)
             await self._unfinished.wait(STORE_PAUSE_SECONDS)
         self._unfinished.cancel()
 
-    def _return_ready(self) -> None:
+    def return_ready(self) -> None:
         """Put segments that were marked, and never submitted, back where they came from."""
         if not self._ready:
             return
-        items = list(self._ready)
-        self._ready.clear()
+        items = self._ready.clear()
         now = self._reactor.seconds()
         due = int(self._pace.resumes(now) * 1000)
         for item in items:
@@ -452,7 +388,7 @@ class Sender:
         returned = await commit_rows(self._writer, PUT_BACK, rows, self._reactor, tries)
         for item, back in zip(items, returned, strict=True):
             if back:
-                self._came_to_something(item)
+                self._handfuls.came_to_something(item)
             if back and not self._stopping:
                 self.lanes.put_later(item, item.due_at, bounded=False)
             else:

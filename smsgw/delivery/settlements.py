@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from smsgw.model import MessageStatus
 from smsgw.store.outbox import Settlement
-from smsgw.store.queue import EXPIRED_ERROR, UNKNOWN_ERROR, Handful, QueuedSegment
-
-SIBLING_ERROR = "another part of the message failed"
+from smsgw.store.queue import (
+    EXPIRED_ERROR,
+    SIBLING_ERROR,
+    UNKNOWN_ERROR,
+    Handful,
+    QueuedSegment,
+)
 
 
 def settlement(item: QueuedSegment, state: MessageStatus, at: int, error: str = "") -> Settlement:

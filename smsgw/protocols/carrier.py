@@ -30,6 +30,7 @@ class ResultKind(enum.StrEnum):
     CONTENT = "content"
     AUTH = "auth"
     FORMAT = "format"
+    REPEATED = "repeated"
     TEMPORARY = "temporary"
     VENDOR = "vendor"
 

@@ -67,12 +67,14 @@ class SubmitAnswered(msgspec.Struct):
         code: The carrier's result.
         carrier_message_id: See :class:`smsgw.model.SubmitResult`.
         late: The answer came after the submit had been given up.
+        again: The submit was written more than once, so the answer may be to a later copy.
     """
 
     context: Any
     code: int
     carrier_message_id: str
     late: bool = False
+    again: bool = False
 
 
 class DeliverAnswered(msgspec.Struct):

@@ -22,7 +22,7 @@ from smsgw.protocols.account import Account
 from smsgw.protocols.codec import Codec, Decoder
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
-from smsgw.protocols.window import Window
+from smsgw.protocols.window import Pending, Window
 
 command_of = struct.Struct(">I").unpack_from
 
@@ -291,21 +291,23 @@ class Session:
         self._fail(f"{pdu.command} while {self.state.value}")
         return False
 
-    def answered(self, key: Hashable, pdu: Pdu) -> tuple[bool, Any, bool]:
-        """Close the request that ``pdu`` answers.
-
-        Returns:
-            Whether one was waiting, its context, and whether it had been given up before.
-        """
+    def answered(self, key: Hashable, pdu: Pdu) -> Pending | None:
+        """Close the request that ``pdu`` answers and return it; None when nothing waits for it."""
         pending = self.window.close(key)
+        if pending is None:
+            pending = self.window.close_late(key)
+            if pending is None:
+                self._mistake(f"{pdu.command} answers nothing we asked")
+            else:
+                self._useless_at = None
+        return pending
+
+    def submit_answered(self, key: Hashable, pdu: Pdu, code: int, carrier_message_id: str) -> None:
+        """Close the submit that ``pdu`` answers, and tell what the answer says."""
+        pending = self.answered(key, pdu)
         if pending is not None:
-            return True, pending.context, False
-        given_up = self.window.close_late(key)
-        if given_up is not None:
-            self._useless_at = None
-            return True, given_up.context, True
-        self._mistake(f"{pdu.command} answers nothing we asked")
-        return False, None, False
+            answer = (pending.context, code, carrier_message_id, pending.late, pending.again)
+            self._events.append(ev.SubmitAnswered(*answer))
 
     def login_awaited(self, answer: Pdu) -> bool:
         """Whether our login waits for ``answer``; one that comes again is told once and ignored."""

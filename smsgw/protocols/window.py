@@ -19,12 +19,23 @@ LATE_KEPT = 1024
 
 
 class Pending(msgspec.Struct):
-    """One unanswered request."""
+    """One unanswered request.
+
+    Attributes:
+        context: What the caller gave with it.
+        deadline: When it is sent again or given up.
+        sends_left: How often it may be sent again.
+        octets: What is sent then.
+        again: It was sent again.
+        late: It was given up.
+    """
 
     context: Any
     deadline: float
     sends_left: int
     octets: bytes
+    again: bool = False
+    late: bool = False
 
 
 class Window:
@@ -94,6 +105,7 @@ class Window:
             pending = self._open.pop(key)
             if pending.sends_left > 0:
                 pending.sends_left -= 1
+                pending.again = True
                 pending.deadline = now + self.timeout
                 self._open[key] = pending
                 resend.append(pending.octets)
@@ -112,5 +124,5 @@ class Window:
     def _remember(self, key: Hashable, pending: Pending) -> None:
         if len(self._late) >= LATE_KEPT:
             del self._late[next(iter(self._late))]
-        pending.octets = b""
+        pending.octets, pending.late = b"", True
         self._late[key] = pending

@@ -6,10 +6,13 @@ A rule knows nothing about whether a link is up, nor about operators of links; s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from smsgw.model import MessageClass, Operator
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,14 @@ class Rule:
 
     Attributes:
         name: As people know it; shown by ``smsgw route explain``.
-        groups: Link names; failover goes from group to group, and inside a group in order. Weights
-            would sit beside the names here.
+        groups: Link names. The links of a group share its messages; failover goes from group to
+            group.
         operators: The subscriber's operators it is for; empty for all.
         classes: The message classes it is for; empty for all.
         accounts: The accounts it is for; empty for all.
+        weights: Link name to its share of its group, 1 where there is none.
+        resend_undelivered: Whether a message that is reported as not delivered is sent again
+            through another link.
     """
 
     name: str
@@ -30,6 +36,8 @@ class Rule:
     operators: frozenset[Operator] = frozenset()
     classes: frozenset[MessageClass] = frozenset()
     accounts: frozenset[str] = frozenset()
+    weights: Mapping[str, int] = field(default_factory=dict)
+    resend_undelivered: bool = False
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -57,9 +65,28 @@ def rules_by_operator(links: Mapping[str, Operator]) -> list[Rule]:
     for link, operator in links.items():
         by_operator.setdefault(operator, []).append(link)
     return [
-        Rule(f"own-{operator}", (tuple(names),), operators=frozenset((operator,)))
+        Rule(
+            f"own-{operator}",
+            tuple((name,) for name in names),
+            operators=frozenset((operator,)),
+        )
         for operator, names in by_operator.items()
     ]
+
+
+def draw(shares: Sequence[tuple[T, int]], chance: float) -> T:
+    """Return one of several, each as often as its weight says.
+
+    Args:
+        shares: Each with its weight, at least one.
+        chance: A random number from 0 to 1.
+    """
+    left = chance * sum(weight for _, weight in shares)
+    for one, weight in shares:
+        left -= weight
+        if left < 0:
+            return one
+    return shares[-1][0]
 
 
 def _names(values: frozenset[str]) -> str:

@@ -2,14 +2,14 @@
 
 The first rule that is for the message and leaves it a link decides. A message that expects a reply
 never leaves its subscriber's operator, because another one's network drops the extension the reply
-must come back to. Whether a link is up is not known here.
+must come back to. Whether a link is up is asked of the caller.
 
 Spec: text-and-long-messages.md section 6 (portability: the number's operator is only a hint).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +18,9 @@ from smsgw.model import MessageClass, Operator
 from smsgw.routing.numbers import mask, operator_of, operator_table
 from smsgw.routing.ported import PortedNumbers, told
 from smsgw.routing.rules import Rule, rules_by_operator
+
+Shares = tuple[tuple[str, int], ...]
+"""Links that share messages: each one's name and weight."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -28,12 +31,31 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         rule: Name of the rule that decided.
         operator: The subscriber's operator it was decided for.
         explanation: Lines for people: each rule that was looked at, and what came of it.
+        groups: The same links as they share messages; failover goes from group to group.
+        resend_undelivered: Whether what is reported as not delivered goes to another of them.
     """
 
     links: tuple[str, ...]
     rule: str
     operator: Operator
     explanation: tuple[str, ...]
+    groups: tuple[Shares, ...] = ()
+    resend_undelivered: bool = False
+
+    def shares(self, up: Callable[[str], bool]) -> Shares:
+        """Return who shares messages now: who is up in the first group where one is.
+
+        When none is up, the whole first group: its messages wait for it.
+        """
+        return self.others((), up) or self.groups[0]
+
+    def others(self, but: Collection[str], up: Callable[[str], bool]) -> Shares:
+        """Return who is up in the first group where one is that is not among ``but``, or none."""
+        for group in self.groups:
+            found = tuple(one for one in group if one[0] not in but and up(one[0]))
+            if found:
+                return found
+        return ()
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -151,19 +173,31 @@ class RouteTable:
             if mismatch:
                 lines.append(f"rule {rule.name}: passed over, {mismatch}")
                 continue
-            links = rule.links
-            if expects_reply:
-                links = tuple(link for link in links if self._links[link] == operator)
-                if not links:
-                    lines.append(
-                        f"rule {rule.name}: passed over, a reply is expected and none of its "
-                        f"links is {operator}'s own"
-                    )
-                    continue
+            groups = self._groups(rule, operator, expects_reply)
+            if not groups:
+                lines.append(
+                    f"rule {rule.name}: passed over, a reply is expected and none of its "
+                    f"links is {operator}'s own"
+                )
+                continue
             only = f", only {operator}'s own links because a reply is expected"
-            lines.append(f"rule {rule.name}: taken{only if expects_reply else ''}")
-            return Route(links, rule.name, operator, tuple(lines))
+            shared = "".join(f"; {_shared(group)}" for group in groups if len(group) > 1)
+            lines.append(f"rule {rule.name}: taken{only if expects_reply else ''}{shared}")
+            links = tuple(dict.fromkeys(name for group in groups for name, _ in group))
+            resend = rule.resend_undelivered
+            return Route(links, rule.name, operator, tuple(lines), groups, resend)
         return Route((), "", operator, tuple(lines))
+
+    def _groups(self, rule: Rule, operator: Operator, own_only: bool) -> tuple[Shares, ...]:
+        groups = (
+            tuple(
+                (name, rule.weights.get(name, 1))
+                for name in group
+                if not own_only or self._links[name] == operator
+            )
+            for group in rule.groups
+        )
+        return tuple(group for group in groups if group)
 
     def _explain_operator(self, recipient: str, given: Operator | None) -> tuple[Operator, str]:
         if given is not None:
@@ -176,6 +210,10 @@ class RouteTable:
         if found is None:
             return Operator.OTHER, "no assigned prefix fits"
         return found[1], f"by prefix {found[0]}"
+
+
+def _shared(group: Shares) -> str:
+    return f"shared {', '.join(f'{name} {weight}' for name, weight in group)}"
 
 
 def _refusal(recipient: str, route: Route, expects_reply: bool) -> str:

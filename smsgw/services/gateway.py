@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,13 +18,13 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.dispatcher import Dispatcher
+from smsgw.delivery.dispatcher import FAILOVER_AFTER, Dispatcher
 from smsgw.delivery.handover import Handover
 from smsgw.delivery.inbound import InboundMessages
 from smsgw.delivery.portability import Portability
 from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
-from smsgw.delivery.retry import DoubtPolicy
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.throttle import Limits
 from smsgw.model import Event, MessageClass, MessageStatus
 from smsgw.routing.inbound import InboundTable
@@ -31,6 +32,7 @@ from smsgw.routing.numbers import normalise
 from smsgw.routing.table import RouteTable
 from smsgw.services import queries
 from smsgw.services.conversations import SlotPlan
+from smsgw.services.other_links import OtherLinks
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.submission import DAY_SECONDS, LinkInfo, Outgoing, Submission
 from smsgw.store import slots
@@ -59,6 +61,9 @@ class GatewayObserver(Protocol):
 
     def reported(self, link: str, result: str, count: int = 1) -> None:
         """So many status reports met this fate."""
+
+    def unmatched(self, counts: Mapping[str, int]) -> None:
+        """So many status reports of each link wait for their segment; of all others none."""
 
     def replied(self, outcome: str, count: int = 1) -> None:
         """So many inbound messages led to this."""
@@ -110,6 +115,9 @@ class Sends(Protocol):
     def reference(self) -> str: ...
 
     @property
+    def send_at(self) -> datetime | None: ...
+
+    @property
     def valid_for(self) -> float | None: ...
 
     @property
@@ -128,6 +136,8 @@ class Gateway:
         reactor: Its clock and timers.
         observer: Told what is counted.
         doubt: What follows when a carrier's answer never came.
+        retry: When a refused segment is tried again.
+        failover_after: Seconds a link is down before what waits for it takes another one.
 
     Attributes:
         requests: Asks people and reads their answers.
@@ -146,6 +156,8 @@ class Gateway:
         reactor: IReactorTime,
         observer: GatewayObserver,
         doubt: DoubtPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        failover_after: float = FAILOVER_AFTER,
     ) -> None:
         self._database = database
         self._links = {entry.link.name: entry.link for entry in links}
@@ -159,7 +171,10 @@ class Gateway:
             database,
             reactor,
             limits={entry.link.name: Limits(entry.rate) for entry in links},
+            policy=retry,
             doubt=doubt,
+            failover_after=failover_after,
+            elsewhere=lambda *asked: self._other_links.find(*asked),
             on_changes=self._count_finished,
         )
         self._submission = Submission(
@@ -169,6 +184,13 @@ class Gateway:
             self._dispatcher,
             reactor.seconds,
             up=lambda name: self._links[name].up,
+            full=self._dispatcher.full,
+        )
+        self._other_links = OtherLinks(
+            routes,
+            {entry.info.name: entry.info for entry in links},
+            lambda name: self._links[name].up,
+            self._submission.split,
         )
         self.requests = RequestEngine(
             database, self._submission, reactor.seconds, self._request_event, plan=plan
@@ -184,7 +206,15 @@ class Gateway:
         operators = {entry.info.name: entry.info.operator for entry in links}
         self.ported = Portability(database, reactor, routes.ported, operators)
         self._inbound = InboundMessages(database, reactor, self._reassembly, self.ported.learn)
-        self._reports = Reports(database.writer, reactor, self._reported, observer.reported)
+        self._reports = Reports(
+            database,
+            reactor,
+            self._reported,
+            observer.reported,
+            observer.unmatched,
+            text_ids=[entry.info.name for entry in links if entry.info.family == "smpp"],
+            on_queued=self._dispatcher.offer,
+        )
 
         observer.watch_slots(lambda: self._slots_in_use)
         observer.watch_writer(lambda: database.writer.queued)
@@ -207,6 +237,7 @@ class Gateway:
         for link in self._links.values():
             await link.listen()
         await self.ported.start()
+        await self._reports.start()
         await self._dispatcher.recover()
         await self._reassembly.recover()
         await self._handover.recover()
@@ -226,6 +257,7 @@ class Gateway:
         await DeferredList([link.stop() for link in self._links.values()], consumeErrors=True)
         self._reassembly.stop()
         self.ported.stop()
+        self._reports.stop()
         await self._handover.stop(REPLIES_WITHIN)
         await self._database.close()
 
@@ -248,6 +280,7 @@ class Gateway:
 
         Raises:
             ValidationError: Its field is a path such as ``messages[3].to``.
+            Overloaded: More waits already than is taken; try again after its ``retry_after``.
         """
         accepted = await self._submission.accept([_outgoing(account, one) for one in outgoing])
         for message_class in MessageClass:
@@ -255,6 +288,16 @@ class Gateway:
             if count:
                 self._observer.accepted(message_class, count)
         return accepted
+
+    async def cancel(self, account: str, message_id: int) -> Json:
+        """End a message before anything of it is sent; returns it as it is then.
+
+        Raises:
+            NotFound: No such message, or it is another account's.
+            Conflict: A part of it was handed to a link, or it came to an end before.
+        """
+        self._count_finished([await self._submission.cancel(account, message_id)])
+        return await self.message(account, message_id)
 
     def message(self, account: str, message_id: int) -> Deferred[Json]:
         """Return one message with its segments, or fail with NotFound."""
@@ -284,6 +327,13 @@ class Gateway:
         find = partial(queries.events_after, account=account, after=after, limit=limit)
         return self._database.read(find)
 
+    def unmatched_reports(
+        self, *, link: str | None, before: int | None, limit: int
+    ) -> Deferred[Sequence[Json]]:
+        """Return status reports whose segment is not known yet, newest first."""
+        find = partial(queries.unmatched_page, link=link, before=before, limit=limit)
+        return self._database.read(find)
+
     def links(self) -> list[Json]:
         """Return the state of every link."""
         waiting = self._dispatcher.state()
@@ -291,7 +341,8 @@ class Gateway:
         for name, link in self._links.items():
             queue = waiting[name]
             limited_by = queue.pop("limited_by")  # it knows the queues as well as the link
-            shown.append({**link.state(), "limited_by": limited_by, "queue": queue})
+            state = {**link.state(), "report_ids": self._reports.form_of(name)}
+            shown.append({**state, "limited_by": limited_by, "queue": queue})
         return shown
 
     def explain(
@@ -351,6 +402,7 @@ def _outgoing(account: str, one: Sends) -> Outgoing:
         text=one.text,
         message_class=one.message_class,
         reference=one.reference,
+        send_at=one.send_at,
         valid_for=DAY_SECONDS if one.valid_for is None else one.valid_for,
         expects_reply=one.expects_reply,
     )

@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from smsgw.errors import NotFound
 from smsgw.model import Coding, Event
 from smsgw.store import events as event_rows
-from smsgw.store import inbox, messages
+from smsgw.store import inbox, messages, reports
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow, SegmentRow
+from smsgw.store.reports import ParkedReport
 
 Json = dict[str, Any]
 
@@ -65,6 +66,11 @@ def events_after(connection: Connection, account: str, after: int, limit: int) -
     return [event_json(event) for event in found]
 
 
+def unmatched_page(connection: Connection, **filters: Any) -> Sequence[Json]:
+    """Return parked reports, newest first; filters as :func:`smsgw.store.reports.unmatched`."""
+    return [unmatched_json(row) for row in reports.unmatched(connection, **filters)]
+
+
 def message_json(row: MessageRow) -> Json:
     """One message, without its segments."""
     return {
@@ -84,6 +90,7 @@ def message_json(row: MessageRow) -> Json:
         "coding": _coding(row.coding),
         "parts": row.parts,
         "created_at": iso(row.created_at),
+        "send_at": iso(row.send_at),
         "valid_until": iso(row.valid_until),
         "final_at": iso(row.final_at),
     }
@@ -123,6 +130,20 @@ def inbound_json(row: InboundRow) -> Json:
         "request_id": str(row.request_id) if row.request_id is not None else None,
         "outcome": row.outcome,
         "handled_at": iso(row.handled_at),
+    }
+
+
+def unmatched_json(row: ParkedReport) -> Json:
+    """One status report that names no segment we know."""
+    return {
+        "id": str(row.id),
+        "link": row.link,
+        "carrier_message_id": row.carrier_message_id,
+        "to": row.recipient,
+        "status": row.status,
+        "stat": row.stat,
+        "error": row.error,
+        "received_at": iso(row.received_at),
     }
 
 

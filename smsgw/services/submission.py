@@ -2,7 +2,8 @@
 
 Planning touches nothing outside: what cannot be sent as written is refused with the field's name
 and nothing stored. A message counts as accepted when its rows are committed; only then is it
-offered to the links. Requests compose their messages inside their own transaction with
+offered to the links. When too much waits already, nothing is accepted: the caller is told to come
+back. Requests compose their messages inside their own transaction with
 :meth:`Submission.insert` and :meth:`Submission.dispatch`.
 
 Spec: text-and-long-messages.md sections 1, 3, 5 and 7.
@@ -10,24 +11,30 @@ Spec: text-and-long-messages.md sections 1, 3, 5 and 7.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.errors import ValidationError
+from smsgw.errors import Overloaded, ValidationError
 from smsgw.model import Coding, MessageClass, MessageStatus, Operator
 from smsgw.routing.numbers import normalise
-from smsgw.routing.table import RouteTable
+from smsgw.routing.rules import draw
+from smsgw.routing.table import RouteTable, Shares
 from smsgw.services.references import References
 from smsgw.services.requests.changes import Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
-from smsgw.store import messages
+from smsgw.services.schedule import send_time
+from smsgw.store import messages, unsent
 from smsgw.store.database import Database
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, encode_contents
+from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
 from smsgw.text import segmentation
 from smsgw.text.charset import Family, choose
@@ -40,6 +47,13 @@ DAY_SECONDS = 86_400
 VALID_FOR_MAX = 30 * DAY_SECONDS
 REFERENCE_CHARACTERS = 128
 BULK_MAX = 10_000
+
+WRITER_ROWS_MAX = 100_000
+"""Rows that may wait for the database, a second or two of its work: above, nothing is accepted."""
+
+WRITER_RETRY_SECONDS = 1
+BACKLOG_RETRY_SECONDS = 30
+"""When to come back: a full queue of a link is counted again as often as that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +92,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         text: Whole.
         message_class: How urgent it is.
         reference: The customer's own, up to 128 characters.
-        valid_for: Seconds after which it is not sent any more.
+        send_at: When to send it, with its zone; None for at once.
+        valid_for: Seconds after which it is not sent any more, from ``send_at`` on.
         expects_reply: Its reply must find the way back: only the operator's own links.
         extension: Digits after the access number.
         access_number: Which of our numbers to send from; "" for the route's.
@@ -91,6 +106,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     message_class: MessageClass = MessageClass.NOTICE
     reference: str = ""
+    send_at: datetime | None = None
     valid_for: float = DAY_SECONDS
     expects_reply: bool = False
     extension: str = ""
@@ -99,8 +115,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     want_report: bool = True
 
 
-Chosen = dict[tuple[Operator, MessageClass, str, bool], LinkInfo]
-"""Which link messages of an operator, class, account and expectation of a reply take now."""
+Chosen = dict[tuple[Operator, MessageClass, str, bool], Shares]
+"""Which links share messages of an operator, class, account and expectation of a reply now."""
 
 
 class Plan(msgspec.Struct):
@@ -120,6 +136,9 @@ class Sends(Protocol):
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed."""
 
+    def follow(self, changes: Sequence[StatusChange]) -> None:
+        """Stop sending what has come to an end."""
+
 
 class Submission:
     """The way in for messages to phones; also the requests' composer.
@@ -132,6 +151,8 @@ class Submission:
         clock: Seconds since the Unix epoch.
         ids: Where ids come from; None for the database's.
         up: Whether a link can send now: among a route's links such a one is taken first.
+        full: Whether a link has as much waiting of a class as it may have.
+        chance: Random numbers from 0 to 1: which of the links that share messages is taken.
     """
 
     def __init__(
@@ -144,6 +165,8 @@ class Submission:
         ids: IdSource | None = None,
         *,
         up: Callable[[str], bool] = lambda link: True,
+        full: Callable[[str, MessageClass], bool] = lambda link, message_class: False,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._routes = routes
         self._links = dict(links)
@@ -152,6 +175,8 @@ class Submission:
         self._clock = clock
         self._ids = ids or database.ids
         self._up = up
+        self._full = full
+        self._chance = chance
         self._references = References(clock)
 
     # ---- what customers ask for ----------------------------------------------------------
@@ -159,14 +184,15 @@ class Submission:
     def accept(self, outgoing: Sequence[Outgoing]) -> Deferred[list[int]]:
         """Accept all messages or none; fires with their ids after the commit.
 
-        Fails with ValidationError, whose field is a path such as ``messages[3].to``; then nothing
-        was stored.
+        Fails with ValidationError, whose field is a path such as ``messages[3].to``, or with
+        Overloaded; then nothing was stored.
         """
 
         async def accept() -> list[int]:
             if not 1 <= len(outgoing) <= BULK_MAX:
                 problem = f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
                 raise ValidationError("messages", problem)
+            self._check_writer()
             return await self._commit(self._plans(outgoing))
 
         return Deferred.fromCoroutine(accept())
@@ -174,13 +200,45 @@ class Submission:
     def send(self, outgoing: Outgoing) -> Deferred[int]:
         """Accept one message; fires with its id after the commit.
 
-        Fails with ValidationError, whose field is one of the message's own (``to``).
+        Fails with ValidationError, whose field is one of the message's own (``to``), or with
+        Overloaded.
         """
 
         async def send() -> int:
+            self._check_writer()
             return (await self._commit([self.plan(outgoing)]))[0]
 
         return Deferred.fromCoroutine(send())
+
+    def cancel(self, account: str, message_id: int) -> Deferred[StatusChange]:
+        """End a message before anything of it is sent; fires after the commit.
+
+        Fails with NotFound, or with Conflict when a part of it was handed to a link.
+        """
+
+        async def cancel() -> StatusChange:
+            node, now = self._ids.node, int(self._clock() * 1000)
+            find = partial(unsent.places_of, node=node, account=account, message_id=message_id)
+            places = await self._database.read(find)
+            end = partial(unsent.cancel, message_id=message_id, places=places, now_ms=now)
+            change = await self._database.writer.run(end)
+            self._dispatcher.follow([change])
+            return change
+
+        return Deferred.fromCoroutine(cancel())
+
+    def _check_writer(self) -> None:
+        queued = self._database.writer.queued
+        if queued >= WRITER_ROWS_MAX:
+            problem = f"{queued} rows wait for the database, limit {WRITER_ROWS_MAX}"
+            raise Overloaded(problem, WRITER_RETRY_SECONDS)
+
+    def _check_links(self, plans: list[Plan]) -> None:
+        lanes = {(plan.message.link, plan.segments[0].message_class) for plan in plans}
+        for link, message_class in lanes:
+            if self._full(link, message_class):
+                problem = f"link {link}: too many {message_class} messages wait for it"
+                raise Overloaded(problem, BACKLOG_RETRY_SECONDS)
 
     def _plans(self, outgoing: Sequence[Outgoing]) -> list[Plan]:
         """Plan all, each link chosen once."""
@@ -208,21 +266,13 @@ class Submission:
         phone = normalise(outgoing.to)
         operator = self._routes.operator_of(phone)
         link = self._link(outgoing, phone, operator, chosen)
-        source = _source(link, outgoing.extension)
-        text = _signed(outgoing.text, link.signature)
-        split = segmentation.plan(
-            text,
-            choose(text, link.codings),
-            reference_width=link.reference_width,
-            family=link.family,
-            octets_max=link.content_octets_max,
-        )
-        total = len(split.parts)
-        reference = 0
-        if total > 1:
-            reference = self._references.next(source, phone, link.reference_width)
+        source = source_of(link, outgoing.extension)
+        text = signed(outgoing.text, link.signature)
+        coding, contents = self.split(link, source, phone, text)
+        total = len(contents)
         now = int(self._clock() * 1000)
-        contents = segmentation.segments(split, reference)
+        send_at = None if outgoing.send_at is None else send_time(outgoing.send_at, now)
+        due_at = send_at if send_at is not None and send_at > now else 0
         message = MessageRow(
             id=message_id,
             account=outgoing.account,
@@ -230,7 +280,7 @@ class Submission:
             recipient=phone,
             text=text,
             message_class=str(outgoing.message_class),
-            status=str(MessageStatus.QUEUED),
+            status=str(MessageStatus.SCHEDULED if due_at else MessageStatus.QUEUED),
             reason="",
             expects_reply=outgoing.expects_reply,
             want_report=outgoing.want_report,
@@ -238,11 +288,12 @@ class Submission:
             link=link.name,
             access_number=link.access_number,
             extension=outgoing.extension,
-            coding=int(split.coding),
+            coding=coding,
             parts=total,
             contents=encode_contents(contents),
             created_at=now,
-            valid_until=now + int(outgoing.valid_for * 1000),
+            valid_until=(due_at or now) + int(outgoing.valid_for * 1000),
+            send_at=send_at,
         )
         segments = [
             QueuedSegment(
@@ -257,13 +308,33 @@ class Submission:
                 content,
                 outgoing.message_class,
                 message.valid_until,
-                want_report=outgoing.want_report,
+                due_at,
+                outgoing.want_report,
             )
             for part, content in enumerate(contents, start=1)
         ]
         return Plan(message, segments)
 
+    def split(self, link: LinkInfo, source: str, phone: str, text: str) -> tuple[int, list[bytes]]:
+        """Return a text's coding on a link, and each part's octets; for any thread.
+
+        Raises:
+            ValidationError: It is too long.
+        """
+        split = segmentation.plan(
+            text,
+            choose(text, link.codings),
+            reference_width=link.reference_width,
+            family=link.family,
+            octets_max=link.content_octets_max,
+        )
+        reference = 0
+        if len(split.parts) > 1:
+            reference = self._references.next(source, phone, link.reference_width)
+        return int(split.coding), segmentation.segments(split, reference)
+
     async def _commit(self, plans: list[Plan]) -> list[int]:
+        self._check_links(plans)
         rows = [plan.rows(self._ids.node) for plan in plans]
         accepted = await self._database.writer.batch(ACCEPT, rows)
         self._dispatcher.offer([item for plan in plans for item in plan.segments])
@@ -280,7 +351,7 @@ class Submission:
         route = self._routes.route(
             phone, message_class=MessageClass.INTERACTIVE, expects_reply=True
         )
-        return self._first_up(route.links).access_number
+        return self._links[draw(route.shares(self._up), self._chance())].access_number
 
     def insert(self, connection: Connection, outgoing: Composed) -> Inserted:
         """Write a request's message into the caller's transaction, on the writer thread.
@@ -317,10 +388,11 @@ class Submission:
         if outgoing.access_number:
             return self._link_of_number(outgoing.access_number, operator)
         key = (operator, outgoing.message_class, outgoing.account, outgoing.expects_reply)
-        link = chosen.get(key)
-        if link is None:
-            link = chosen[key] = self._first_up(self._routes.route(phone, *key).links)
-        return link
+        shares = chosen.get(key)
+        if shares is None:
+            shares = chosen[key] = self._routes.route(phone, *key).shares(self._up)
+        name = shares[0][0] if len(shares) == 1 else draw(shares, self._chance())
+        return self._links[name]
 
     def _named_link(self, outgoing: Outgoing, operator: Operator, name: str) -> LinkInfo:
         link = self._links.get(name)
@@ -372,7 +444,7 @@ def _check(outgoing: Outgoing) -> None:
         )
 
 
-def _source(link: LinkInfo, extension: str) -> str:
+def source_of(link: LinkInfo, extension: str) -> str:
     """Return the sender number, checked against the carrier's digits."""
     source = link.access_number + extension
     if len(source) > link.number_digits_max:
@@ -386,7 +458,7 @@ def _source(link: LinkInfo, extension: str) -> str:
     return source
 
 
-def _signed(text: str, signature: str) -> str:
+def signed(text: str, signature: str) -> str:
     """Return the text with its signature in front; one that is there already stands.
 
     Spec: text-and-long-messages.md section 5.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from sqlalchemy import Connection, delete, select
 
-from smsgw.model import MessageClass
+from smsgw.model import Event, MessageClass
+from smsgw.store import events
 from smsgw.store.messages import decode_contents
 from smsgw.store.progress import Batch, StatusChange
 from smsgw.store.queue import UNKNOWN_ERROR, QueuedSegment
+from smsgw.store.reports import PARKED_SECONDS, TOLD
 from smsgw.store.schema import message, parked_report, segment
 from smsgw.store.statements import ids_of
 
@@ -25,17 +29,20 @@ class Ended(msgspec.Struct, gc=False):
     changes: list[StatusChange]
 
 
-def end_waits(connection: Connection, now_ms: int, attempts: int, limit: int) -> list[Ended]:
+def end_waits(
+    connection: Connection, now_ms: int, attempts: Mapping[str, int], limit: int
+) -> list[Ended]:
     """Queue segments again whose wait for their outcome is over, longest over first.
 
-    One whose message is past ``valid_until`` or failed by another part, or that was submitted
-    ``attempts`` times, is not sent again: it ends ``expired``, with a reason that says that it may
-    have arrived. It runs on the writer's connection. Call it again while it returns ``limit``.
+    One whose message is past ``valid_until`` or failed by another part, or that was submitted as
+    often as its class may be, is not sent again: it ends ``expired``, with a reason that says that
+    it may have arrived. It runs on the writer's connection. Call it again while it returns
+    ``limit``.
 
     Args:
         connection: The writer's.
         now_ms: The present time.
-        attempts: The most submits of one segment; 0 sends none again.
+        attempts: Class to the most submits of one segment; 0 sends none again.
         limit: The most to end now.
     """
     query = (
@@ -54,9 +61,10 @@ def end_waits(connection: Connection, now_ms: int, attempts: int, limit: int) ->
     ended: list[Ended] = []
     for row in found:
         now = batch.find(row.message_id, row.part)
-        if now is None:
-            continue
-        if now.attempts >= attempts or row.valid_until <= now_ms or row.final_at is not None:
+        if now is None or now.state != "unknown":
+            continue  # another process was faster
+        often = now.attempts >= attempts[row.message_class]
+        if often or row.valid_until <= now_ms or now.message.final_at is not None:
             ended.append(Ended(None, batch.move(now, "expired", now_ms, "", UNKNOWN_ERROR)))
             continue
         batch.move(now, "queued", now_ms)
@@ -92,8 +100,16 @@ def end_waits(connection: Connection, now_ms: int, attempts: int, limit: int) ->
 
 
 def purge_parked(connection: Connection, older_than: int) -> int:
-    """Delete parked reports received before ``older_than`` (ms); return how many."""
-    result = connection.execute(
-        delete(parked_report).where(parked_report.c.received_at < older_than)
+    """Delete parked reports received before ``older_than`` (ms), tell of each; return how many."""
+    table = parked_report.c
+    dropped = connection.execute(
+        delete(parked_report)
+        .where(table.received_at < older_than)
+        .returning(table.id, table.link, table.carrier_message_id, table.status, table.stat)
     )
-    return result.rowcount
+    told = [
+        Event("report.dropped", row[0], "", dict(zip(TOLD, row[1:], strict=True)))
+        for row in dropped
+    ]
+    events.append(connection, older_than + PARKED_SECONDS * 1000, told)
+    return len(told)

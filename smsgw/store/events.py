@@ -1,8 +1,9 @@
 """The event table: the append-only outbox of everything a subscriber may want to know.
 
 An event is written in the transaction of the change it tells of, with all others of its group at
-the end of it. Its id is drawn there, on the one writer thread, so ids grow in commit order and a
-reader that remembers the last id it saw never misses one.
+the end of it. Its id is drawn there, on the one writer thread; where several processes write, each
+waits there for its turn, and goes on after the newest event there is. So ids grow in commit order
+and a reader that remembers the last id it saw never misses one.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from smsgw.model import Event
 from smsgw.store.schema import event as event_table
 from smsgw.store.schema import message as message_table
-from smsgw.store.statements import ids_of, insert_rows
+from smsgw.store.statements import ids_of, insert_rows, run, shared
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 Noted = tuple[int, str, int, str, str]
 """An event not written yet: when (ms), kind, subject's id, account, and its data as JSON."""
+
+TURN_LOCK = 0x736D7302
+"""An advisory lock: who holds it writes events, until its commit. (``sms``, and a number.)"""
 
 _NOTED = "smsgw.events"
 
@@ -59,10 +63,19 @@ def write_noted(connection: Connection) -> None:
     """Write what was noted: the last thing of a transaction."""
     events = noted(connection)
     if events:
+        if shared(connection):
+            _take_turn(connection)
         ids = ids_of(connection).take(len(events))
         rows = [(i, *event) for i, event in zip(ids, events, strict=True)]
         insert_rows(connection, event_table, rows)
         events.clear()
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait until nobody else is about to commit events, and draw ids after theirs."""
+    run(connection, "SELECT pg_advisory_xact_lock(?)", TURN_LOCK)
+    newest = connection.execute(select(func.max(event_table.c.id))).scalar()
+    ids_of(connection).continue_after(newest or 0)
 
 
 def list_after(

@@ -58,6 +58,11 @@ class IdSource:
 
     def continue_after(self, used: int) -> None:
         """Make every later id greater than ``used``: an id already in the database."""
-        ticks = (used >> (NODE_BITS + SEQUENCE_BITS)) << SEQUENCE_BITS | _SEQUENCE_MASK
+        ticks = (used >> (NODE_BITS + SEQUENCE_BITS)) << SEQUENCE_BITS
+        node = used >> SEQUENCE_BITS & NODE_MAX
+        if node == self.node:
+            ticks |= used & _SEQUENCE_MASK
+        else:  # in the same millisecond all of a greater node's ids are greater
+            ticks = ticks - 1 if node < self.node else ticks | _SEQUENCE_MASK
         with self._lock:
             self._ticks = max(self._ticks, ticks)

@@ -1,22 +1,23 @@
 """What phones sent: parts as carriers delivered them, and messages joined from them.
 
 A part is stored before the carrier gets its answer; a repeated ``(link, dedupe_key)`` is not stored
-again. A part belongs to at most one inbound message, and an inbound message is handled once.
+again. A part belongs to at most one inbound message, and an inbound message is handled once. What
+says again what a message before it said is kept among that one's parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import BigInteger, Connection, select, tuple_, update
 
 from smsgw.errors import Conflict
 from smsgw.model import Event
 from smsgw.store import events
-from smsgw.store.schema import inbound, inbound_part
-from smsgw.store.statements import fetch_json, insert_rows, json_array
+from smsgw.store.schema import inbound, inbound_part, message
+from smsgw.store.statements import fetch_json, insert_new, insert_rows, json_array
 from smsgw.store.writer import Operation
 
 _as_tuple = msgspec.structs.astuple
@@ -79,14 +80,11 @@ class Receive(Operation[PartRow, Received]):
     rank: ClassVar[int] = 3
 
     def execute(self, connection: Connection, rows: Sequence[PartRow]) -> list[Received]:
-        """Insert the parts that are new."""
-        keys: dict[str, set[str]] = {}
-        for row in rows:
-            keys.setdefault(row.link, set()).add(row.dedupe_key)
-        known: dict[tuple[str, str], int] = {}
-        for link, wanted in keys.items():
-            found = fetch_json(connection, _known_decoder, _KNOWN, link, json_array(list(wanted)))
-            known.update(((link, key), part_id) for key, part_id in found)
+        """Insert the parts that are new.
+
+        Another process may store the same ones at this moment: then it is looked again.
+        """
+        known = _known(connection, rows)
         new: list[PartRow] = []
         results: list[Received] = []
         for row in rows:
@@ -94,11 +92,42 @@ class Receive(Operation[PartRow, Received]):
             results.append(Received(part_id != row.id, part_id))
             if part_id == row.id:
                 new.append(row)
-        insert_rows(connection, inbound_part, [_as_tuple(row) for row in new])
+        if insert_new(connection, inbound_part, [_as_tuple(row) for row in new]) < len(new):
+            known = _known(connection, rows)
+            for row, result in zip(rows, results, strict=True):
+                result.id = known[row.link, row.dedupe_key]
+                result.duplicate = result.duplicate or result.id != row.id
+            new = [row for row, result in zip(rows, results, strict=True) if result.id == row.id]
+        events.append(connection, 0, [_part_event(row) for row in new if row.total > 1])
         return results
 
 
+def _known(connection: Connection, rows: Sequence[PartRow]) -> dict[tuple[str, str], int]:
+    keys: dict[str, set[str]] = {}
+    for row in rows:
+        keys.setdefault(row.link, set()).add(row.dedupe_key)
+    known: dict[tuple[str, str], int] = {}
+    for link, wanted in keys.items():
+        found = fetch_json(connection, _known_decoder, _KNOWN, link, json_array(list(wanted)))
+        known.update(((link, key), part_id) for key, part_id in found)
+    return known
+
+
 RECEIVE = Receive()
+
+REPEAT_MS = 600_000
+"""So long after a message its content again is a repeat: the carrier's, which gave it another id,
+or the phone's."""
+
+COMPARED_MAX = 1000
+"""Parts of earlier messages that one is compared with."""
+
+
+def _part_event(row: PartRow) -> Event:
+    """What is told of a part of a long message; not whose, since that is known when it is whole."""
+    about = {"link": row.link, "reference": row.reference}
+    data = {**about, "part": row.sequence, "total": row.total}
+    return Event("inbound.part", row.id, "", data, at=row.received_at)
 
 
 def waiting_parts(
@@ -116,12 +145,108 @@ def waiting_parts(
         select(inbound_part)
         .where(
             table.inbound_id.is_(None),
-            tuple_(table.received_at, table.id) > tuple_(*after),
+            tuple_(table.received_at, table.id) > tuple_(*after, types=(BigInteger, BigInteger)),
         )
         .order_by(table.received_at, table.id)
         .limit(limit)
     )
     return [PartRow(*row) for row in connection.execute(query)]
+
+
+def beside(
+    connection: Connection, parts: Sequence[PartRow], since: int
+) -> tuple[list[PartRow], bool]:
+    """Return what else waits of a long message, and whether it repeats one joined before.
+
+    Args:
+        connection: Any connection.
+        parts: Those that are known of it.
+        since: Look at what came at or after it (ms).
+    """
+    table, one = inbound_part.c, parts[0]
+    same = (table.sender, table.destination, table.reference, table.total)
+    query = select(inbound_part).where(
+        table.inbound_id.is_(None),
+        table.received_at >= since,
+        tuple_(*same) == (one.sender, one.destination, one.reference, one.total),
+        table.id.not_in([part.id for part in parts]),
+    )
+    rows = connection.execute(query.order_by(table.received_at, table.id))
+    waiting = [PartRow(*row) for row in rows]
+    ids = [part.id for part in parts]
+    newest = max(part.received_at for part in parts)
+    said = _Said(one.sender, one.destination, one.total, newest)
+    return waiting, _repeated(connection, said, ids) is not None
+
+
+def waiting_among(connection: Connection, part_ids: Sequence[int]) -> list[PartRow]:
+    """Return those of some parts that belong to no inbound message yet."""
+    table = inbound_part.c
+    query = select(inbound_part).where(table.inbound_id.is_(None), table.id.in_(part_ids))
+    return [PartRow(*row) for row in connection.execute(query.order_by(table.id))]
+
+
+def take_in(connection: Connection, row: InboundRow, part_ids: Sequence[int]) -> bool:
+    """Insert an inbound message, unless it repeats one: then its parts are that one's.
+
+    Returns:
+        Whether it is news.
+
+    Raises:
+        Conflict: As :func:`insert_inbound`.
+    """
+    said = _Said(row.sender, row.destination, row.parts, row.received_at)
+    first = _repeated(connection, said, part_ids, before=row.id)
+    if first is None:
+        insert_inbound(connection, row, part_ids)
+        return True
+    _claim_parts(connection, first, part_ids)
+    _tell(connection, "inbound.repeated", first, row)
+    return False
+
+
+class _Said(NamedTuple):
+    sender: str
+    destination: str
+    parts: int
+    at: int
+
+
+def _repeated(
+    connection: Connection, said: _Said, part_ids: Sequence[int], before: int | None = None
+) -> int | None:
+    """Find where the phone said the very same a short while ago, and was asked nothing since.
+
+    A message is known by its parts' octets and reference; some of them again are a repeat too. The
+    same words may be the answer to a question that went out in between.
+    """
+    part, row = inbound_part.c, inbound.c
+    octets = (part.reference, part.total, part.sequence, part.coding, part.content)
+    again = {tuple(one) for one in connection.execute(select(*octets).where(part.id.in_(part_ids)))}
+    query = (
+        select(row.id, *octets)
+        .join_from(inbound, inbound_part, part.inbound_id == row.id)
+        .where(
+            row.sender == said.sender,
+            row.destination == said.destination,
+            row.received_at >= said.at - REPEAT_MS,
+            row.parts == said.parts,
+        )
+        .order_by(row.id.desc())
+        .limit(COMPARED_MAX)
+    )
+    if before is not None:
+        query = query.where(row.id < before)
+    found: dict[int, set[tuple[Any, ...]]] = {}
+    for inbound_id, *one in connection.execute(query):
+        found.setdefault(inbound_id, set()).add(tuple(one))
+    first = next((inbound_id for inbound_id, was in found.items() if again <= was), None)
+    if first is None:
+        return None
+    asked = select(message.c.id).where(
+        message.c.recipient == said.sender, message.c.id > first, message.c.expects_reply
+    )
+    return first if connection.execute(asked.limit(1)).first() is None else None
 
 
 def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[int]) -> None:
@@ -131,15 +256,25 @@ def insert_inbound(connection: Connection, row: InboundRow, part_ids: Sequence[i
         Conflict: A part is not recorded or belongs to another message; undo the transaction.
     """
     insert_rows(connection, inbound, [_as_tuple(row)])
+    _claim_parts(connection, row.id, part_ids)
+    _tell(connection, "inbound.received", row.id, row)
+
+
+def _claim_parts(connection: Connection, inbound_id: int, part_ids: Sequence[int]) -> None:
     claimed = connection.execute(
         update(inbound_part)
         .where(inbound_part.c.id.in_(part_ids), inbound_part.c.inbound_id.is_(None))
-        .values(inbound_id=row.id)
+        .values(inbound_id=inbound_id)
     ).rowcount
     if claimed != len(part_ids):
-        raise Conflict(f"inbound {row.id}: {len(part_ids)} parts to join, {claimed} of them free")
+        raise Conflict(
+            f"inbound {inbound_id}: {len(part_ids)} parts to join, {claimed} of them free"
+        )
+
+
+def _tell(connection: Connection, kind: str, inbound_id: int, row: InboundRow) -> None:
     told = {"from": row.sender, "to": row.destination, "text": row.text, "missing": row.missing}
-    event = Event("inbound.received", row.id, row.account, told)
+    event = Event(kind, inbound_id, row.account, told)
     events.append(connection, row.received_at, [event])
 
 
@@ -193,8 +328,14 @@ def mark_handled(
         update(inbound)
         .where(inbound.c.id == inbound_id, inbound.c.handled_at.is_(None))
         .values(values)
-    )
-    return changed.rowcount == 1
+        .returning(inbound.c.account)
+    ).first()
+    if changed is None:
+        return False
+    about = None if request_id is None else str(request_id)
+    told = {"outcome": outcome, "request_id": about}
+    events.append(connection, at, [Event("inbound.handled", inbound_id, changed.account, told)])
+    return True
 
 
 def page(

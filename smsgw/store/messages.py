@@ -46,6 +46,7 @@ class MessageRow(msgspec.Struct, gc=False):
     created_at: int
     valid_until: int
     final_at: int | None = None
+    send_at: int | None = None
 
 
 class QueueRow(msgspec.Struct, gc=False):

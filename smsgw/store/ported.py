@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Insert, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from smsgw.model import Operator, PortedNumber
+from smsgw.model import Event, Operator, PortedNumber
+from smsgw.store import events
 from smsgw.store.ids import NODE_BITS, SEQUENCE_BITS
 from smsgw.store.schema import ported_number
 from smsgw.store.statements import ids_of
@@ -53,8 +54,10 @@ def put(connection: Connection, numbers: Sequence[PortedNumber]) -> int:
         chunk = entries[start : start + CHUNK]
         ids = ids_of(connection).take(len(chunk))
         statement = upsert(chunk, ids, connection.dialect.name)
-        statement = statement.execution_options(preserve_rowcount=True)
-        recorded += connection.execute(statement).rowcount
+        rows = connection.execute(statement.returning(_table.id, *_fields)).all()
+        told = [_event("number.ported", row[0], _number(row[1:])) for row in rows]
+        events.append(connection, 0, told)
+        recorded += len(rows)
     return recorded
 
 
@@ -62,12 +65,23 @@ def forget(connection: Connection, phones: Sequence[str], now: int) -> int:
     """End what is recorded of these numbers at ``now`` (ms); return how many were believed."""
     forgotten = 0
     for phone in phones:
-        forgotten += connection.execute(
+        row = connection.execute(
             update(ported_number)
             .where(_table.phone == phone, _table.expires_at > now)
             .values(id=ids_of(connection).next(), expires_at=now)
-        ).rowcount
+            .returning(_table.id, *_fields)
+        ).first()
+        if row is not None:
+            told = _event("number.forgotten", row[0], _number(row[1:]))
+            told.at = now
+            events.append(connection, now, [told])
+            forgotten += 1
     return forgotten
+
+
+def _event(kind: str, row_id: int, number: PortedNumber) -> Event:
+    data = {"phone": number.phone, "operator": number.operator, "source": number.source}
+    return Event(kind, row_id, "", data, at=number.learned_at)
 
 
 def sweep(connection: Connection, now: int) -> int:

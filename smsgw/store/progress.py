@@ -18,7 +18,14 @@ from smsgw.store import events
 from smsgw.store.messages import QueueRow
 from smsgw.store.schema import queue as queue_table
 from smsgw.store.schema import segment as segment_table
-from smsgw.store.statements import fetch_json, insert_rows, json_array, run, update_rows
+from smsgw.store.statements import (
+    fetch_json,
+    insert_rows,
+    json_array,
+    run,
+    shared,
+    update_rows,
+)
 
 RANK = {str(status): rank for status, rank in STATUS_RANK.items()}
 _STATUS_OF = {str(status): status for status in MessageStatus}
@@ -32,6 +39,16 @@ _BY_MESSAGE = _LOAD + "IDS(?)"
 _BY_CARRIER_ID = (
     _LOAD + "(SELECT message_id FROM segment WHERE link = ? AND carrier_message_id IN TEXTS(?))"
 )
+
+# Only where several processes write; one that waited for a lock has to look again.
+_LOCKED = "SELECT ROWS(id) FROM message WHERE id = ANY(ARRAY("
+_LOCK_MATCHING = (
+    _LOCKED
+    + """SELECT message_id FROM segment WHERE link = ? AND carrier_message_id IN TEXTS(?)))
+ ORDER BY id FOR NO KEY UPDATE"""
+)
+_LOCK = """SELECT count(*) FROM
+ (SELECT id FROM message WHERE id IN IDS(?) ORDER BY id FOR NO KEY UPDATE) locked"""
 
 _KEYS = ("message_id", "part")
 _ALL = (
@@ -93,6 +110,7 @@ class _Loaded(msgspec.Struct, array_like=True, gc=False):
 
 
 _decoder = msgspec.json.Decoder(list[_Loaded])
+_ids_decoder = msgspec.json.Decoder(list[tuple[int]])
 
 
 class SegmentNow:
@@ -209,10 +227,14 @@ def message_status(states: Collection[str]) -> str:
 
 
 class Batch:
-    """The messages and segments one operation touches."""
+    """The messages and segments one operation touches.
+
+    Where other processes write too, its messages are locked before they are read, so that what is
+    folded from their segments stays true until the commit.
+    """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self.messages: dict[int, MessageNow] = {}
         self._moved: list[SegmentNow] = []
         self._changed: list[MessageNow] = []
@@ -223,12 +245,20 @@ class Batch:
         """Load these messages with all their segments."""
         ids = [key for key in message_ids if key not in self.messages]
         if ids:
-            self._take(fetch_json(self._connection, _decoder, _BY_MESSAGE, json_array(ids)))
+            wanted = json_array(ids)
+            if shared(self.connection):
+                run(self.connection, _LOCK, wanted)
+            self._take(fetch_json(self.connection, _decoder, _BY_MESSAGE, wanted))
 
     def load_matching(self, link: str, carrier_message_ids: Collection[str]) -> None:
         """Load the messages that have a segment a link's carrier knows by one of these ids."""
         ids = json_array(list(carrier_message_ids))
-        found = fetch_json(self._connection, _decoder, _BY_CARRIER_ID, link, ids)
+        if shared(self.connection):
+            locked = fetch_json(self.connection, _ids_decoder, _LOCK_MATCHING, link, ids)
+            named = json_array([row[0] for row in locked])
+            found = fetch_json(self.connection, _decoder, _BY_MESSAGE, named)
+        else:
+            found = fetch_json(self.connection, _decoder, _BY_CARRIER_ID, link, ids)
         self._take([row for row in found if row.message_id not in self.messages])
 
     def find(self, message_id: int, part: int) -> SegmentNow | None:
@@ -289,6 +319,18 @@ class Batch:
         """Put a segment back into the queue."""
         self._queued.append(row)
 
+    def queued_of(self, message_id: int) -> list[QueueRow]:
+        """Return what :meth:`queue` took of a message."""
+        return [row for row in self._queued if row.message_id == message_id]
+
+    def reload(self, message_id: int) -> None:
+        """Take a message as it is stored now; its changes that were not saved are dropped."""
+        self.messages.pop(message_id, None)
+        self._moved = [one for one in self._moved if one.message.id != message_id]
+        self._changed = [one for one in self._changed if one.id != message_id]
+        self._queued = [row for row in self._queued if row.message_id != message_id]
+        self.load([message_id])
+
     def tell(self, kind: str, message: MessageNow, at: int, data: dict[str, Any]) -> None:
         """Append an event about a message."""
         text = msgspec.json.encode(data).decode() if data else ""
@@ -319,7 +361,7 @@ class Batch:
 
     def save(self) -> None:
         """Write what changed; rows that came to the same end share a statement."""
-        connection = self._connection
+        connection = self.connection
         ended: dict[tuple[Any, ...], list[int]] = {}
         changed: list[tuple[Any, ...]] = []
         new: list[tuple[Any, ...]] = []
@@ -345,4 +387,4 @@ class Batch:
             values = (message.status, message.reason, message.final_at)
             groups.setdefault(values, []).append(message.id)
         for values, ids in groups.items():
-            run(self._connection, _MESSAGES, *values, json_array(ids))
+            run(self.connection, _MESSAGES, *values, json_array(ids))

@@ -7,7 +7,8 @@ it may send, and which may have left already: what ``sending`` names and nothing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -16,10 +17,10 @@ from sqlalchemy.sql.expression import TextualSelect
 
 from smsgw.model import MessageClass, Segment
 from smsgw.store.messages import QueueRow, decode_contents
-from smsgw.store.progress import Batch, StatusChange
+from smsgw.store.progress import Batch, SegmentNow, StatusChange
 from smsgw.store.schema import message, queue, segment
 from smsgw.store.schema import sending as sending_table
-from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array, run
+from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array, run, shared, spelled
 from smsgw.store.writer import Operation
 
 EXPIRED_ERROR = "valid_until passed before it was sent"
@@ -27,6 +28,7 @@ UNKNOWN_ERROR = "outcome unknown: no answer came, it may have reached the phone"
 """Why a message is given up that was submitted, and nobody can say what became of it."""
 
 INTERRUPTED_ERROR = "stopped between submit and answer"
+SIBLING_ERROR = "another part of the message failed"
 
 
 class QueuedSegment(msgspec.Struct, eq=False, gc=False):
@@ -51,6 +53,7 @@ class QueuedSegment(msgspec.Struct, eq=False, gc=False):
         recorded: It has a row in ``segment``: something came of it before.
         refusals: How often a carrier refused it for now, "too fast" not counted.
         handful: With which others it was taken out of the queue; 0 while it waits.
+        ended: Its message came to an end by another part before this one was read from the store.
     """
 
     message_id: int
@@ -71,6 +74,7 @@ class QueuedSegment(msgspec.Struct, eq=False, gc=False):
     recorded: bool = False
     refusals: int = 0
     handful: int = 0
+    ended: bool = False
 
     @property
     def key(self) -> tuple[int, int]:
@@ -141,7 +145,33 @@ _FOUND_AGAIN = (
 )
 """Of what was tried before, a report may have told the outcome while it waited to be sent again."""
 
+# PostgreSQL may take the lane for so short that it reads all of it; here each key is looked up.
+_TAKE_SHARED = """DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT found.place
+ FROM (SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint AS id) wanted,
+ LATERAL (SELECT ctid AS place FROM queue WHERE node = ? AND link = ? AND message_class = ?
+ AND due_at = ? AND message_id = wanted.id AND part = ? OFFSET 0) found))
+ RETURNING ROWS(message_id, part)"""
+_TOLD = """SELECT ROWS(message_id, part) FROM segment WHERE message_id IN IDS(?) AND part = ?
+ AND state <> 'queued'"""
+
 _keys_decoder = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+def _take(
+    connection: Connection, lane: tuple[int, str, str, int], ids: Sequence[int], part: int
+) -> list[tuple[int, int]]:
+    """Take segments out of the queue; return those that were there and may be sent."""
+    wanted, due_at = json_array(ids), lane[3]
+    if not shared(connection):
+        query = _FOUND_AGAIN if due_at else _FOUND
+        found = fetch_json(connection, _keys_decoder, query, *lane, wanted, part)
+        run(connection, _TAKE, *lane, wanted, part)
+        return found
+    found = fetch_json(connection, _keys_decoder, _TAKE_SHARED, wanted, *lane, part)
+    if due_at:
+        told = set(fetch_json(connection, _keys_decoder, _TOLD, wanted, part))
+        found = [key for key in found if key not in told]
+    return found
 
 
 class Take(Operation[Handful, Taken]):
@@ -164,10 +194,8 @@ class Take(Operation[Handful, Taken]):
             groups.setdefault((message_class, due_at, part), []).append(message_id)
         missing: set[tuple[int, int]] = set()
         for (message_class, due_at, part), ids in groups.items():
-            lane = (node, row.link, message_class, due_at, json_array(ids), part)
-            query = _FOUND_AGAIN if due_at else _FOUND
-            found = fetch_json(connection, _keys_decoder, query, *lane)
-            run(connection, _TAKE, *lane)
+            lane = (node, row.link, message_class, due_at)
+            found = _take(connection, lane, ids, part)
             if len(found) < len(ids):
                 missing |= {(key, part) for key in ids} - set(found)
         names = [one[2:] for one in row.segments if one[2:4] not in missing]
@@ -196,14 +224,15 @@ PUT_BACK = PutBack()
 
 _WAITING = """SELECT m.id, q.part, m.parts, m.account, q.link, m.recipient,
  m.access_number || m.extension AS source, m.coding, m.contents, m.message_class, m.valid_until,
- q.due_at, m.want_report, s.attempts, s.possible_duplicate
+ q.due_at, m.want_report, s.attempts, s.possible_duplicate, m.final_at
  FROM queue q JOIN message m ON m.id = q.message_id
  LEFT JOIN segment s ON s.message_id = q.message_id AND s.part = q.part
  WHERE q.node = :node AND q.link = :link AND q.message_class = :class
- AND q.valid_until > :now AND m.final_at IS NULL AND q.message_id || '.' || q.part NOT IN """
+ AND q.valid_until > :now AND q.message_id || '.' || q.part NOT IN TEXTS(:held)"""
 _ORDER = " AND q.due_at {due} ORDER BY q.due_at, q.message_id, q.part LIMIT :limit"
 
 
+@functools.cache
 def _typed(query: str) -> TextualSelect:
     return text(query).columns(
         message.c.id,
@@ -221,16 +250,14 @@ def _typed(query: str) -> TextualSelect:
         message.c.want_report,
         segment.c.attempts,
         segment.c.possible_duplicate,
+        message.c.final_at,
     )
 
 
-_HELD = "(SELECT value FROM json_each(:held))"  # as one text each: row values have no index there
 WAITING_QUERIES = tuple(
-    _WAITING + _HELD + _ORDER.format(due=due) for due in ("BETWEEN 1 AND :horizon", "= 0")
+    _WAITING + _ORDER.format(due=due) for due in ("BETWEEN 1 AND :horizon", "= 0")
 )
 """First what was tried before, or has a time of its own; then what was not."""
-
-_QUERIES = [_typed(query) for query in WAITING_QUERIES]
 
 
 def waiting(
@@ -245,8 +272,9 @@ def waiting(
 ) -> list[QueuedSegment]:
     """Return up to ``limit`` queued segments of one link and class, in the order to send them.
 
-    Not among them: those past ``valid_until`` (see :func:`expire`), parts of a message another part
-    of which failed, those whose keys are ``held``, and those due after ``horizon_ms``.
+    Not among them: those past ``valid_until`` (see :mod:`smsgw.store.unsent`), those whose keys are
+    ``held``, and those due after ``horizon_ms``. Parts of a message that came to an end by another
+    part are, marked ``ended``, so that they leave the queue.
     """
     found: list[QueuedSegment] = []
     values = {
@@ -257,9 +285,10 @@ def waiting(
         "horizon": horizon_ms,
         "held": json_array([f"{message_id}.{part}" for message_id, part in held]),
     }
-    for query in _QUERIES:
+    for query in WAITING_QUERIES:
         if len(found) < limit:
-            rows = connection.execute(query, {**values, "limit": limit - len(found)})
+            typed = _typed(spelled(connection, query))
+            rows = connection.execute(typed, {**values, "limit": limit - len(found)})
             found += [_queued(*row) for row in rows]
     return found
 
@@ -280,6 +309,7 @@ def _queued(
     want_report: bool,
     attempts: int | None,
     possible_duplicate: bool | None,
+    final_at: int | None,
 ) -> QueuedSegment:
     return QueuedSegment(
         message_id,
@@ -298,6 +328,7 @@ def _queued(
         attempts or 0,
         bool(possible_duplicate),
         attempts is not None,
+        ended=final_at is not None,
     )
 
 
@@ -307,71 +338,44 @@ def queued_by_link(connection: Connection, node: int) -> dict[str, int]:
     return {row[0]: row[1] for row in run(connection, query, node)}
 
 
-_DUE = """SELECT DISTINCT link, message_class FROM queue
- WHERE node = ? AND due_at BETWEEN 1 AND ?"""
+_FIRST_DUE = """SELECT min(due_at) FROM queue
+ WHERE node = ? AND link = ? AND message_class = ? AND due_at >= ?"""
 
 
-def due_lanes(connection: Connection, node: int, horizon_ms: int) -> list[tuple[str, str]]:
-    """Return link and class of what is queued for a time of its own until ``horizon_ms``."""
-    return [(row[0], row[1]) for row in run(connection, _DUE, node, horizon_ms)]
+class Due(msgspec.Struct, gc=False):
+    """What has a time of its own: lanes with something due, and when something else will be."""
+
+    lanes: list[tuple[str, str]]
+    next_at: int
 
 
-# ---- what is past its time ---------------------------------------------------------------
+def due_lanes(
+    connection: Connection, node: int, lanes: Iterable[tuple[str, str]], horizon_ms: int
+) -> Due:
+    """Return which of the lanes have something due until ``horizon_ms``, and the first time after.
 
-_OVERDUE = """SELECT ROWS(link, message_class, due_at, message_id, part, valid_until)
- FROM (SELECT * FROM queue WHERE node = ? AND valid_until <= ? LIMIT ?) q"""
-
-
-class _Overdue(msgspec.Struct, array_like=True, gc=False):
-    link: str
-    message_class: str
-    due_at: int
-    message_id: int
-    part: int
-    valid_until: int
-
-
-_overdue_decoder = msgspec.json.Decoder(list[_Overdue])
-
-
-class Expired(msgspec.Struct, gc=False):
-    """A segment that was given up, and the end of its message, if that followed."""
-
-    message_id: int
-    part: int
-    changes: list[StatusChange]
-
-
-def expire(connection: Connection, now_ms: int, limit: int = 1000) -> list[Expired]:
-    """Give up queued segments whose message is past ``valid_until``.
-
-    It runs on the writer's connection. Call it again while it returns ``limit`` segments.
+    A lane is a link and a class. ``next_at`` is 0 when nothing is due later.
     """
-    node = ids_of(connection).node
-    found = fetch_json(connection, _overdue_decoder, _OVERDUE, node, now_ms, limit)
-    if not found:
-        return []
-    batch = Batch(connection)
-    batch.load({row.message_id for row in found})
-    expired: list[Expired] = []
-    for row in found:
-        _leave_queue(connection, node, row)
-        now = batch.find(row.message_id, row.part)
-        if now is None or now.state != "queued":
-            continue
-        error = UNKNOWN_ERROR if now.possible_duplicate else EXPIRED_ERROR
-        changes = batch.move(now, "expired", now_ms, "", error)
-        expired.append(Expired(row.message_id, row.part, changes))
-    batch.save()
-    return expired
-
-
-def _leave_queue(connection: Connection, node: int, row: _Overdue) -> None:
-    lane = (node, row.link, row.message_class, row.due_at, json_array([row.message_id]), row.part)
-    run(connection, _TAKE, *lane)
+    found = Due([], 0)
+    for lane in lanes:
+        due = run(connection, _FIRST_DUE, node, *lane, 1).scalar() or 0
+        if 0 < due <= horizon_ms:
+            found.lanes.append(lane)
+            due = run(connection, _FIRST_DUE, node, *lane, horizon_ms + 1).scalar() or 0
+        if due and (not found.next_at or due < found.next_at):
+            found.next_at = due
+    return found
 
 
 # ---- after a start -----------------------------------------------------------------------
+
+
+def give_up(batch: Batch, now: SegmentNow, at: int) -> list[StatusChange]:
+    """End a segment that is not sent: a sibling failed, or its time is over."""
+    if now.message.final_at is not None:
+        return batch.move(now, "canceled", at, "", SIBLING_ERROR)
+    error = UNKNOWN_ERROR if now.possible_duplicate else EXPIRED_ERROR
+    return batch.move(now, "expired", at, "", error)
 
 
 class Interrupted(msgspec.Struct, gc=False):
@@ -381,10 +385,13 @@ class Interrupted(msgspec.Struct, gc=False):
     changes: list[StatusChange]
 
 
+_classes_decoder = msgspec.json.Decoder(list[tuple[int, str]])
 _names_decoder = msgspec.json.Decoder(list[tuple[int, int, int]])
 
 
-def settle_interrupted(connection: Connection, node: int, now_ms: int, until: int) -> Interrupted:
+def settle_interrupted(
+    connection: Connection, node: int, now_ms: int, until: Mapping[str, int]
+) -> Interrupted:
     """Make ``unknown`` what a run of ``node`` was sending when it ended, and forget its handfuls.
 
     It runs on the writer's connection, before anything is taken out of the queue.
@@ -393,7 +400,7 @@ def settle_interrupted(connection: Connection, node: int, now_ms: int, until: in
         connection: The writer's.
         node: Whose.
         now_ms: The present time.
-        until: When waiting for the outcome ends.
+        until: Class to when waiting for the outcome ends.
     """
     query = "SELECT link, segments FROM sending WHERE node = ? ORDER BY id DESC"
     named = [
@@ -406,18 +413,19 @@ def settle_interrupted(connection: Connection, node: int, now_ms: int, until: in
     batch.load(ids)
     query = "SELECT ROWS(message_id, part) FROM queue WHERE node = ? AND message_id IN IDS(?)"
     queued = set(fetch_json(connection, _keys_decoder, query, node, json_array(list(ids))))
+    query = "SELECT ROWS(id, message_class) FROM message WHERE id IN IDS(?)"
+    classes = dict(fetch_json(connection, _classes_decoder, query, json_array(list(ids))))
     found = Interrupted(0, [])
     for link, message_id, part, attempts in named:  # the last handful that names one tells
         now = batch.find(message_id, part)
         if now is None or now.state != "queued" or (message_id, part) in queued:
             continue
         if not attempts:
-            error = UNKNOWN_ERROR if now.possible_duplicate else EXPIRED_ERROR
-            found.changes += batch.move(now, "expired", now_ms, "", error)
+            found.changes += give_up(batch, now, now_ms)
             continue
         now.attempts, now.link = attempts, link
         found.changes += batch.move(now, "unknown", now_ms, "", INTERRUPTED_ERROR)
-        now.next_attempt_at = until
+        now.next_attempt_at = until[classes[message_id]]
         found.count += 1
     batch.save()
     run(connection, "DELETE FROM sending WHERE node = ?", node)

@@ -32,7 +32,7 @@ def current(connection: Connection) -> str:
     """
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
-        raise StoreError("holds tables of something else; name another file")
+        raise StoreError("holds tables of something else; name another database")
     return revision or ""
 
 

@@ -42,31 +42,40 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Millis = BigInteger
 
 
+def Chars(length: int) -> String:
+    """A text that is meant to be so long at most.
+
+    Neither database holds it to that: what a peer says must never be what cannot be stored.
+    """
+    return String(length).with_variant(Text(), "postgresql")
+
+
 message = Table(
     "message",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("account", String(64), nullable=False),
-    Column("reference", String(128), nullable=False),  # the customer's own, "" when none
-    Column("recipient", String(32), nullable=False),
+    Column("account", Chars(64), nullable=False),
+    Column("reference", Chars(128), nullable=False),  # the customer's own, "" when none
+    Column("recipient", Chars(32), nullable=False),
     Column("text", Text, nullable=False),
-    Column("message_class", String(16), nullable=False),
+    Column("message_class", Chars(16), nullable=False),
     # Of a message of one part it is written when that is accepted and when it has come to an end;
     # in between its segment's state is its status (smsgw.store.messages.STATUS).
-    Column("status", String(16), nullable=False),
+    Column("status", Chars(16), nullable=False),
     Column("reason", Text, nullable=False),  # why it ended as it did, "" while it has not
     Column("expects_reply", Boolean, nullable=False),
     Column("want_report", Boolean, nullable=False),
-    Column("operator", String(16), nullable=False),  # the recipient's network
-    Column("link", String(64), nullable=False),
-    Column("access_number", String(21), nullable=False),
-    Column("extension", String(21), nullable=False),
+    Column("operator", Chars(16), nullable=False),  # the recipient's network
+    Column("link", Chars(64), nullable=False),
+    Column("access_number", Chars(21), nullable=False),
+    Column("extension", Chars(21), nullable=False),
     Column("coding", SmallInteger, nullable=False),
     Column("parts", SmallInteger, nullable=False),
     Column("contents", LargeBinary, nullable=False),  # each part's octets, as a MessagePack array
     Column("created_at", Millis, nullable=False),
     Column("valid_until", Millis, nullable=False),
     Column("final_at", Millis, nullable=True),
+    Column("send_at", Millis, nullable=True),  # the time asked for, NULL for at once
     Index(None, "account", "id"),
     Index(None, "recipient", "id"),
 )
@@ -77,8 +86,8 @@ queue = Table(
     "queue",
     metadata,
     Column("node", SmallInteger, primary_key=True, autoincrement=False),  # whose it is
-    Column("link", String(64), primary_key=True),
-    Column("message_class", String(16), primary_key=True),
+    Column("link", Chars(64), primary_key=True),
+    Column("message_class", Chars(16), primary_key=True),
     Column("due_at", Millis, primary_key=True, autoincrement=False),  # 0: as soon as it can
     Column("message_id", Id, primary_key=True, autoincrement=False),
     Column("part", SmallInteger, primary_key=True, autoincrement=False),
@@ -93,7 +102,7 @@ sending = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("node", SmallInteger, nullable=False),
-    Column("link", String(64), nullable=False),
+    Column("link", Chars(64), nullable=False),
     Column("segments", Text, nullable=False),  # JSON: [message_id, part, attempts] of each
 )
 
@@ -103,39 +112,57 @@ segment = Table(
     metadata,
     Column("message_id", Id, primary_key=True, autoincrement=False),
     Column("part", SmallInteger, primary_key=True, autoincrement=False),
-    Column("link", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("carrier_message_id", String(64), nullable=True),
+    Column("link", Chars(64), nullable=False),
+    Column("state", Chars(16), nullable=False),
+    Column("carrier_message_id", Chars(64), nullable=True),
     Column("attempts", SmallInteger, nullable=False),
     Column("next_attempt_at", Millis, nullable=True),  # when a retry, or waiting for it, is due
     Column("sent_at", Millis, nullable=True),
     Column("final_at", Millis, nullable=True),
-    Column("stat", String(32), nullable=False),  # the carrier's state or result, "" until known
-    Column("error", String(128), nullable=False),
+    Column("stat", Chars(32), nullable=False),  # the carrier's state or result, "" until known
+    Column("error", Chars(128), nullable=False),
     Column("possible_duplicate", Boolean, nullable=False),
-    Index(None, "link", "carrier_message_id"),
+    Index(None, "carrier_message_id", "link"),
     Index(
         "ix_segment_unknown",
         "next_attempt_at",
         sqlite_where=text("state = 'unknown'"),
-        postgresql_where=text("state = 'unknown'"),
+        # A row whose state changes stays in its page and its other indexes: no index may know it.
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": 60},
+)
+
+# The links that refused a message, or reported it as not delivered, and that it was taken from.
+rerouted = Table(
+    "rerouted",
+    metadata,
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("link", String(64), primary_key=True),
 )
 
 parked_report = Table(
     "parked_report",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("link", String(64), nullable=False),
-    Column("carrier_message_id", String(64), nullable=False),
-    Column("recipient", String(32), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("stat", String(32), nullable=False),
-    Column("error", String(128), nullable=False),
+    Column("link", Chars(64), nullable=False),
+    Column("carrier_message_id", Chars(64), nullable=False),
+    Column("recipient", Chars(32), nullable=False),
+    Column("status", Chars(16), nullable=False),
+    Column("stat", Chars(32), nullable=False),
+    Column("error", Chars(128), nullable=False),
     Column("received_at", Millis, nullable=False),
-    Index(None, "link", "carrier_message_id"),
+    Index(None, "carrier_message_id", "link"),
     Index(None, "received_at"),
+)
+
+# How a link's reports spell the ids that its answers gave: a row only where it is not the same.
+report_id_form = Table(
+    "report_id_form",
+    metadata,
+    Column("link", String(64), primary_key=True),
+    Column("form", Text, nullable=False),  # JSON: smsgw.store.report_ids.IdForm
 )
 
 OF_NO_MESSAGE = text("substr(kind, 1, 8) <> 'message.'")
@@ -147,9 +174,9 @@ event = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("at", Millis, nullable=False),
-    Column("kind", String(48), nullable=False),
+    Column("kind", Chars(48), nullable=False),
     Column("subject_id", Id, nullable=False),
-    Column("account", String(64), nullable=False),
+    Column("account", Chars(64), nullable=False),
     # JSON object; "" when there is nothing to say that the subject's own row does not.
     Column("data", Text, nullable=False),
     Index(
@@ -164,11 +191,11 @@ inbound_part = Table(
     "inbound_part",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("link", String(64), nullable=False),
-    Column("dedupe_key", String(64), nullable=False),
-    Column("sender", String(32), nullable=False),
-    Column("destination", String(32), nullable=False),
-    Column("reference", String(8), nullable=False),  # "8:17", "16:4660"; "" for a single message
+    Column("link", Chars(64), nullable=False),
+    Column("dedupe_key", Chars(64), nullable=False),
+    Column("sender", Chars(32), nullable=False),
+    Column("destination", Chars(32), nullable=False),
+    Column("reference", Chars(8), nullable=False),  # "8:17", "16:4660"; "" for a single message
     Column("total", SmallInteger, nullable=False),
     Column("sequence", SmallInteger, nullable=False),
     Column("coding", SmallInteger, nullable=False),
@@ -176,7 +203,7 @@ inbound_part = Table(
     Column("pdu", LargeBinary, nullable=False),  # as it came from the wire: evidence
     Column("received_at", Millis, nullable=False),
     Column("inbound_id", Id, nullable=True),  # set when joined
-    UniqueConstraint("link", "dedupe_key"),
+    UniqueConstraint("dedupe_key", "link"),
     Index(None, "inbound_id", "received_at"),
 )
 
@@ -184,21 +211,19 @@ inbound = Table(
     "inbound",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("link", String(64), nullable=False),
-    Column("sender", String(32), nullable=False),
-    Column("destination", String(32), nullable=False),
-    Column("access_number", String(21), nullable=False),  # "" when none of ours matched
-    Column("extension", String(21), nullable=False),
+    Column("link", Chars(64), nullable=False),
+    Column("sender", Chars(32), nullable=False),
+    Column("destination", Chars(32), nullable=False),
+    Column("access_number", Chars(21), nullable=False),  # "" when none of ours matched
+    Column("extension", Chars(21), nullable=False),
     Column("text", Text, nullable=False),
     Column("parts", SmallInteger, nullable=False),
-    Column(
-        "missing", String(64), nullable=False
-    ),  # "2,3" when it never became whole; "" when whole
+    Column("missing", Chars(64), nullable=False),  # "2,3" when it never became whole; "" when whole
     Column("received_at", Millis, nullable=False),
-    Column("account", String(64), nullable=False),  # its owner; "" = the general inbox
+    Column("account", Chars(64), nullable=False),  # its owner; "" = the general inbox
     Column("request_id", Id, nullable=True),
     Column("assignment_id", Id, nullable=True),
-    Column("outcome", String(32), nullable=False),  # what reading it led to; "" until handled
+    Column("outcome", Chars(32), nullable=False),  # what reading it led to; "" until handled
     Column("handled_at", Millis, nullable=True),
     Index(None, "handled_at", "id"),
     Index(None, "sender", "destination", "received_at"),
@@ -208,13 +233,13 @@ request = Table(
     "request",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("account", String(64), nullable=False),
-    Column("preset", String(32), nullable=False),
+    Column("account", Chars(64), nullable=False),
+    Column("preset", Chars(32), nullable=False),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
-    Column("reference", String(128), nullable=False),
-    Column("state", String(16), nullable=False),  # open, closed, withdrawn, expired
-    Column("outcome", String(16), nullable=False),  # approved, rejected; "" while open
+    Column("reference", Chars(128), nullable=False),
+    Column("state", Chars(16), nullable=False),  # open, closed, withdrawn, expired
+    Column("outcome", Chars(16), nullable=False),  # approved, rejected; "" while open
     Column("version", Integer, nullable=False),  # grows by one with every change: compare and set
     Column("created_at", Millis, nullable=False),
     Column("closed_at", Millis, nullable=True),
@@ -228,9 +253,9 @@ step = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("position", SmallInteger, nullable=False),
-    Column("rule", String(16), nullable=False),  # all, any
-    Column("state", String(16), nullable=False),  # waiting, open, closed
-    Column("outcome", String(16), nullable=False),
+    Column("rule", Chars(16), nullable=False),  # all, any
+    Column("state", Chars(16), nullable=False),  # waiting, open, closed
+    Column("outcome", Chars(16), nullable=False),
     UniqueConstraint("request_id", "position"),
 )
 
@@ -241,13 +266,13 @@ assignment = Table(
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("step_id", Id, ForeignKey("step.id"), nullable=False),
     Column("position", SmallInteger, nullable=False),
-    Column("name", String(64), nullable=False),
-    Column("phone", String(32), nullable=False),
+    Column("name", Chars(64), nullable=False),
+    Column("phone", Chars(32), nullable=False),
     # waiting, asked, unreachable (no question could be sent), answered, released
-    Column("state", String(16), nullable=False),
+    Column("state", Chars(16), nullable=False),
     Column("prompt_message_id", Id, nullable=True),
     Column("slot_id", Id, nullable=True),
-    Column("decision", String(16), nullable=False),  # yes, no; "" until answered
+    Column("decision", Chars(16), nullable=False),  # yes, no; "" until answered
     Column("reason", Text, nullable=False),
     Column("answered_at", Millis, nullable=True),
     Column("asked_back", SmallInteger, nullable=False),  # how often we had to ask what was meant
@@ -262,12 +287,12 @@ answer = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("assignment_id", Id, ForeignKey("assignment.id"), nullable=False),
-    Column("channel", String(8), nullable=False),  # sms, api
+    Column("channel", Chars(8), nullable=False),  # sms, api
     Column("inbound_id", Id, nullable=True),
     Column("text", Text, nullable=False),
-    Column("decision", String(16), nullable=False),  # yes, no; "" when unclear
+    Column("decision", Chars(16), nullable=False),  # yes, no; "" when unclear
     Column("reason", Text, nullable=False),
-    Column("rule", String(48), nullable=False),  # how it was matched and read
+    Column("rule", Chars(48), nullable=False),  # how it was matched and read
     Column("counted", Boolean, nullable=False),  # whether it changed the assignment
     Column("at", Millis, nullable=False),
     UniqueConstraint("inbound_id"),
@@ -278,9 +303,9 @@ slot = Table(
     "slot",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("phone", String(32), nullable=False),
-    Column("access_number", String(21), nullable=False),
-    Column("extension", String(21), nullable=False),
+    Column("phone", Chars(32), nullable=False),
+    Column("access_number", Chars(21), nullable=False),
+    Column("extension", Chars(21), nullable=False),
     Column(
         "generation", Integer, nullable=False
     ),  # how often this extension was given to the phone
@@ -299,9 +324,9 @@ ported_number = Table(
     "ported_number",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),  # of its last change
-    Column("phone", String(32), nullable=False),
-    Column("operator", String(16), nullable=False),
-    Column("source", String(80), nullable=False),
+    Column("phone", Chars(32), nullable=False),
+    Column("operator", Chars(16), nullable=False),
+    Column("source", Chars(80), nullable=False),
     Column("learned_at", Millis, nullable=False),
     Column("expires_at", Millis, nullable=False),  # a forgotten number has one that is over
     UniqueConstraint("phone"),

@@ -63,6 +63,9 @@ class ResultTable:
             if means.kind is ResultKind.VENDOR and means.disposition is Disposition.RETRY:
                 self._note_unlisted(code)
         text, disposition, kind = means
+        if kind is ResultKind.REPEATED and event.again and disposition is Disposition.FINAL:
+            # It is about a later copy; what the carrier did with the first one, nobody knows.
+            text, disposition = f"{text}: of a copy sent again", Disposition.UNKNOWN
         return SubmitResult(code, disposition, event.carrier_message_id, text, kind)
 
     def _note_unlisted(self, code: int) -> None:

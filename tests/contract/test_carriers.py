@@ -14,7 +14,7 @@ from smsgw.errors import Disposition, EncodeError, LocalProtocolError, WindowFul
 from smsgw.model import MessageStatus, MoMessage, Segment, StatusReport
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
-from smsgw.protocols.carrier import Carrier
+from smsgw.protocols.carrier import Carrier, ResultKind
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.session import Session
@@ -316,6 +316,22 @@ def test_an_unanswered_submit_is_sent_again_only_where_the_account_says_so(
     pair.client.tick(2 * timeout)
     assert len([one for one in pair.client.events() if isinstance(one, ev.ResponseLost)]) == 1
     assert sent not in pair.client.data_to_send()
+
+
+@with_resends
+def test_a_sequence_called_repeated_is_told_as_an_answer_to_a_submit_sent_again(
+    carrier: Carrier, version: str
+) -> None:
+    pair = submit_pair(carrier, version, submit_sends=2)
+    submit(carrier, pair)
+    (asked,) = pair.take(pair.server, ev.SubmitReceived)
+    pair.client.tick(pair.client.window.timeout)
+    assert pair.client.data_to_send()
+    pair.server.answer_submit(asked.pdu, REPEATED[carrier.name])
+    pair.exchange()
+    (answer,) = pair.take(pair.client, ev.SubmitAnswered)
+    assert (answer.code, answer.again) == (REPEATED[carrier.name], True)
+    assert carrier.classify(answer.code).kind is ResultKind.REPEATED
 
 
 @every_carrier

@@ -31,7 +31,7 @@ def started_clock() -> Clock:
 
 
 @functools.cache
-def _empty_database() -> bytes:
+def empty_database() -> bytes:
     """A database file at the newest schema: the migrations run once for all tests."""
     with TemporaryDirectory() as folder:
         upgrade(Path(folder) / "smsgw.db")
@@ -41,7 +41,7 @@ def _empty_database() -> bytes:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Database]:
     """A new database, closed in the end."""
-    (path / "smsgw.db").write_bytes(_empty_database())
+    (path / "smsgw.db").write_bytes(empty_database())
     database = Database(path / "smsgw.db", reactor)
     database.open()
     try:

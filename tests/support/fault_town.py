@@ -12,12 +12,12 @@ from smsgw.protocols.carrier import Carrier
 from smsgw.simulator.faults import Faults
 from smsgw.simulator.ismg import Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from tests.support.gateways import ACCOUNT, NewMessage, _Inside, one_link
+from tests.support.gateways import ACCOUNT, Inside, NewMessage, one_link
 from tests.support.raw_peer import until
 from tests.support.rigs import NUMBERS, make_account
 
 
-class FaultTown(_Inside):
+class FaultTown(Inside):
     """One carrier with faults and the gateway before it.
 
     Attributes:

@@ -137,6 +137,7 @@ class FakeFront:
         self.ported = FakePorted()
         self.sent: dict[int, Json] = {}
         self.received: list[Json] = []
+        self.unmatched: list[Json] = []
         self.course = [MessageStatus.SENT, MessageStatus.DELIVERED]
         self.reasons: list[str] = []
         self.trouble: Exception | None = None
@@ -160,6 +161,7 @@ class FakeFront:
                 "class": one.message_class,
                 "ref": one.reference,
                 "expect_reply": one.expects_reply,
+                "send_at": None if one.send_at is None else one.send_at.isoformat(),
                 "valid_for": one.valid_for,
                 "status": "queued",
                 "reason": "",
@@ -189,6 +191,14 @@ class FakeFront:
         segment = {"part": 1, "total": 1, "state": message["status"], "sent_at": CREATED}
         return {**message, "segments": [segment]}
 
+    async def cancel(self, account: str, message_id: int) -> Json:
+        self.course = []
+        message = await self.message(account, message_id)
+        if message["status"] != "queued":
+            raise Conflict(f"message {message_id} is {message['status']}")
+        self.sent[message_id]["status"] = "canceled"
+        return await self.message(account, message_id)
+
     async def messages(
         self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
     ) -> Sequence[Json]:
@@ -210,6 +220,16 @@ class FakeFront:
         found = [{"id": str(at), "at": CREATED, "kind": "message.sent"} for at in (1, 2, 3)]
         return [one for one in found if int(str(one["id"])) > after][:limit]
 
+    async def unmatched_reports(
+        self, *, link: str | None, before: int | None, limit: int
+    ) -> Sequence[Json]:
+        found = [
+            one
+            for one in self.unmatched
+            if (link is None or one["link"] == link) and (before is None or int(one["id"]) < before)
+        ]
+        return found[:limit]
+
     def links(self) -> Sequence[Json]:
         binds = [{"phase": "bound", "reason": ""}, {"phase": "waiting", "reason": "refused"}]
         return [
@@ -221,6 +241,7 @@ class FakeFront:
                 "window": 32,
                 "in_flight": 3,
                 "answer_seconds": 0.0123,
+                "report_ids": "as given",
                 "limited_by": {"cause": "rate limit", "detail": "9.5 of 10 a second"},
                 "queue": {"queued": 7},
             },

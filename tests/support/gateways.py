@@ -70,7 +70,7 @@ def prompt(*phones: str) -> list[StepDraft]:
     return [StepDraft([AssigneeDraft(phone, f"p{i}") for i, phone in enumerate(phones)], "all")]
 
 
-class _Inside:
+class Inside:
     """What both have in common: the assembly, and looks at its database."""
 
     assembly: Assembly
@@ -129,7 +129,7 @@ class _Inside:
             await deferLater(reactor, 0.005)
 
 
-class InsideTown(_Inside, Town):
+class InsideTown(Inside, Town):
     """Three simulated carriers and the gateway between them, all in this process."""
 
     async def __aenter__(self) -> InsideTown:
@@ -154,7 +154,7 @@ class InsideTown(_Inside, Town):
         )
 
 
-class RawTown(_Inside):
+class RawTown(Inside):
     """One scripted carrier and the gateway before it, all in this process."""
 
     def __init__(self, folder: Path, carrier: Carrier, answers: bool = True) -> None:

@@ -13,8 +13,9 @@ from smsgw.store import events, messages, schema
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow, PartRow
 from smsgw.store.messages import AcceptedMessage, MessageRow, SegmentRow, encode_contents
-from smsgw.store.outbox import REPORTS, SETTLE, Reported, ReportRow, Settled, Settlement
+from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.queue import TAKE, Handful, QueuedSegment, Taken
+from smsgw.store.reports import REPORTS, Reported, ReportRow
 from smsgw.store.statements import insert_rows
 
 NOW = 1_800_000_000_000

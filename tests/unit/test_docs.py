@@ -14,6 +14,7 @@ from smsgw.daemon.config import effective, load
 from smsgw.daemon.results import read_results, shown_results
 from smsgw.daemon.sections import Problems, Section
 from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.model import MessageStatus
 from smsgw.protocols.account import Account
 from smsgw.protocols.registry import CARRIERS
 
@@ -102,6 +103,8 @@ def accepted(settings: dict[str, Any], section: str) -> set[str]:
         return keys | {"tls", "proxy_protocol"}  # shown where they are set
     if section == "[[routing.rules]]":
         return set(settings["routing"]["rules"][0])
+    if section == "[gateway]":
+        return {*settings["gateway"], "database_password"}
     name = section.strip("[]")
     return set(settings["tokens"]["oa"] if name == "tokens.NAME" else settings[name])
 
@@ -188,3 +191,19 @@ def test_every_metric_is_documented() -> None:
     for family in Metrics().registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert f"`{name}`" in text
+
+
+EVENT = re.compile(
+    r'"((?:message|report|inbound|request|reply|conversations|number)\.[a-z_]+)"(?!\))'
+)
+
+
+def test_every_kind_of_event_is_in_the_table_and_no_other() -> None:
+    kinds = {f"message.{status}" for status in MessageStatus}
+    for folder in ("store", "delivery", "services"):
+        for path in (ROOT / "smsgw" / folder).rglob("*.py"):
+            if path.name != "schema.py" and "migrations" not in path.parts:
+                kinds.update(EVENT.findall(path.read_text("utf-8")))
+    table = (ROOT / "docs" / "http.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in table.splitlines() if re.match(r"\| `\w+\.\w+`", line)]
+    assert {kind for row in rows for kind in CODE.findall(row)} == kinds

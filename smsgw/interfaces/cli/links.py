@@ -31,6 +31,7 @@ def links(api: Api, as_json: bool) -> None:
             "answer",
             "queued",
             "limited by",
+            "report ids",
             "reason",
         ],
         [
@@ -44,6 +45,7 @@ def links(api: Api, as_json: bool) -> None:
                 _answer(one),
                 one.get("queue", {}).get("queued"),
                 _limit(one),
+                one.get("report_ids"),
                 _reasons(one),
             ]
             for one in answer["links"]

@@ -53,6 +53,14 @@ LONGEST_PAUSE = 1.0
 @click.option(
     "--expect-reply", is_flag=True, help="Send only through the recipient's own operator."
 )
+@click.option("--at", metavar="TIME", help="When to send it, such as 2026-11-22T09:00+08:00.")
+@click.option("--zone", default="", help="Whose clocks --at is about, such as Asia/Shanghai.")
+@click.option(
+    "--valid-for",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="After how long it is not sent any more.  [default: a day]",
+)
 @api_options
 def send(
     api: Api,
@@ -63,6 +71,9 @@ def send(
     message_class: str,
     ref: str,
     expect_reply: bool,
+    at: str | None,
+    zone: str,
+    valid_for: float | None,
     as_json: bool,
 ) -> None:
     """Send TEXT to the phone TO; prints the message's id and status."""
@@ -72,6 +83,9 @@ def send(
         "class": message_class,
         "ref": ref,
         "expect_reply": expect_reply,
+        "send_at": at,
+        "zone": zone,
+        "valid_for": valid_for,
     }
     message: Json = {"id": api.post("/v1/messages", body)["id"], "status": "accepted"}
     if wait in GOALS:
@@ -144,10 +158,26 @@ def outbox(
     show_next(page)
 
 
-@click.command(epilog=EPILOG)
+class _ShowFirst(click.Group):
+    """A group whose command ``show`` need not be named."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_ShowFirst, epilog=EPILOG)
+def msg() -> None:
+    """Show or cancel one message; `msg ID` shows it."""
+
+
+@msg.command(epilog=EPILOG)
 @click.argument("message_id", metavar="ID")
 @api_options
-def msg(api: Api, message_id: str, as_json: bool) -> None:
+def show(api: Api, message_id: str, as_json: bool) -> None:
     """Show one message and its segments."""
     message = api.get(f"/v1/messages/{message_id}")
     if as_json:
@@ -155,8 +185,26 @@ def msg(api: Api, message_id: str, as_json: bool) -> None:
         return
     segments = message.pop("segments", [])
     show_table(["field", "value"], message.items())
-    keys = ("part", "total", "state", "link", "carrier_message_id", "stat", "error")
+    keys = segment_columns(segments)
     show_table(keys, [[one.get(key) for key in keys] for one in segments], "segments")
+
+
+def segment_columns(segments: list[Json]) -> list[str]:
+    """Return what is shown of segments; that one may come twice only where one may."""
+    doubt = ["possible_duplicate"] if any(one.get("possible_duplicate") for one in segments) else []
+    return ["part", "total", "state", "link", "carrier_message_id", "stat", "error", *doubt]
+
+
+@msg.command(epilog=EPILOG)
+@click.argument("message_id", metavar="ID")
+@api_options
+def cancel(api: Api, message_id: str, as_json: bool) -> None:
+    """Cancel a message nothing of which was handed to a link yet."""
+    message = api.post(f"/v1/messages/{message_id}/cancel", {})
+    if as_json:
+        show_json(message)
+    else:
+        click.echo(f"{message['id']} {message['status']}")
 
 
 @click.command(epilog=EPILOG)

@@ -27,6 +27,7 @@ from smsgw.interfaces.http import (
     inbound,
     links,
     messages,
+    reports,
     requests,
     routing,
 )
@@ -68,6 +69,7 @@ def make_app(
         *inbound.routes(front),
         *events.routes(front),
         *links.routes(front),
+        *reports.routes(front),
         *routing.routes(front),
         *health.routes(front, metrics),
     ]:

@@ -8,6 +8,7 @@ be done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of :mod:`s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -26,7 +27,9 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
         text: What to send, whole.
         message_class: How urgent it is.
         reference: The customer's own, or "".
-        valid_for: Seconds after which it need not be sent any more; None for the default.
+        send_at: When to send it, with its zone; None for at once.
+        valid_for: Seconds after which it need not be sent any more, from ``send_at`` on; None for
+            the default.
         expects_reply: Its reply must find back, so it never leaves the subscriber's own operator.
     """
 
@@ -34,6 +37,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     message_class: MessageClass = MessageClass.NOTICE
     reference: str = ""
+    send_at: datetime | None = None
     valid_for: float | None = None
     expects_reply: bool = False
 
@@ -127,6 +131,15 @@ class Front(Protocol):
         Raises:
             ValidationError: Its field is that of one message, with its index before it
                 (``messages[3].to``).
+            Overloaded: More waits already than is taken.
+        """
+        ...
+
+    def cancel(self, account: str, message_id: int) -> Awaitable[Json]:
+        """End a message before anything of it is sent; return it as it is then.
+
+        Raises:
+            Conflict: A part of it was handed to a link, or it came to an end before.
         """
         ...
 
@@ -152,6 +165,12 @@ class Front(Protocol):
 
     def events(self, account: str, *, after: int, limit: int) -> Awaitable[Sequence[Json]]:
         """Return events, oldest first, newer than the id ``after``."""
+        ...
+
+    def unmatched_reports(
+        self, *, link: str | None, before: int | None, limit: int
+    ) -> Awaitable[Sequence[Json]]:
+        """Return reports whose segment is not known, newest first, older than ``before``."""
         ...
 
     def links(self) -> Sequence[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of,
 from smsgw.interfaces.http.front import Front, NewMessage
 from smsgw.model import MessageClass, MessageStatus
 from smsgw.routing.numbers import normalise
+from smsgw.services.schedule import moment
 
 MESSAGES_MAX = 1000
 VALID_FOR_MAX = 30 * 86400
@@ -24,19 +26,33 @@ class MessageBody(msgspec.Struct, forbid_unknown_fields=True, rename={"message_c
     text: Annotated[str, msgspec.Meta(min_length=1)]
     message_class: MessageClass = MessageClass.NOTICE
     ref: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    send_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    zone: Annotated[str, msgspec.Meta(max_length=64)] = ""
     valid_for: Annotated[float, msgspec.Meta(gt=0, le=VALID_FOR_MAX)] | None = None
     expect_reply: bool = False
 
     def message(self) -> NewMessage:
-        """Return it as the gateway takes it."""
+        """Return it as the gateway takes it.
+
+        Raises:
+            ValidationError: Its time is none.
+        """
         return NewMessage(
             to=self.to,
             text=self.text,
             message_class=self.message_class,
             reference=self.ref,
+            send_at=self._send_at(),
             valid_for=self.valid_for,
             expects_reply=self.expect_reply,
         )
+
+    def _send_at(self) -> datetime | None:
+        if self.send_at is not None:
+            return moment(self.send_at, self.zone)
+        if self.zone:
+            raise ValidationError("zone", "is the zone of send_at, which is not there")
+        return None
 
 
 class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,8 +66,7 @@ def routes(front: Front) -> list[Route]:
 
     async def post(call: Call) -> Reply:
         if _is_batch(call):
-            batch = [one.message() for one in call.json(BatchBody).messages]
-            ids = await front.send(call.account, batch)
+            ids = await front.send(call.account, _batch(call.json(BatchBody)))
             return Reply({"ids": [str(one) for one in ids]}, HTTPStatus.ACCEPTED)
         message = call.json(MessageBody).message()
         try:
@@ -60,6 +75,10 @@ def routes(front: Front) -> list[Route]:
             raise ValidationError(_alone(error.field), error.problem) from None
         headers = {"Location": f"/v1/messages/{message_id}"}
         return Reply({"id": str(message_id)}, HTTPStatus.ACCEPTED, headers)
+
+    async def cancel(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.cancel(call.account, call.id("message")))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "status", "to")
@@ -82,7 +101,18 @@ def routes(front: Front) -> list[Route]:
         Route("POST", "/v1/messages", post),
         Route("GET", "/v1/messages", listed),
         Route("GET", "/v1/messages/<id>", shown),
+        Route("POST", "/v1/messages/<id>/cancel", cancel),
     ]
+
+
+def _batch(body: BatchBody) -> list[NewMessage]:
+    batch: list[NewMessage] = []
+    try:
+        for one in body.messages:
+            batch.append(one.message())
+    except ValidationError as error:
+        raise ValidationError(f"messages[{len(batch)}].{error.field}", error.problem) from None
+    return batch
 
 
 def _is_batch(call: Call) -> bool:

@@ -21,6 +21,7 @@ from smsgw.errors import (
     Conflict,
     LinkError,
     NotFound,
+    Overloaded,
     QuotaExceeded,
     SmsgwError,
     StoreError,
@@ -100,6 +101,9 @@ def problem_of(failure: Failure, log: Logger) -> Problem:
         return Problem(HTTPStatus.CONFLICT, "conflict", str(error))
     if isinstance(error, QuotaExceeded):
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "quota", str(error))
+    if isinstance(error, Overloaded):
+        headers = {"Retry-After": str(error.retry_after)}
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", str(error), headers=headers)
     if isinstance(error, UnknownAccount):
         headers = {"WWW-Authenticate": CHALLENGE}
         return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", str(error), headers=headers)

@@ -43,6 +43,10 @@ class _Family(Generic[M]):
             child = self._children[labels] = self._metric.labels(*labels)
         return child
 
+    def known(self) -> set[str]:
+        """Return the first label of every child."""
+        return {labels[0] for labels in self._children}
+
 
 class _LimitedSeconds(Collector):
     """The seconds links were held up, by cause: asked for at each scrape, so always up to date."""
@@ -102,6 +106,9 @@ class Metrics:
         self._reports = counter(
             "smsgw_reports_total", "Status reports by what became of them.", "link", "result"
         )
+        self._unmatched = gauge(
+            "smsgw_unmatched_reports", "Status reports that wait for their segment.", "link"
+        )
         self._accepted = counter("smsgw_messages_accepted_total", "Messages accepted.", "class")
         self._finished = counter(
             "smsgw_messages_finished_total", "Messages that reached a final status.", "status"
@@ -139,6 +146,7 @@ class Metrics:
         """Show the series of these links, and every closed set of labels, before they move."""
         for link in links:
             self._set_binds(link, 0)
+            self._unmatched.of(link).set(0)
             for disposition in Disposition:
                 self._submits.of(link, disposition.value)
             for result in REPORT_RESULTS:
@@ -208,6 +216,13 @@ class Metrics:
     def reported(self, link: str, result: str, count: int = 1) -> None:
         """So many reports were ``matched``, ``parked``, a ``duplicate`` or a ``conflict``."""
         self._reports.of(link, result).inc(count)
+
+    def unmatched(self, counts: Mapping[str, int]) -> None:
+        """So many status reports of each link wait for their segment; of all others none."""
+        for link in self._unmatched.known() - counts.keys():
+            self._unmatched.of(link).set(0)
+        for link, count in counts.items():
+            self._unmatched.of(link).set(count)
 
     def replied(self, outcome: str, count: int = 1) -> None:
         """So many replies had this outcome (``decided``, ``asked_back``, ``inbox``, …)."""

@@ -19,7 +19,7 @@ RESULTS = {
     0: Result("success", ACCEPTED, OK),
     1: Result("malformed PDU", FINAL, FORMAT),
     2: Result("bad command", FINAL, FORMAT),
-    3: Result("duplicate sequence number", FINAL, FORMAT),
+    3: Result("duplicate sequence number", FINAL, ResultKind.REPEATED),
     4: Result("wrong message length", FINAL, FORMAT),
     5: Result("fee code error", FINAL, FORMAT),
     6: Result("message too long", FINAL, CONTENT),

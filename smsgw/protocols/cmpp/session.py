@@ -161,10 +161,8 @@ class CmppSession(Session):
         self.bind_refused(pdu.status, text, kind, version)
 
     def _submit_resp(self, pdu: pdus.SubmitResp30, now: float) -> None:
-        waiting, context, late = self.answered(pdu.sequence_id, pdu)
-        if waiting:
-            message_id = f"{pdu.msg_id:016x}" if pdu.result == 0 else ""
-            self.emit(ev.SubmitAnswered(context, pdu.result, message_id, late))
+        message_id = f"{pdu.msg_id:016x}" if pdu.result == 0 else ""
+        self.submit_answered(pdu.sequence_id, pdu, pdu.result, message_id)
 
     def _deliver(self, pdu: pdus.Deliver30, now: float) -> None:
         if not self.peer_request_allowed(pdu):
@@ -291,9 +289,9 @@ class CmppSession(Session):
         return cls(sequence_id, msg_id, result)
 
     def _deliver_resp(self, pdu: pdus.DeliverResp30, now: float) -> None:
-        waiting, context, _ = self.answered(pdu.sequence_id, pdu)
-        if waiting:
-            self.emit(ev.DeliverAnswered(context, pdu.result))
+        pending = self.answered(pdu.sequence_id, pdu)
+        if pending is not None:
+            self.emit(ev.DeliverAnswered(pending.context, pdu.result))
 
     # ---- both ----------------------------------------------------------------------------
 

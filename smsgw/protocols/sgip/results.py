@@ -141,7 +141,8 @@ KINDS = {
     ResultKind.SOURCE: {13, 43, 79, 80, 93, 101, 102, 103, 117},
     ResultKind.CONTENT: {50, 76, 83},
     ResultKind.AUTH: {1, 2, 3, 4, 10, 24, 52, 64, 65, 67, 68, 78, 94, 111},
-    ResultKind.FORMAT: {5, 7, 8, 9, 14, 17, 32, 39, 40, 62, 63, 81, 91, 92, 104, 105, 107}
+    ResultKind.REPEATED: {9},
+    ResultKind.FORMAT: {5, 7, 8, 14, 17, 32, 39, 40, 62, 63, 81, 91, 92, 104, 105, 107}
     | {109, 113, 115},
     ResultKind.TEMPORARY: {21, 22, 34, 51, 53, 54, 55, 70, 71, 73, 82, 90},
 }

@@ -230,25 +230,18 @@ class SgipSession(Session):
 
     def _submit_resp(self, pdu: pdus.SubmitResp, now: float) -> None:
         sequence = _sequence(pdu)
-        pending = self.window.close(sequence)
-        late = False
-        if pending is not None:
-            context = pending.context
-        else:
+        if sequence not in self.window:
             sequence = self._request_of(pdu)
-            waiting, context, late = self.answered(sequence, pdu)
-            if not waiting:
-                return
         message_id = sequence_text(sequence) if pdu.result == constants.RESULT_OK else ""
-        self.emit(ev.SubmitAnswered(context, pdu.result, message_id, late))
+        self.submit_answered(sequence, pdu, pdu.result, message_id)
 
     def _deliver_resp(self, pdu: pdus.CommonResp, now: float) -> None:
         sequence = _sequence(pdu)
         if sequence not in self.window:
             sequence = self._request_of(pdu)
-        waiting, context, _ = self.answered(sequence, pdu)
-        if waiting:
-            self.emit(ev.DeliverAnswered(context, pdu.result))
+        pending = self.answered(sequence, pdu)
+        if pending is not None:
+            self.emit(ev.DeliverAnswered(pending.context, pdu.result))
 
     # ---- server: what the peer asks ------------------------------------------------------
 

@@ -57,7 +57,7 @@ SPECIFIED = {
     2: Result("too many connections", RETRY, TEMPORARY),
     10: Result("structure error", FINAL, FORMAT),
     11: Result("wrong command", FINAL, FORMAT),
-    12: Result("repeated sequence number", FINAL, FORMAT),
+    12: Result("repeated sequence number", FINAL, ResultKind.REPEATED),
     20: Result("address not allowed", FINAL, AUTH),
     21: Result("authentication failed", FINAL, AUTH),
     22: Result("version too high", FINAL, AUTH),

@@ -182,10 +182,8 @@ class SmgpSession(Session):
         self.bind_accepted(version, warning)
 
     def _submit_resp(self, pdu: pdus.SubmitResp, now: float) -> None:
-        waiting, context, late = self.answered(pdu.sequence_id, pdu)
-        if waiting:
-            message_id = pdu.msg_id.hex() if pdu.status == constants.STATUS_OK else ""
-            self.emit(ev.SubmitAnswered(context, pdu.status, message_id, late))
+        message_id = pdu.msg_id.hex() if pdu.status == constants.STATUS_OK else ""
+        self.submit_answered(pdu.sequence_id, pdu, pdu.status, message_id)
 
     def _deliver(self, pdu: pdus.Deliver, now: float) -> None:
         if not self.peer_request_allowed(pdu):
@@ -310,9 +308,9 @@ class SmgpSession(Session):
         self._out.append(octets)
 
     def _deliver_resp(self, pdu: pdus.DeliverResp, now: float) -> None:
-        waiting, context, _ = self.answered(pdu.sequence_id, pdu)
-        if waiting:
-            self.emit(ev.DeliverAnswered(context, pdu.status))
+        pending = self.answered(pdu.sequence_id, pdu)
+        if pending is not None:
+            self.emit(ev.DeliverAnswered(pending.context, pdu.status))
 
     # ---- both ----------------------------------------------------------------------------
 

@@ -216,11 +216,9 @@ class SmppSession(Session):
         self.bind_refused(status, text, refusal_kind(status))
 
     def _submit_resp(self, pdu: MessageResp, now: float) -> None:
-        waiting, context, late = self.answered(pdu.sequence_number, pdu)
-        if waiting:
-            status = pdu.command_status
-            message_id = pdu.message_id if status == constants.ROK else ""
-            self.emit(ev.SubmitAnswered(context, status, message_id, late))
+        status = pdu.command_status
+        message_id = pdu.message_id if status == constants.ROK else ""
+        self.submit_answered(pdu.sequence_number, pdu, status, message_id)
 
     def _deliver(self, pdu: Deliver, now: float) -> None:
         if not self.peer_request_allowed(pdu):
@@ -294,9 +292,9 @@ class SmppSession(Session):
         self._answer_message(token, result, carrier_message_id)
 
     def _deliver_resp(self, pdu: MessageResp, now: float) -> None:
-        waiting, context, _ = self.answered(pdu.sequence_number, pdu)
-        if waiting:
-            self.emit(ev.DeliverAnswered(context, pdu.command_status))
+        pending = self.answered(pdu.sequence_number, pdu)
+        if pending is not None:
+            self.emit(ev.DeliverAnswered(pending.context, pdu.command_status))
 
     def _unsupported(self, pdu: pdus.SmppPdu, now: float) -> None:
         allowed = self.peer_request_allowed(pdu) and self._peer_type != "receiver"
@@ -319,11 +317,12 @@ class SmppSession(Session):
         elif self.state is State.UNBINDING and pdu.sequence_number == self._sequence:
             self.unbind_answered(pdu, now)
         elif pdu.sequence_number == 0 or pdu.sequence_number != self._heartbeat_sequence:
-            waiting, context, late = self.answered(pdu.sequence_number, pdu)
-            if waiting and self.role is Role.CLIENT:
-                self.emit(ev.SubmitAnswered(context, status, "", late))
-            elif waiting:
-                self.emit(ev.DeliverAnswered(context, status))
+            if self.role is Role.CLIENT:
+                self.submit_answered(pdu.sequence_number, pdu, status, "")
+                return
+            pending = self.answered(pdu.sequence_number, pdu)
+            if pending is not None:
+                self.emit(ev.DeliverAnswered(pending.context, status))
 
     def _wrong_command(self, pdu: pdus.SmppPdu, now: float) -> None:
         """A request that only the other side may send."""

@@ -192,7 +192,7 @@ class Changes:
         row.reason, row.answered_at = answer.reason, self.now
         rows_of.save_assignment(self.connection, row)
         rows_of.insert_answer(self.connection, answer)
-        self._release(row)
+        self._release(rows.request, row)
         self.tell(
             "request.answered",
             rows,
@@ -221,7 +221,7 @@ class Changes:
             except _UNSENDABLE as error:
                 if strict:
                     raise _located(error, step, row) from error
-                self._release(row)
+                self._release(rows.request, row)
                 row.state, row.slot_id = "unreachable", None
                 self.tell("request.prompt_failed", rows, row, problem=str(error))
             rows_of.save_assignment(self.connection, row)
@@ -238,6 +238,15 @@ class Changes:
             self.emit("conversations.exhausted", row.id, request.account, problem=str(error))
         else:
             row.slot_id, extension = slot.slot_id, slot.extension
+            self.emit(
+                "conversations.opened",
+                slot.slot_id,
+                request.account,
+                request_id=request.id,
+                assignment_id=row.id,
+                phone=row.phone,
+                sender_number=access_number + extension,
+            )
             if slot.shortened:
                 self.emit("conversations.shortened", row.id, request.account, phone=row.phone)
         preset = self.preset_of(request)
@@ -261,7 +270,7 @@ class Changes:
             if row.state == "asked":
                 row.state = "released"
                 rows_of.save_assignment(self.connection, row)
-                self._release(row)
+                self._release(rows.request, row)
         request = rows.request
         self.emit(
             "request.step_closed",
@@ -288,9 +297,13 @@ class Changes:
         )
         return {"state": request.state, "outcome": request.outcome, "closed_at": self.now}
 
-    def _release(self, row: AssignmentRow) -> None:
-        if row.slot_id is not None:
-            conversations.release(self.connection, row.slot_id, row.id, self.tools.plan, self.now)
+    def _release(self, request: RequestRow, row: AssignmentRow) -> None:
+        slot_id = row.slot_id
+        if slot_id is not None and conversations.release(
+            self.connection, slot_id, row.id, self.tools.plan, self.now
+        ):
+            about = {"request_id": request.id, "assignment_id": row.id, "phone": row.phone}
+            self.emit("conversations.ended", slot_id, request.account, **about)
 
 
 def _step(rows: RequestRows, step_id: int) -> StepRow:

@@ -39,6 +39,25 @@ async def test_send_prints_the_id_and_how_far_the_message_got() -> None:
 
 
 @reactor_test
+async def test_a_message_is_sent_later_and_canceled() -> None:
+    async with ApiServer() as api:
+        at = ("--at", "2026-11-22T09:00", "--zone", "Asia/Shanghai", "--valid-for", "60")
+        result = await smsgw(api.url, "send", PHONE, "x", *at)
+        assert (result.exit_code, result.output) == (0, "1000 accepted\n")
+        assert api.front.sent[1000]["send_at"] == "2026-11-22T01:00:00+00:00"
+        assert api.front.sent[1000]["valid_for"] == 60
+        result = await smsgw(api.url, "msg", "cancel", "1000")
+        assert (result.exit_code, result.output) == (0, "1000 canceled\n")
+        result = await smsgw(api.url, "msg", "cancel", "1000")
+        assert (result.exit_code, result.stderr) == (1, "smsgw: message 1000 is canceled\n")
+        await smsgw(api.url, "send", PHONE, "x")
+        result = await smsgw(api.url, "msg", "cancel", "1001", "--json")
+        assert json.loads(result.stdout)["status"] == "canceled"
+        shown = [await smsgw(api.url, "msg", *words) for words in (["1001"], ["show", "1001"])]
+        assert shown[0].output == shown[1].output != ""
+
+
+@reactor_test
 async def test_send_prints_json_when_asked() -> None:
     async with ApiServer() as api:
         result = await smsgw(api.url, "send", PHONE, "x", "--json")
@@ -160,13 +179,33 @@ async def test_outbox_msg_inbox_and_links_are_lines_with_tabs_off_a_terminal() -
         first, second = (dict(zip(rows(result)[0], row, strict=True)) for row in rows(result)[1:])
         assert rows(result)[1][:6] == ["cmcc", "cmpp", "yes", "1 of 2", "3", "32"]
         assert (first["answer"], first["queued"]) == ("12 ms", "7")
+        assert (first["report ids"], second["report ids"]) == ("as given", "")
         assert first["limited by"] == "rate limit: 9.5 of 10 a second"
         assert first["reason"] == "refused"
         assert (second["answer"], second["limited by"]) == ("", "not bound")
         assert second["reason"] == "cannot connect"
 
 
-@pytest.mark.parametrize("command", ["outbox", "inbox", "links", "requests list"])
+@reactor_test
+async def test_reports_that_match_no_message_are_listed_by_link_and_page_by_page() -> None:
+    async with ApiServer() as api:
+        shown = {"received_at": "", "carrier_message_id": "7f", "to": PHONE, "stat": "DELIVRD"}
+        api.front.unmatched = [
+            {**shown, "id": number, "link": link, "error": "000"}
+            for number, link in (("7", "cmcc"), ("6", "world"), ("5", "cmcc"))
+        ]
+        result = await smsgw(api.url, "reports", "unmatched", "--link", "cmcc", "--limit", "1")
+        assert rows(result)[1] == ["", "cmcc", "7f", PHONE, "DELIVRD", "000"]
+        assert result.stderr == "more: --cursor 7\n"
+        asked = "--link", "cmcc", "--cursor", "7"
+        result = await smsgw(api.url, "reports", "unmatched", *asked, "--json")
+        page = json.loads(result.stdout)
+        assert ([one["id"] for one in page["reports"]], page["next"]) == (["5"], None)
+
+
+@pytest.mark.parametrize(
+    "command", ["outbox", "inbox", "links", "requests list", "reports unmatched"]
+)
 @reactor_test
 async def test_every_list_prints_the_apis_json(command: str) -> None:
     async with ApiServer() as api:

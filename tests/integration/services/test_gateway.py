@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from twisted.internet import reactor
@@ -12,8 +13,10 @@ from twisted.logger import Logger, formatEvent
 
 from smsgw.daemon.assembly import make_gateway
 from smsgw.daemon.config import load
-from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.delivery import dispatcher
+from smsgw.errors import Conflict, NotFound, Overloaded, ValidationError
 from smsgw.model import MoMessage
+from smsgw.services import submission
 from smsgw.services.gateway import Gateway
 from smsgw.simulator.script import always
 from smsgw.transport import adapter
@@ -25,6 +28,8 @@ from tests.support.rigs import NUMBERS
 
 PHONES = {name: NUMBERS[name] for name in LOGINS}
 """The phones of the carriers that the town has."""
+
+NO_BACKLOG = {**(dispatcher.Dispatcher.__init__.__kwdefaults__ or {}), "backlog_max": 0}
 
 LONG = "新闻部申请使用三号外景转播车" * 12
 
@@ -45,6 +50,37 @@ async def test_a_message_is_sent_and_delivered(tmp_path):
         assert (received.sender, received.text) == ("10690001", "您好")
         assert town.metric("smsgw_messages_accepted_total", **{"class": "notice"}) == 1
         assert town.metric("smsgw_messages_finished_total", status="delivered") == 1
+
+
+@reactor_test
+async def test_a_message_is_sent_at_its_time_unless_it_is_canceled(tmp_path):
+    async with InsideTown(tmp_path) as town:
+        now = datetime.now(UTC)
+        soon = message(PHONES["cmpp"], "x", send_at=now + timedelta(seconds=0.3))
+        later = message(PHONES["cmpp"], "y", send_at=now + timedelta(days=1))
+        first, second = await town.gateway.send(ACCOUNT, [soon, later])
+        shown = await town.gateway.message(ACCOUNT, first)
+        assert (shown["status"], shown["segments"][0]["state"]) == ("scheduled", "scheduled")
+        assert datetime.fromisoformat(shown["send_at"]) - now < timedelta(seconds=0.31)
+        canceled = await town.gateway.cancel(ACCOUNT, second)
+        assert (canceled["status"], canceled["segments"][0]["state"]) == ("canceled", "canceled")
+        assert town.metric("smsgw_messages_finished_total", status="canceled") == 1
+        shown = await town.become(first, "delivered")
+        assert shown["segments"][0]["sent_at"] >= shown["send_at"]
+        with pytest.raises(Conflict, match="is delivered"):
+            await town.gateway.cancel(ACCOUNT, first)
+
+
+@reactor_test
+async def test_more_than_can_be_taken_is_refused_and_nothing_of_it_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatcher.Dispatcher.__init__, "__kwdefaults__", NO_BACKLOG)
+    async with InsideTown(tmp_path) as town:
+        with pytest.raises(Overloaded, match="link mobile: too many notice messages wait"):
+            await town.gateway.send(ACCOUNT, [message(PHONES["cmpp"], "x")])
+        monkeypatch.setattr(submission, "WRITER_ROWS_MAX", 0)
+        with pytest.raises(Overloaded, match="0 rows wait for the database"):
+            await town.gateway.send(ACCOUNT, [message(PHONES["cmpp"], "x")])
+        assert await town.count("message") == 0
 
 
 @reactor_test

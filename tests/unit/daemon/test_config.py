@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from smsgw.daemon.config import ConfigErrors, effective, load
+from smsgw.daemon.delivery import doubt_policy, retry_policy
+from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.errors import ConfigError, Disposition
 from smsgw.model import Coding, MessageClass, Operator
 from smsgw.protocols.carrier import Result, ResultKind
@@ -114,7 +116,8 @@ def test_a_short_file_gets_the_defaults(files: Files) -> None:
 
 def test_what_follows_an_unknown_outcome_may_be_said(files: Files) -> None:
     config = files.load(LINK + "[delivery]\nunknown_wait = '1h'\non_unknown = 'fail'")
-    assert effective(config)["delivery"] == {"unknown_wait": 3600.0, "on_unknown": "fail"}
+    shown = effective(config)["delivery"]
+    assert (shown["unknown_wait"], shown["on_unknown"]) == (3600.0, "fail")
 
 
 def test_every_field_of_the_protocols_account_is_a_key(files: Files) -> None:
@@ -271,6 +274,17 @@ def test_all_problems_of_a_file_are_reported_at_once(files: Files) -> None:
             LINK + "[[routing.rules]]\nname = 'a'",
             "routing.rules[0].links: name at least one of cmcc",
         ),
+        (
+            LINK + "[[routing.rules]]\nlinks = ['cmcc', { cmcc = 1 }]",
+            "routing.rules[0].links: 'cmcc' is there twice",
+        ),
+        (
+            LINK + "[[routing.rules]]\nlinks = [{ cmcc = 0 }]",
+            "routing.rules[0].links: 0 is no weight of cmcc; write 1 to 1000",
+        ),
+        (LINK + "[[routing.rules]]\nlinks = [3]", "routing.rules[0].links: write a list"),
+        (LINK + "[delivery.slow]\n", "delivery.slow: unknown key"),
+        (LINK + "[delivery]\nretry_longest = '1h'", "delivery.retry_longest: 3600 seconds are too"),
         (LINK + "[[routing.rules]]\nlinks = ['x']", "routing.rules[0].links: 'x' is none of cmcc"),
         (LINK + "[[routing.rules]]\nlinks = ['cmcc']\nk = 1", "routing.rules[0].k: unknown key"),
         ("[[routing.rules]]\n", "routing.rules[0].links: name at least one of (there is no link)"),
@@ -339,6 +353,45 @@ def test_rules_are_read_in_order(files: Files) -> None:
         Rule("rule-2", (("cmcc",),)),
     )
     assert [rule["name"] for rule in effective(config)["routing"]["rules"]] == ["bulk", "rule-2"]
+
+
+def test_links_of_a_rule_may_share_messages_by_weight(files: Files) -> None:
+    config = files.load(
+        LINK
+        + LINK.replace("links.cmcc", "links.spare")
+        + LINK.replace("links.cmcc", "links.last")
+        + "[[routing.rules]]\nlinks = [{ cmcc = 3, spare = 1 }, 'last']\n"
+        + "resend_undelivered = true\n"
+    )
+    assert config.rules == (
+        Rule(
+            "rule-1",
+            (("cmcc", "spare"), ("last",)),
+            weights={"cmcc": 3, "spare": 1},
+            resend_undelivered=True,
+        ),
+    )
+    (shown,) = effective(config)["routing"]["rules"]
+    assert shown["links"] == [{"cmcc": 3, "spare": 1}, "last"]
+
+
+def test_delivery_may_be_said_for_all_and_for_a_class(files: Files) -> None:
+    config = files.load(
+        LINK
+        + '[delivery]\nunknown_wait = "5m"\ntries = 3\nretry_first = 1\nretry_longest = "1m"\n'
+        + 'retry_quota = "2h"\nfailover_after = "30s"\n'
+        + '[delivery.realtime]\non_unknown = "fail"\n[delivery.bulk]\nunknown_wait = "1h"\n'
+    )
+    retry, doubt = retry_policy(config.delivery), doubt_policy(config.delivery)
+    assert retry == RetryPolicy(3, 1.0, 60.0, 7200.0)
+    assert config.delivery.failover_after == 30.0
+    assert (doubt.wait_seconds, doubt.resend) == (300.0, True)
+    assert doubt.of(MessageClass.REALTIME) == DoubtPolicy(300.0, resend=False)
+    assert doubt.of(MessageClass.BULK) == DoubtPolicy(3600.0)
+    assert doubt.of(MessageClass.NOTICE) is doubt
+    shown = effective(config)["delivery"]
+    assert shown["realtime"] == {"unknown_wait": 300.0, "on_unknown": "fail"}
+    assert "notice" not in shown
 
 
 def test_a_listener_for_other_machines_needs_who_may_connect(files: Files) -> None:

@@ -14,9 +14,10 @@ from smsgw.errors import Disposition
 from smsgw.model import MessageClass, MessageStatus, SubmitResult
 from smsgw.protocols.carrier import ResultKind
 from smsgw.store import queue
-from smsgw.store.outbox import PARKED_SECONDS, REPORTS, SETTLE, ReportRow, Settlement
+from smsgw.store.outbox import SETTLE, Settlement
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import UNKNOWN_ERROR, QueuedSegment
+from smsgw.store.reports import PARKED_SECONDS, REPORTS, ReportRow
 from smsgw.store.schema import parked_report
 from tests.support.delivery import (
     message_of,
@@ -30,6 +31,8 @@ from tests.support.links import LATER, NO_ANSWER, REFUSED, TOO_FAST, FakeLink, a
 from tests.support.reactor import reactor_test
 from tests.support.scenes import Scene, scene
 from tests.support.store import NOW
+
+OTHER = "13800001002"
 
 
 @reactor_test
@@ -92,19 +95,32 @@ async def test_parts_of_a_message_leave_in_order(tmp_path: Path) -> None:
         assert [x.total for x in s.link.sent] == [3] * 6
 
 
+@pytest.mark.parametrize("urgent", ["realtime", "interactive"])
+@pytest.mark.parametrize("slow", ["bulk", "notice"])
 @reactor_test
-async def test_an_urgent_message_waits_no_longer_than_two_windows_of_bulk(tmp_path: Path) -> None:
+async def test_an_urgent_message_takes_the_first_place_that_comes_free_in_a_full_window(
+    tmp_path: Path, urgent: str, slow: str
+) -> None:
     async with scene(tmp_path, FakeLink(window=4)) as s:
-        s.dispatcher.offer(await stored(s.database, 40, message_class="bulk"))
+        s.dispatcher.offer(await stored(s.database, 40, message_class=slow))
         await s.quiet()
-        s.dispatcher.offer(
-            await stored(s.database, message_class="realtime", recipient="13800001002")
-        )
+        assert s.dispatcher.state()["cmcc"]["sending"] == 8
+        s.dispatcher.offer(await stored(s.database, message_class=urgent, recipient=OTHER))
         await s.quiet()
-        for _ in range(2):
-            s.link.accept_all()
+        assert len(s.link.sent) == 4
+        s.link.answer(accepted("0a"))
+        assert [x.to for x in s.link.sent].index(OTHER) == 4
+
+
+@reactor_test
+async def test_urgent_messages_without_end_leave_the_others_their_share(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=4)) as s:
+        s.dispatcher.offer(await stored(s.database, 40, message_class="bulk", recipient=OTHER))
+        s.dispatcher.offer(await stored(s.database, 400, message_class="realtime"))
+        while len(s.link.sent) < 340:
             await s.quiet()
-        assert [x.to for x in s.link.sent].index("13800001002") in (8, 9)
+            s.link.accept_all()
+        assert [x.to for x in s.link.sent].count(OTHER) >= 20
 
 
 @reactor_test

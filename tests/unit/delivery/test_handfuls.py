@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from smsgw.delivery.retry import DoubtPolicy
-from smsgw.delivery.settlements import SIBLING_ERROR, handful
+from smsgw.delivery.settlements import handful
 from smsgw.errors import Disposition
 from smsgw.model import MessageStatus, SubmitResult
-from smsgw.store import queue
-from smsgw.store.outbox import REPORTS, ReportRow
-from smsgw.store.queue import EXPIRED_ERROR, TAKE
+from smsgw.store import queue, unsent
+from smsgw.store.queue import EXPIRED_ERROR, SIBLING_ERROR, TAKE, QueuedSegment
+from smsgw.store.reports import REPORTS, ReportRow
+from smsgw.store.unsent import Place
 from tests.support.delivery import (
     handfuls_of,
     message_of,
     queue_of,
+    rename,
     segments_of,
     states,
     stored,
@@ -23,6 +25,12 @@ from tests.support.links import LATER, NO_ANSWER, REFUSED, FakeLink, accepted
 from tests.support.reactor import reactor_test
 from tests.support.scenes import Scene, scene
 from tests.support.store import NOW, PHONE
+
+
+async def expired(s: Scene, items: list[QueuedSegment]) -> None:
+    """These queued segments came to their end in the store, and nobody was told."""
+    places = [Place(0, i.link, str(i.message_class), i.due_at, *i.key) for i in items]
+    await s.database.writer.run(lambda c: unsent.expire(c, places, NOW + 5000))
 
 
 async def restarted(s: Scene) -> None:
@@ -103,7 +111,7 @@ async def test_what_ended_in_the_store_meanwhile_is_lost_and_the_others_are_sent
     async with scene(tmp_path) as s:
         ended = await stored(s.database, valid_until=NOW + 5000, recipient="13800001002")
         items = await stored(s.database)
-        await s.database.writer.run(lambda c: queue.expire(c, NOW + 5000))
+        await expired(s, ended)
         s.dispatcher.offer([*ended, *items])
         await s.quiet()
         assert [x.to for x in s.link.sent] == [PHONE]
@@ -116,7 +124,7 @@ async def test_what_ended_in_the_store_meanwhile_is_lost_and_the_others_are_sent
 async def test_a_handful_that_is_lost_whole_leaves_nothing_behind(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         items = await stored(s.database, 2, valid_until=NOW + 5000)
-        await s.database.writer.run(lambda c: queue.expire(c, NOW + 5000))
+        await expired(s, items)
         s.dispatcher.offer(items)
         await s.quiet()
         assert (s.link.sent, await handfuls_of(s.database)) == ([], [])
@@ -249,27 +257,76 @@ async def test_what_a_report_settled_before_it_was_sent_again_is_not_sent_again(
 
 
 @reactor_test
-async def test_what_is_due_later_than_a_sweep_stays_in_the_store_until_then(
+async def test_what_is_due_later_stays_in_the_store_until_shortly_before_and_leaves_on_time(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as s:
         await s.dispatcher.recover()
-        soon = await stored(s.database, due_at=NOW + 50_000)
-        later = await stored(s.database, due_at=NOW + 100_000, recipient="13800001002")
+        dues = [50_000, 50_700, 51_300, 100_000]
+        items = [(await stored(s.database, due_at=NOW + due))[0] for due in dues]
         gone = await stored(s.database, due_at=NOW + 100_000, link="gone")
-        s.dispatcher.offer([*soon, *later, *gone])
-        assert s.dispatcher.state()["cmcc"]["queued"] == 1
+        s.dispatcher.offer([*items, *gone])
+        assert s.dispatcher.state()["cmcc"]["queued"] == 0
         await s.pass_time(30.0)
+        assert s.dispatcher.state()["cmcc"]["queued"] == 0
+        await s.pass_time(19.1)
+        assert s.dispatcher.state()["cmcc"]["queued"] == 2
+        for seconds, sent in [(0.85, 0), (0.1, 1), (0.6, 1), (0.1, 2), (0.5, 2), (0.1, 3)]:
+            await s.pass_time(seconds)
+            assert len(s.link.sent) == sent
+        assert s.dispatcher.state()["cmcc"]["queued"] == 0
+        await s.pass_time(48.6)
+        assert len(s.link.sent) == 3
+        await s.pass_time(0.1)
+        assert await states(s.database, [*items, *gone]) == ["sending"] * 4 + ["queued"]
+
+
+@reactor_test
+async def test_what_is_due_in_the_next_second_needs_no_look_at_the_store(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, due_at=NOW + 1500)
+        s.dispatcher.offer(items)
         assert s.dispatcher.state()["cmcc"]["queued"] == 1
-        await s.pass_time(20.0)
-        assert [x.to for x in s.link.sent] == [PHONE]
-        await s.pass_time(10.0)
-        assert s.dispatcher.state()["cmcc"]["queued"] == 1
-        await s.pass_time(39.9)
+        await s.pass_time(1.4)
+        assert s.link.sent == []
+        await s.pass_time(0.1)
         assert len(s.link.sent) == 1
-        await s.pass_time(0.2)
-        assert [x.to for x in s.link.sent] == [PHONE, "13800001002"]
-        assert await states(s.database, [*soon, *later, *gone]) == ["sending", "sending", "queued"]
+
+
+@reactor_test
+async def test_what_is_due_while_the_store_is_in_trouble_leaves_when_that_is_over(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        await s.dispatcher.recover()
+        s.dispatcher.offer(await stored(s.database, due_at=NOW + 10_000))
+        await rename(s.database, "queue", "gone")
+        await s.pass_time(9.0)
+        await s.pass_time(1.0)
+        await rename(s.database, "gone", "queue")
+        assert s.link.sent == []
+        await s.pass_time(1.0)
+        assert len(s.link.sent) == 1
+
+
+@reactor_test
+async def test_many_scheduled_messages_keep_none_waiting_that_may_go_at_once(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, lane_limit=4) as s:
+        await s.dispatcher.recover()
+        planned = await stored(s.database, 40, due_at=NOW + 20_000)
+        s.dispatcher.offer(planned)
+        now = await stored(s.database)
+        s.dispatcher.offer(now)
+        await s.quiet()
+        assert await states(s.database, now) == ["sending"]
+        await s.pass_time(10.0)
+        await s.pass_time(10.0)
+        for _ in range(30):
+            s.link.accept_all()
+            await s.pass_time(0.1)
+        assert await states(s.database, planned) == ["sent"] * 40
 
 
 @reactor_test

@@ -18,7 +18,7 @@ from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
 from smsgw.store.schema import inbound_part
 from smsgw.text.udh import Concatenation, build_concatenation
-from tests.support.delivery import opened, quiet, started_clock
+from tests.support.delivery import opened, quiet, started_clock, told
 from tests.support.links import FakeLink
 from tests.support.reactor import reactor_test
 
@@ -186,34 +186,56 @@ async def test_a_part_stored_without_its_message_gets_it_soon(tmp_path: Path) ->
 
 
 def test_the_dedupe_key_shows_the_carriers_id_and_fits_its_column() -> None:
-    assert dedupe_key(mo(), 0.0).startswith("0d" * 8 + ":")
-    assert len(dedupe_key(mo(mid="9" * 65), 0.0)) <= 64
+    assert dedupe_key(mo(), 1).startswith("0d" * 8 + ":")
+    assert len(dedupe_key(mo(mid="9" * 65), 1)) <= 64
 
 
 def test_the_same_id_with_other_content_is_another_message() -> None:
-    assert dedupe_key(mo(), 0.0) != dedupe_key(mo(b"\x00\x31"), 0.0)
+    assert dedupe_key(mo(), 1) != dedupe_key(mo(b"\x00\x31"), 1)
 
 
 @pytest.mark.parametrize("field", ["sender", "destination", "coding"])
 def test_everything_that_tells_messages_apart_is_in_the_key(field: str) -> None:
     other = msgspec.structs.replace(mo(), **{field: 3 if field == "coding" else "1"})
-    assert dedupe_key(mo(), 0.0) != dedupe_key(other, 0.0)
+    assert dedupe_key(mo(), 1) != dedupe_key(other, 1)
 
 
-def test_without_an_id_the_same_content_is_a_repeat_only_for_a_while() -> None:
-    bare = mo(mid="")
-    assert dedupe_key(bare, 1200.0) == dedupe_key(bare, 1799.0)
-    assert dedupe_key(bare, 1200.0) != dedupe_key(bare, 1800.0)
+@reactor_test
+async def test_without_an_id_the_same_content_is_a_repeat_for_ten_minutes(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.link.bring(mo(mid=""), mo(mid="0" * 16))
+        await quiet(s.database)
+        s.clock.advance(599.0)
+        s.link.bring(mo(mid=""))
+        await quiet(s.database)
+        assert s.link.acknowledged == [0, 0, 0]
+        assert len(s.read) == 1
+        s.clock.advance(2.0)
+        s.link.bring(mo(mid=""))
+        await quiet(s.database)
+        assert len(s.read) == 2
+
+
+@reactor_test
+async def test_a_repeat_under_a_new_id_is_told_and_handed_to_nobody(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.link.bring(mo())
+        await quiet(s.database)
+        s.link.bring(mo(mid="0e" * 8))
+        await quiet(s.database)
+        assert len(s.read) == 1
+        assert len(await s.database.read(inbox.page)) == 1
+        assert await s.database.read(inbox.waiting_parts) == []
+        assert await told(s.database) == ["inbound.received", "inbound.repeated"]
 
 
 def test_without_an_id_the_carriers_receive_time_tells_messages_apart() -> None:
     first = msgspec.structs.replace(mo(mid=""), received="20260101120000")
     second = msgspec.structs.replace(first, received="20260101120001")
-    assert dedupe_key(first, 0.0) == dedupe_key(first, 9e6)
-    assert dedupe_key(first, 0.0) != dedupe_key(second, 0.0)
+    assert dedupe_key(first, 1) == dedupe_key(first, 2)
+    assert dedupe_key(first, 1) != dedupe_key(second, 1)
 
 
-def test_an_id_of_zeros_is_no_id() -> None:
-    zeros = mo(mid="0" * 16)
-    assert dedupe_key(zeros, 1200.0) == dedupe_key(mo(mid=""), 1799.0)
-    assert dedupe_key(zeros, 1200.0) != dedupe_key(zeros, 1800.0)
+@pytest.mark.parametrize("mid", ["", "0" * 16])
+def test_without_an_id_and_a_time_no_delivery_is_another(mid: str) -> None:
+    assert dedupe_key(mo(mid=mid), 1) != dedupe_key(mo(mid=mid), 2)

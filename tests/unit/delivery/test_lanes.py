@@ -72,6 +72,33 @@ def test_an_urgent_one_that_comes_late_is_in_the_next_window_before_bulk() -> No
     assert REALTIME in kinds(picked)[:2]
 
 
+def test_urgent_and_other_classes_have_each_their_room() -> None:
+    lanes = Lanes(100)
+    for kind in MessageClass:
+        put(lanes, kind, 20)
+    picked, _ = lanes.pick(100, NOW, urgent=3, others=2)
+    assert sorted(kinds(picked).count(kind) for kind in (REALTIME, INTERACTIVE)) == [0, 3]
+    assert sum(kinds(picked).count(kind) for kind in (NOTICE, BULK)) == 2
+    assert lanes.pick(100, NOW, urgent=0, others=-1) == ([], [])
+    assert len(lanes.pick(4, NOW, urgent=3, others=3)[0]) == 4
+
+
+def test_a_lane_counts_what_came_and_what_went() -> None:
+    lanes = Lanes(2)
+    put(lanes, BULK, 2)
+    assert not lanes.put(one(BULK))
+    assert lanes.of("bulk").backlog == 3
+    lanes.pick(1, NOW)
+    assert lanes.of("bulk").backlog == 2
+
+
+def test_what_was_read_of_a_message_that_ended_is_given_up() -> None:
+    lanes = Lanes(9)
+    ended = one(ended=True)
+    lanes.load(ended)
+    assert lanes.pick(9, NOW) == ([], [ended])
+
+
 def test_all_lanes_are_served_by_weight_so_that_none_starves() -> None:
     lanes = Lanes(1000)
     for kind in MessageClass:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from smsgw.delivery import reassembly
 from smsgw.delivery.reassembly import Reassembly, missing_text
@@ -13,7 +14,8 @@ from smsgw.routing.inbound import InboundTable
 from smsgw.store import inbox
 from smsgw.store.database import Database
 from smsgw.store.inbox import RECEIVE, InboundRow, PartRow
-from tests.support.delivery import opened, quiet, started_clock
+from smsgw.store.schema import inbound_part
+from tests.support.delivery import opened, quiet, started_clock, stored, told
 from tests.support.reactor import reactor_test
 from tests.support.store import NOW, inbound_row, part_row
 
@@ -176,18 +178,17 @@ async def test_a_late_part_is_delivered_alone(tmp_path: Path) -> None:
 
 
 @reactor_test
-async def test_a_part_repeated_under_a_new_id_after_the_join_is_recorded_and_told_to_nobody(
+async def test_a_part_repeated_under_a_new_id_after_the_join_is_kept_with_its_message(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as s:
         await s.add(1, 2, total=2)
         await s.add(2, total=2)
         assert len(s.read) == 1
-        rows = await s.database.read(inbox.page)
-        assert [(row.outcome, row.handled_at is None) for row in rows] == [
-            ("repeated", False),
-            ("", True),
-        ]
+        (row,) = await s.database.read(inbox.page)
+        query = select(inbound_part.c.sequence).where(inbound_part.c.inbound_id == row.id)
+        found = await s.database.read(lambda c: c.execute(query).scalars().all())
+        assert sorted(found) == [1, 2, 2]
         assert await s.database.read(inbox.waiting_parts) == []
 
 
@@ -201,15 +202,96 @@ async def test_a_joined_message_is_remembered_only_for_a_while(tmp_path: Path) -
 
 
 @reactor_test
-async def test_memory_for_joined_messages_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_whole_message_again_under_its_reference_is_a_repeat_and_under_another_is_none(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(reassembly, "REMEMBERED_MAX", 1)
     async with scene(tmp_path) as s:
         await s.add(1, 2, total=2)
+        await s.add(2, total=2)
+        await s.add(1, total=2)
+        assert len(s.read) == 1
         await s.add(1, 2, total=2, reference="8:18")
+        assert len(s.read) == 2
+        assert await told(s.database) == [
+            *["inbound.part"] * 2,
+            "inbound.received",
+            *["inbound.part", "inbound.repeated"] * 2,
+            *["inbound.part"] * 2,
+            "inbound.received",
+        ]
+
+
+@reactor_test
+async def test_a_message_of_one_part_again_under_a_new_id_is_a_repeat_for_ten_minutes(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        single = {"total": 1, "reference": ""}
+        await s.add(1, **single)
+        await s.pass_time(590.0)
+        await s.add(1, **single)
+        await s.add(1, **single, link="ctcc")
+        await s.add(1, **single, destination="10690001002")
+        await s.add(1, **single, text="other")
+        assert [row.text for row in s.read] == ["<1>", "<1>", "other"]
+        await s.pass_time(20.0)
+        await s.add(1, **single)
+        assert len(s.read) == 4
+
+
+@pytest.mark.parametrize(("expects_reply", "read"), [(True, 2), (False, 1)])
+@reactor_test
+async def test_the_same_words_after_a_question_of_ours_are_its_answer(
+    tmp_path: Path, expects_reply: bool, read: int
+) -> None:
+    async with scene(tmp_path) as s:
+        await s.add(1, total=1)
+        await stored(s.database, expects_reply=expects_reply)
+        await s.add(1, total=1)
+        assert len(s.read) == read
+
+
+@reactor_test
+async def test_a_part_repeated_after_a_start_is_known(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
         await s.add(1, 2, total=2)
-        assert len(s.read) == 3
+        started = Reassembly(s.database, s.clock, TABLE, s.read.append)
+        await started.recover()
+        started.add(await s.store(2, total=2))
+        await quiet(s.database)
+        started.stop()
+        assert len(s.read) == 1
+        assert await s.database.read(inbox.waiting_parts) == []
+
+
+@reactor_test
+async def test_parts_that_came_to_several_processes_over_several_links_are_joined(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        other = Reassembly(s.database, s.clock, TABLE, s.read.append)
+        await s.add(1)
+        other.add(await s.store(2, link="ctcc"))
+        await quiet(s.database)
+        await s.add(3)
+        assert s.texts == [("<1><2><3>", "")]
+        await s.pass_time(301.0)
+        assert len(s.read) == 1
+        other.stop()
+
+
+@reactor_test
+async def test_what_another_process_joined_is_given_up_and_the_rest_is_kept(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.add(1, 2)
+        first = (await s.database.read(inbox.waiting_parts))[0]
+        await s.database.writer.run(
+            lambda c: inbox.insert_inbound(c, inbound_row(s.database.ids), [first.id])
+        )
+        await s.pass_time(301.0)
+        await s.pass_time(0.0)
+        assert s.texts == [("…<2>…", "1,3")]
+        assert await s.database.read(inbox.waiting_parts) == []
 
 
 @reactor_test

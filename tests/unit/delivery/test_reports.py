@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from twisted.logger import Logger
 
-from smsgw.delivery.reports import Reports
+from smsgw.delivery.reports import SWEEP_SECONDS, Reports
 from smsgw.model import MessageStatus, MoMessage, StatusReport
 from smsgw.store.database import Database
-from smsgw.store.outbox import SETTLE, ReportFate, Settlement
+from smsgw.store.outbox import SETTLE, Settlement
 from smsgw.store.progress import StatusChange
-from tests.support.delivery import opened, quiet, started_clock, states, stored, taken
+from smsgw.store.reports import ReportFate
+from tests.support.delivery import opened, quiet, rename, started_clock, states, stored, taken
 from tests.support.links import FakeLink
 from tests.support.reactor import reactor_test
 from tests.support.store import NOW
@@ -32,8 +34,17 @@ class Scene:
         self.changes: list[StatusChange] = []
         self.link = FakeLink()
         self.fates: Counter[tuple[str, ReportFate]] = Counter()
-        reports = Reports(database.writer, clock, self.changes.extend, self.count)
-        self.link.on_inbound = partial(reports.take, "cmcc")
+        self.clock = clock
+        self.unmatched: list[dict[str, int]] = []
+        self.reports = Reports(
+            database,
+            clock,
+            self.changes.extend,
+            self.count,
+            lambda counts: self.unmatched.append(dict(counts)),
+            text_ids=["world"],
+        )
+        self.link.on_inbound = partial(self.reports.take, "cmcc")
 
     def count(self, link: str, fate: ReportFate, count: int) -> None:
         self.fates[link, fate] += count
@@ -50,7 +61,10 @@ class Scene:
 @asynccontextmanager
 async def scene(path: Path) -> AsyncIterator[Scene]:
     async with opened(path) as database:
-        yield Scene(database)
+        made = Scene(database)
+        yield made
+        made.reports.stop()
+        assert made.clock.getDelayedCalls() == []
 
 
 @reactor_test
@@ -96,3 +110,65 @@ async def test_a_report_the_store_refused_is_not_answered(tmp_path: Path) -> Non
         await quiet(s.database)
         assert s.link.acknowledged == []
         assert s.fates == {}
+
+
+async def sent_over_world(s: Scene) -> None:
+    """A message whose submit was answered with an id in hexadecimal."""
+    items = await stored(s.database, link="world")
+    await taken(s.database, items)
+    row = Settlement(
+        items[0].message_id, 1, "world", "newsroom", MessageStatus.SENT, NOW, "7f3c9a21", first=True
+    )
+    await s.database.writer.batch(SETTLE, [row])
+
+
+IN_DECIMAL = StatusReport("2134678049", MessageStatus.DELIVERED, "DELIVRD", to="13800001001")
+
+
+@reactor_test
+async def test_the_form_of_a_links_ids_is_learned_shown_and_known_after_a_start(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        s.link.on_inbound = partial(s.reports.take, "world")
+        await sent_over_world(s)
+        assert s.reports.form_of("world") == "as given"
+        s.link.bring(IN_DECIMAL)
+        await quiet(s.database)
+        assert s.fates == {("world", ReportFate.MATCHED): 1}
+        assert s.reports.form_of("world") == "decimal of hex"
+        started = Reports(s.database, s.clock)
+        await started.start()
+        assert (started.form_of("world"), started.form_of("cmcc")) == ("decimal of hex", "as given")
+        started.stop()
+
+
+@reactor_test
+async def test_a_report_parked_in_another_form_is_found_by_the_next_sweep_and_counted_till_then(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        s.link.on_inbound = partial(s.reports.take, "world")
+        s.link.bring(IN_DECIMAL)
+        await quiet(s.database)
+        await s.reports.start()
+        await sent_over_world(s)
+        assert s.unmatched == [{"world": 1}]
+        assert s.changes == []
+        s.clock.advance(SWEEP_SECONDS)
+        await quiet(s.database)
+        assert [change.status for change in s.changes] == [MessageStatus.DELIVERED]
+        assert s.unmatched[1:] == [{}]
+        assert s.reports.form_of("world") == "decimal of hex"
+
+
+@reactor_test
+async def test_a_sweep_that_fails_comes_back(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.reports.log = Logger(observer=lambda event: None)
+        await rename(s.database, "parked_report", "hidden")
+        await s.reports.start()
+        await rename(s.database, "hidden", "parked_report")
+        s.clock.advance(SWEEP_SECONDS)
+        await quiet(s.database)
+        assert s.unmatched == [{}]

@@ -56,6 +56,21 @@ async def test_an_answer_the_store_refused_is_settled_when_it_works_again(tmp_pa
 
 
 @reactor_test
+async def test_an_answer_is_settled_however_long_the_store_was_in_trouble(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        await rename(s.database, "segment", "hidden")
+        s.link.accept_all()
+        for _ in range(65):
+            await s.pass_time(1.0)
+        await rename(s.database, "hidden", "segment")
+        await s.pass_time(1.1)
+        assert await states(s.database, items) == ["sent"]
+
+
+@reactor_test
 async def test_reading_more_is_tried_again_when_the_store_was_in_trouble(tmp_path: Path) -> None:
     async with scene(tmp_path, FakeLink(window=4), lane_limit=2) as s:
         items = await stored(s.database, 6)

@@ -86,7 +86,7 @@ def test_the_table_knows_every_input_and_nothing_leaves_the_last_state() -> None
 def test_an_answer_to_nothing_is_a_mistake_in_any_state(state: State) -> None:
     tested = session()
     tested.state = state
-    assert tested.answered(7, pdus.SubmitResp30(7)) == (False, None, False)
+    assert tested.answered(7, pdus.SubmitResp30(7)) is None
     (mistake,) = tested.events()
     assert mistake == ev.PeerMistake("CMPP_SUBMIT_RESP answers nothing we asked")
     assert tested.state is state

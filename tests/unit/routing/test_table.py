@@ -164,3 +164,44 @@ def test_a_rule_that_cannot_be_followed_is_a_configuration_error(rule: Rule, pro
 def test_a_rule_without_any_links_configured_says_so() -> None:
     with pytest.raises(ConfigError, match="links are: none"):
         RouteTable({}, [Rule("odd", (("cmcc",),))])
+
+
+SHARED = Rule(
+    "shared",
+    (("cmcc", "cmcc-b"), ("ctcc",)),
+    weights={"cmcc": 3, "cmcc-b": 1},
+    resend_undelivered=True,
+)
+
+
+def test_links_of_the_first_group_where_one_is_up_share_messages() -> None:
+    route = RouteTable(LINKS, [SHARED]).route(UNICOM)
+    assert route.links == ("cmcc", "cmcc-b", "ctcc")
+    assert route.resend_undelivered
+    assert route.shares(lambda link: True) == (("cmcc", 3), ("cmcc-b", 1))
+    assert route.shares(lambda link: link != "cmcc") == (("cmcc-b", 1),)
+    assert route.shares(lambda link: link == "ctcc") == (("ctcc", 1),)
+
+
+def test_with_no_link_up_the_first_group_keeps_its_messages() -> None:
+    route = RouteTable(LINKS, [SHARED]).route(UNICOM)
+    assert route.shares(lambda link: False) == (("cmcc", 3), ("cmcc-b", 1))
+    assert route.others((), lambda link: False) == ()
+
+
+def test_another_link_is_one_that_was_not_tried_in_the_order_of_the_groups() -> None:
+    route = RouteTable(LINKS, [SHARED]).route(UNICOM)
+    assert route.others({"cmcc"}, lambda link: True) == (("cmcc-b", 1),)
+    assert route.others({"cmcc", "cmcc-b"}, lambda link: True) == (("ctcc", 1),)
+    assert route.others(set(LINKS), lambda link: True) == ()
+
+
+def test_where_a_reply_is_expected_only_the_operators_own_share() -> None:
+    route = RouteTable(LINKS, [SHARED]).route(TELECOM, expects_reply=True)
+    assert route.groups == ((("ctcc", 1),),)
+
+
+def test_an_explanation_says_who_shares() -> None:
+    assert RouteTable(LINKS, [SHARED]).explain(UNICOM).rules == (
+        "rule shared: taken; shared cmcc 3, cmcc-b 1",
+    )

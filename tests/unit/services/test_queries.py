@@ -140,3 +140,19 @@ def test_events_are_an_account_s_own_from_where_it_left_off(connection: Connecti
     }
     rest = queries.events_after(connection, "newsroom", int(shown[0]["id"]), 9)
     assert rest == shown[1:]
+
+
+def test_unmatched_reports_are_shown_newest_first(store: StoredMessages) -> None:
+    for name in ("0a", "0b"):
+        store.report(name, link="world")
+    found = queries.unmatched_page(store.connection, link="world", before=None, limit=9)
+    assert [one["carrier_message_id"] for one in found] == ["0b", "0a"]
+    assert {key: value for key, value in found[0].items() if key != "id"} == {
+        "link": "world",
+        "carrier_message_id": "0b",
+        "to": "13800001001",
+        "status": "delivered",
+        "stat": "DELIVRD",
+        "error": "000",
+        "received_at": AT.replace(".000", ".009"),
+    }

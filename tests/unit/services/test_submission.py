@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,16 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from smsgw.delivery.dispatcher import Dispatcher
-from smsgw.errors import ValidationError
+from smsgw.errors import Conflict, NotFound, Overloaded, ValidationError
 from smsgw.model import Coding, MessageClass, Operator
 from smsgw.routing.rules import Rule
 from smsgw.routing.table import RouteTable
 from smsgw.services.requests.changes import Composer, Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
-from smsgw.services.submission import LinkInfo, Outgoing, Submission
+from smsgw.services.submission import WRITER_ROWS_MAX, LinkInfo, Outgoing, Submission
 from smsgw.store import events, messages, queue
 from smsgw.store.database import Database
+from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
 from smsgw.text.segmentation import join
 from smsgw.text.udh import split_header
@@ -40,8 +42,15 @@ MOBILE, TELECOM, UNICOM = "13800001001", "13300001001", "13000001001"
 class Kept(list[QueuedSegment]):
     """A dispatcher that keeps what it is offered."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[StatusChange] = []
+
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         self.extend(segments)
+
+    def follow(self, changes: Sequence[StatusChange]) -> None:
+        self.ended.extend(changes)
 
 
 class Scene:
@@ -49,6 +58,7 @@ class Scene:
         self.database = database
         self.kept = Kept()
         self.down: set[str] = set()
+        self.full: set[tuple[str, MessageClass]] = set()
         links = {
             name: LinkInfo(
                 **{f: getattr(link, f) for f in LinkInfo.__slots__} | changed  # type: ignore[attr-defined]
@@ -60,7 +70,7 @@ class Scene:
         self.routes = RouteTable(
             operators,
             [
-                Rule("own", (("cmcc", "spare"),), operators=frozenset((Operator.MOBILE,))),
+                Rule("own", (("cmcc",), ("spare",)), operators=frozenset((Operator.MOBILE,))),
                 Rule("own", (("ctcc",),), operators=frozenset((Operator.TELECOM,))),
                 Rule("bulk", everything.groups, classes=frozenset((MessageClass.BULK,))),
             ],
@@ -72,6 +82,7 @@ class Scene:
             self.kept,
             started_clock().seconds,
             up=lambda name: name not in self.down,
+            full=lambda *lane: lane in self.full,
         )
 
     async def count(self) -> int:
@@ -367,3 +378,143 @@ async def test_a_start_finds_the_segments_as_they_were_offered(tmp_path: Path) -
         found = await s.database.read(find)
         assert [asdict(item) for item in found] == [asdict(item) for item in s.kept]
         assert await states(s.database, s.kept) == ["queued", "queued"]
+
+
+# ---- a time of its own -----------------------------------------------------------------------
+
+START = datetime.fromtimestamp(NOW / 1000, UTC)
+
+
+@reactor_test
+async def test_a_scheduled_message_waits_for_its_time_and_is_valid_from_then_on(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        at = NOW + 7_200_000
+        message_id = await s.submission.send(
+            outgoing(text="长" * 100, send_at=START + timedelta(hours=2), valid_for=60)
+        )
+        message = await s.database.read(partial(messages.get, message_id=message_id))
+        assert message is not None
+        assert (message.status, message.send_at, message.valid_until) == (
+            "scheduled",
+            at,
+            at + 60_000,
+        )
+        assert message.created_at == NOW
+        assert [item.due_at for item in s.kept] == [at, at]
+        (event,) = await s.database.read(events.list_after)
+        assert event.kind == "message.scheduled"
+
+
+@reactor_test
+async def test_a_time_that_is_just_over_means_now(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        plan = s.submission.plan(outgoing(send_at=START - timedelta(seconds=200), valid_for=60))
+        assert (plan.message.status, plan.message.valid_until) == ("queued", NOW + 60_000)
+        assert plan.message.send_at == NOW - 200_000
+        assert [item.due_at for item in plan.segments] == [0]
+
+
+@reactor_test
+async def test_a_time_too_far_away_refuses_all_and_is_named(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        many = [outgoing(), outgoing(send_at=START + timedelta(days=91))]
+        error = await refused(s.submission.accept(many))
+        assert (error.field, await s.count()) == ("messages[1].send_at", 0)
+
+
+@reactor_test
+async def test_a_scheduled_message_leaves_at_its_time_and_what_came_due_meanwhile_at_the_start(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        soon, late, gone = await s.submission.accept(
+            [
+                outgoing(text="later", send_at=START + timedelta(hours=1)),
+                outgoing(text="late", send_at=START + timedelta(minutes=10)),
+                outgoing(text="gone", send_at=START + timedelta(minutes=10), valid_for=60),
+            ]
+        )
+        link, clock = FakeLink(), started_clock()
+        clock.advance(1200.0)  # nothing ran for twenty minutes
+        dispatcher = Dispatcher([link], s.database, clock)
+        await dispatcher.recover()
+        await quiet(s.database)
+        assert [segment.content for segment in link.sent] == [b"late"]
+        for _ in range(80):
+            clock.advance(30.0)
+            await quiet(s.database)
+        assert [segment.content for segment in link.sent] == [b"late", b"later"]
+        link.accept_all()
+        await dispatcher.stop()
+        rows = {row.id: row.status for row in await s.database.read(messages.page)}
+        assert rows == {soon: "sent", late: "sent", gone: "expired"}
+
+
+# ---- canceled --------------------------------------------------------------------------------
+
+
+@reactor_test
+async def test_a_message_that_waits_is_canceled_and_its_sender_told(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        message_id = await s.submission.send(outgoing(send_at=START + timedelta(hours=2)))
+        change = await s.submission.cancel("newsroom", message_id)
+        assert (change.message_id, change.status) == (message_id, "canceled")
+        assert s.kept.ended == [change]
+        kinds = [event.kind for event in await s.database.read(events.list_after)]
+        assert kinds == ["message.scheduled", "message.canceled"]
+        with pytest.raises(Conflict):
+            await s.submission.cancel("newsroom", message_id)
+        with pytest.raises(NotFound):
+            await s.submission.cancel("crm", message_id)
+
+
+@reactor_test
+async def test_a_refused_cancel_changes_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        message_id = await s.submission.send(outgoing(text="长" * 100))
+        await s.database.writer.run(
+            lambda c: c.exec_driver_sql("DELETE FROM queue WHERE part = 2")  # it was taken
+        )
+        with pytest.raises(Conflict, match="is being sent"):
+            await s.submission.cancel("newsroom", message_id)
+        left = await s.database.read(lambda c: c.exec_driver_sql("SELECT part FROM queue").all())
+        assert [row.part for row in left] == [1]
+        assert s.kept.ended == []
+
+
+# ---- more than can be taken ------------------------------------------------------------------
+
+
+async def overloaded(attempt: Deferred[Any]) -> Overloaded:
+    with pytest.raises(Overloaded) as caught:
+        await attempt
+    return caught.value
+
+
+@reactor_test
+async def test_while_the_database_is_behind_nothing_is_planned(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.database.writer.queued += WRITER_ROWS_MAX
+        for attempt in (s.submission.send, lambda one: s.submission.accept([one])):
+            error = await overloaded(attempt(outgoing(to="no number")))
+            assert str(error).startswith("100000 rows wait for the database, limit 100000; try")
+            assert error.retry_after == 1
+        s.database.writer.queued -= WRITER_ROWS_MAX
+        await s.submission.send(outgoing())
+
+
+@reactor_test
+async def test_a_link_that_is_full_takes_other_classes_and_what_requests_ask(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as s:
+        s.full = {("cmcc", MessageClass.BULK), ("cmcc", MessageClass.INTERACTIVE)}
+        bulk = outgoing(message_class=MessageClass.BULK)
+        error = await overloaded(s.submission.accept([outgoing(), bulk]))
+        assert str(error) == "link cmcc: too many bulk messages wait for it; try again in 30 s"
+        assert await s.count() == 0
+        await s.submission.accept([outgoing(), outgoing(to=TELECOM)])
+        await s.database.writer.run(lambda c: s.submission.insert(c, composed()))
+        assert await s.count() == 3

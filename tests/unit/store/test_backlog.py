@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from smsgw.model import MessageStatus
+from smsgw.model import MessageClass, MessageStatus
 from smsgw.store import backlog
 from smsgw.store.messages import MessageRow, encode_contents
-from smsgw.store.outbox import ReportFate
 from smsgw.store.queue import UNKNOWN_ERROR
+from smsgw.store.reports import PARKED_SECONDS, ReportFate, unmatched
 from tests.support.store import NOW, PHONE, StoredMessages
 
 S = MessageStatus
@@ -26,7 +26,8 @@ def doubtful(
 
 
 def end(store: StoredMessages, now: int = NOW, attempts: int = 3, limit: int = 100) -> Any:
-    return backlog.end_waits(store.connection, now, attempts, limit)
+    often = dict.fromkeys(map(str, MessageClass), attempts)
+    return backlog.end_waits(store.connection, now, often, limit)
 
 
 class TestEndingWaits:
@@ -155,8 +156,13 @@ class TestEndingWaits:
 def test_old_parked_reports_are_purged(store: StoredMessages) -> None:
     store.report("0a", at=NOW)
     store.report("0b", at=NOW + 1)
+    dropped = unmatched(store.connection)[-1]
     assert backlog.purge_parked(store.connection, NOW + 1) == 1
     assert store.parked() == 1
+    told = store.events()[-1]
+    assert (told.kind, told.subject_id) == ("report.dropped", dropped.id)
+    assert told.data == {"link": "cmcc", "id": "0a", "status": "delivered", "stat": "DELIVRD"}
+    assert told.at == NOW + 1 + PARKED_SECONDS * 1000
 
 
 def test_what_is_sent_again_stays_unknown_until_its_outcome_is_known(store: StoredMessages) -> None:

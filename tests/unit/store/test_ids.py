@@ -38,6 +38,16 @@ class TestOrder:
         assert made == sorted(set(made))
         assert {number >> 12 & 1023 for number in made} == {7}
 
+    @pytest.mark.parametrize("node", [899, 900, 901])
+    def test_ids_go_on_right_after_one_of_any_node(self, node: int) -> None:
+        used = IdSource(900, lambda: 1_800_000_000.0).take(50)[-1]
+        ids = IdSource(node, lambda: 1_700_000_000.0)
+        ids.continue_after(used)
+        following = ids.next()
+        assert used < following
+        assert (following >> 22) - (used >> 22) == (1 if node < 900 else 0)
+        assert node != 900 or following == used + 1
+
     def test_ids_go_on_after_one_that_is_used_already(self) -> None:
         ids = IdSource(0, lambda: 1_700_000_000.0)
         used = IdSource(900, lambda: 1_800_000_000.0).take(50)[-1]

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection
 
 from smsgw.errors import Conflict
-from smsgw.store import inbox
+from smsgw.store import events, inbox
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import RECEIVE, Received
 from tests.support.store import NOW, inbound_row, part_row
@@ -94,6 +94,10 @@ class TestHandling:
         assert found is not None
         assert (found.outcome, found.request_id, found.assignment_id) == ("decided", 5, 6)
         assert (found.handled_at, found.account) == (NOW + 1, "newsroom")
+        at, kind, subject, account, data = events.noted(connection)[-1]
+        assert (at, kind, subject, account) == (NOW + 1, "inbound.handled", row.id, "newsroom")
+        assert data == '{"outcome":"decided","request_id":"5"}'
+        assert len(events.noted(connection)) == 2
 
     def test_what_is_not_recorded_is_not_handled(self, connection: Connection) -> None:
         assert inbox.get(connection, 1) is None

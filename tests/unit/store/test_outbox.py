@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from smsgw.errors import StoreError
 from smsgw.model import FINAL_RANK, STATUS_RANK, MessageStatus
 from smsgw.store.ids import IdSource
-from smsgw.store.outbox import REPORTS, SETTLE, Settlement
+from smsgw.store.outbox import SETTLE, Settlement
+from smsgw.store.reports import REPORTS
 from tests.support.store import (
     NOW,
     PHONE,

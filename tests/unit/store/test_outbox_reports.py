@@ -1,14 +1,31 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from smsgw.model import MessageStatus
-from smsgw.store.outbox import REPORTS, SETTLE, ReportFate
+from smsgw.store import report_ids
+from smsgw.store.outbox import SETTLE
+from smsgw.store.reports import REPORTS, ReportFate, match_parked, unmatched, unmatched_counts
 from tests.support.store import NOW, PHONE, StoredMessages, report_row, settlement
 
 S = MessageStatus
+
+
+@pytest.fixture
+def statements(connection: Connection) -> Iterator[list[str]]:
+    """What is asked of the database, in order."""
+    asked: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement.strip())
+
+    event.listen(connection, "before_cursor_execute", note)
+    yield asked
+    event.remove(connection, "before_cursor_execute", note)
 
 
 class TestReports:
@@ -150,7 +167,7 @@ class TestParking:
         assert store.now(message).status == "delivered"
         assert store.segment(message).final_at == NOW + 9
         assert store.parked() == 0
-        assert store.kinds() == ["message.sent", "message.delivered"]
+        assert store.kinds() == ["report.parked", "message.sent", "message.delivered"]
 
     @pytest.mark.parametrize("first", [True, False])
     def test_parked_reports_apply_in_the_order_they_came(
@@ -164,7 +181,10 @@ class TestParking:
         assert fates == [ReportFate.PARKED, ReportFate.PARKED, ReportFate.DUPLICATE]
         store.settle(message, S.SENT, carrier_message_id="0a", first=first)
         assert store.segment(message).stat == "U"
-        assert store.kinds() == ["message.sent", "message.undelivered", "report.conflict"]
+        assert store.kinds() == [
+            *["report.parked"] * 2,
+            *["message.sent", "message.undelivered", "report.conflict"],
+        ]
 
     def test_a_parked_report_of_another_link_stays(self, store: StoredMessages) -> None:
         message = store.message(S.SENDING)
@@ -210,3 +230,156 @@ class TestParking:
         for message, name in zip(made, ("0a", "0b"), strict=True):
             store.settle(message, S.SENT, carrier_message_id=name, at=late)
         assert [store.now(message).status for message in made] == ["sent", "undelivered"]
+
+
+class TestUnmatched:
+    def test_parked_reports_are_listed_newest_first_and_counted_by_link(
+        self, store: StoredMessages
+    ) -> None:
+        for name, link in (("0a", "cmcc"), ("0b", "world"), ("0c", "cmcc")):
+            store.report(name, link=link)
+        assert unmatched_counts(store.connection) == {"cmcc": 2, "world": 1}
+        first, *rest = unmatched(store.connection)
+        assert (first.carrier_message_id, first.link, first.recipient) == ("0c", "cmcc", PHONE)
+        assert [one.carrier_message_id for one in rest] == ["0b", "0a"]
+        (last,) = unmatched(store.connection, before=first.id, link="cmcc", limit=2)
+        assert last.carrier_message_id == "0a"
+
+    def test_a_parked_report_is_told(self, store: StoredMessages) -> None:
+        store.report("0a")
+        (told,) = store.events()
+        (parked,) = unmatched(store.connection)
+        assert (told.kind, told.subject_id, told.at) == ("report.parked", parked.id, NOW + 9)
+        assert told.data == {"link": "cmcc", "id": "0a", "status": "delivered", "stat": "DELIVRD"}
+
+
+class TestOtherForms:
+    """Ids that are text, which a report spells otherwise than the answer."""
+
+    def sent(self, store: StoredMessages, name: str, **fields: Any) -> Any:
+        message = store.message(S.SENDING, link="world", **fields)
+        store.settle(message, S.SENT, carrier_message_id=name, first=True)
+        return message
+
+    def report(self, store: StoredMessages, name: str, **fields: Any) -> Any:
+        return store.report(name, **{"link": "world", "any_form": True, **fields})
+
+    def form(self, store: StoredMessages) -> str | None:
+        known = report_ids.stored(store.connection).get("world")
+        return None if known is None else known.name
+
+    def test_a_report_in_another_form_finds_its_segment_and_teaches_the_form(
+        self, store: StoredMessages
+    ) -> None:
+        message = self.sent(store, "7f3c9a21")
+        reported = self.report(store, "2134678049")
+        assert (reported.fate, reported.learned) == (ReportFate.MATCHED, "decimal of hex")
+        assert store.now(message).status == "delivered"
+        assert self.form(store) == "decimal of hex"
+        told = store.events()[-2]
+        assert (told.kind, told.subject_id) == ("report.form_learned", message.id)
+        assert told.data["form"] == "decimal of hex"
+        again = self.report(store, "2134678049")
+        assert (again.fate, again.learned) == (ReportFate.DUPLICATE, "")
+        assert self.report(store, "2134678049", status=S.EXPIRED).fate == ReportFate.CONFLICT
+
+    def test_the_learned_form_costs_no_further_query(
+        self, store: StoredMessages, statements: list[str]
+    ) -> None:
+        for name in ("7f3c9a21", "7f3c9a22", "7f3c9a23"):
+            self.sent(store, name)
+        counts = []
+        for name in ("2134678049", "2134678050", "7f3c9a23"):
+            statements.clear()
+            assert self.report(store, name).fate == ReportFate.MATCHED
+            counts.append(sum(one.startswith("SELECT") for one in statements))
+        assert counts[1:] == [1, 1]
+
+    def test_what_is_found_as_it_stands_costs_one_query(
+        self, store: StoredMessages, statements: list[str]
+    ) -> None:
+        self.sent(store, "7f3c9a21")
+        report_ids.forms(store.connection)
+        statements.clear()
+        self.report(store, "7f3c9a21")
+        assert sum(one.startswith("SELECT") for one in statements) == 1
+
+    def test_an_answer_that_comes_after_its_report_finds_it_in_the_learned_form(
+        self, store: StoredMessages
+    ) -> None:
+        self.sent(store, "7f3c9a21")
+        self.report(store, "2134678049")
+        assert self.report(store, "2134678050").fate == ReportFate.PARKED
+        message = self.sent(store, "7f3c9a22")
+        assert store.now(message).status == "delivered"
+        assert store.parked() == 0
+
+    def test_a_report_parked_before_its_form_was_known_is_found_later(
+        self, store: StoredMessages
+    ) -> None:
+        self.report(store, "2134678049")
+        message = self.sent(store, "7f3c9a21")
+        assert store.now(message).status == "sent"
+        assert match_parked(store.connection, ["cmcc"], 0, 10) == []
+        assert match_parked(store.connection, ["world"], NOW + 10, 10) == []
+        (found,) = match_parked(store.connection, ["world"], NOW + 9, 10)
+        assert [change.status for change in found.changes] == [S.DELIVERED]
+        assert (store.now(message).status, store.parked()) == ("delivered", 0)
+        assert self.form(store) == "decimal of hex"
+
+    def test_another_phones_segment_is_not_meant(self, store: StoredMessages) -> None:
+        self.sent(store, "7f3c9a21", recipient="13800001002")
+        assert self.report(store, "2134678049").fate == ReportFate.PARKED
+        assert self.form(store) is None
+
+    def test_what_fits_two_segments_is_left_alone(self, store: StoredMessages) -> None:
+        made = [self.sent(store, name) for name in ("7f3c9a21", "7F3C9A21")]
+        assert self.report(store, "2134678049").fate == ReportFate.PARKED
+        store.report("7F3C9A21", link="world")
+        assert self.report(store, "2134678049").message_id == made[0].id
+
+    def test_a_closed_segment_teaches_nothing(self, store: StoredMessages) -> None:
+        self.sent(store, "7f3c9a21")
+        self.report(store, "7f3c9a21")
+        assert self.report(store, "2134678049").fate == ReportFate.PARKED
+
+    def test_a_short_id_without_a_phone_is_not_enough(self, store: StoredMessages) -> None:
+        self.sent(store, "64")
+        assert self.report(store, "100", recipient="").fate == ReportFate.PARKED
+        self.sent(store, "7f3c9a21")
+        assert self.report(store, "2134678049", recipient="").fate == ReportFate.MATCHED
+
+    def test_an_id_that_is_another_phones_as_it_stands_is_tried_in_its_other_forms(
+        self, store: StoredMessages
+    ) -> None:
+        mine = self.sent(store, "64")
+        other = self.sent(store, "100", recipient="13800001002")
+        assert self.report(store, "100").message_id == mine.id
+        assert self.report(store, "256", recipient="13800001002").message_id == other.id
+
+    def test_the_learned_form_comes_before_the_id_as_it_stands(self, store: StoredMessages) -> None:
+        self.sent(store, "7f3c9a21")
+        self.report(store, "2134678049")
+        first, second = self.sent(store, "100"), self.sent(store, "64")
+        assert self.report(store, "100").message_id == second.id
+        assert self.report(store, "256").message_id == first.id
+
+    def test_ids_that_are_octets_have_one_form(self, store: StoredMessages) -> None:
+        self.sent(store, "7f3c9a21")
+        assert self.report(store, "2134678049", any_form=False).fate == ReportFate.PARKED
+
+    def test_a_batch_learns_from_its_first_report(self, store: StoredMessages) -> None:
+        made = [self.sent(store, f"{0x7F3C9A21 + n:x}") for n in range(3)]
+        rows = [
+            report_row(str(0x7F3C9A21 + n), S.DELIVERED, link="world", any_form=True)
+            for n in (0, 0, 1, 2)
+        ]
+        results = REPORTS.execute(store.connection, rows)
+        assert [r.fate for r in results] == [
+            ReportFate.MATCHED,
+            ReportFate.DUPLICATE,
+            ReportFate.MATCHED,
+            ReportFate.MATCHED,
+        ]
+        assert [r.learned for r in results] == ["decimal of hex", "", "", ""]
+        assert {store.now(message).status for message in made} == {"delivered"}

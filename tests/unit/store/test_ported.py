@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
 from smsgw.model import Operator, PortedNumber
-from smsgw.store import ported
+from smsgw.store import events, ported
 from smsgw.store.ids import IdSource
 from tests.support.store import NOW, PHONE
 
@@ -85,3 +85,16 @@ def test_postgresql_is_told_the_same() -> None:
     )
     assert "ON CONFLICT (phone) DO UPDATE SET id = excluded.id" in statement
     assert statement.endswith("WHERE excluded.learned_at >= ported_number.learned_at")
+
+
+def test_what_is_recorded_and_forgotten_is_told(connection: Connection) -> None:
+    ported.put(connection, [number(), number("13800001002")])
+    ported.put(connection, [number(learned_at=NOW - 1)])
+    ported.forget(connection, [PHONE, "13800001009"], NOW + 5)
+    told = [(one[1], one[0], one[4]) for one in events.noted(connection)]
+    data = '{"phone":"%s","operator":"unicom","source":"MO on link cucc"}'
+    assert told == [
+        ("number.ported", NOW, data % PHONE),
+        ("number.ported", NOW, data % "13800001002"),
+        ("number.forgotten", NOW + 5, data % PHONE),
+    ]

@@ -12,6 +12,7 @@ from smsgw.store.backlog import end_waits
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import MessageRow, encode_contents
 from smsgw.store.queue import PUT_BACK, TAKE, Handful, QueuedSegment
+from smsgw.store.statements import run, spelled
 from tests.support.store import (
     NOW,
     PHONE,
@@ -24,6 +25,8 @@ from tests.support.store import (
 S = MessageStatus
 NODE = 1
 UNTIL = NOW + 600_000
+CLASSES = tuple(map(str, MessageClass))
+OFTEN = dict.fromkeys(CLASSES, 3)
 
 
 def waiting(
@@ -43,7 +46,7 @@ def resent(store: StoredMessages, *states: S, **fields: Any) -> MessageRow:
     """A message whose first part is queued again after an unknown outcome; 0a is its id."""
     message = store.message(S.SENDING, *states, **fields)
     store.settle(message, S.UNKNOWN, carrier_message_id="0a", next_attempt_at=NOW, attempts=1)
-    end_waits(store.connection, NOW, 3, 100)
+    end_waits(store.connection, NOW, OFTEN, 100)
     return message
 
 
@@ -65,9 +68,8 @@ class TestWaiting:
         store.message(message_class="bulk")
         store.message(S.SENT)
         store.message(valid_until=NOW)
-        store.message(S.QUEUED, S.REJECTED, status="rejected", final_at=NOW)
         (found,) = waiting(store)
-        assert found.key == (long.id, 1)
+        assert (found.key, found.ended) == ((long.id, 1), False)
         assert queue.waiting(store.connection, 2, "cmcc", "interactive", NOW, NOW, 9, ()) == []
 
     def test_a_segment_comes_whole(self, store: StoredMessages) -> None:
@@ -91,6 +93,13 @@ class TestWaiting:
         assert (one.due_at, two.due_at) == (NOW - 1, NOW)
         assert (one.attempts, one.recorded, one.possible_duplicate) == (2, True, False)
         assert (two.attempts, two.recorded, two.possible_duplicate) == (1, True, True)
+
+    def test_what_is_left_of_a_message_that_failed_is_read_to_be_given_up(
+        self, store: StoredMessages
+    ) -> None:
+        failed = store.message(S.QUEUED, S.REJECTED, status="rejected", final_at=NOW)
+        (found,) = waiting(store)
+        assert (found.key, found.ended) == ((failed.id, 1), True)
 
     def test_no_more_is_read_than_asked_and_nothing_twice(self, store: StoredMessages) -> None:
         made = [store.message(S.QUEUED, S.QUEUED).id for _ in range(5)]
@@ -118,7 +127,8 @@ class TestWaiting:
         values = {"node": NODE, "link": "cmcc", "class": "bulk", "now": NOW, "held": "[]"}
         for query in queue.WAITING_QUERIES:
             plan = store.connection.exec_driver_sql(
-                f"EXPLAIN QUERY PLAN {query}", {**values, "horizon": NOW, "limit": 10}
+                spelled(store.connection, f"EXPLAIN QUERY PLAN {query}"),
+                {**values, "horizon": NOW, "limit": 10},
             )
             lines = [row[-1] for row in plan]
             assert any("SEARCH q USING PRIMARY KEY (node=? AND" in line for line in lines), lines
@@ -131,16 +141,31 @@ class TestWaiting:
         assert queue.queued_by_link(store.connection, NODE) == {"cmcc": 1, "gone": 2}
         assert queue.queued_by_link(store.connection, 2) == {}
 
-    def test_lanes_with_something_due_are_named_once(self, store: StoredMessages) -> None:
+    def test_lanes_with_something_due_are_named_once_and_the_first_time_after(
+        self, store: StoredMessages
+    ) -> None:
         dues = [("cmcc", "bulk", 50), ("cmcc", "bulk", 60), ("telecom", "notice", 100)]
-        dues += [("unicom", "bulk", 101), ("unicom", "notice", -1_000_000)]
+        dues += [("unicom", "bulk", 110), ("unicom", "notice", -1_000_000), ("cmcc", "bulk", 105)]
         for link, message_class, due in dues:
             message = store.message(S.SENDING, link=link, message_class=message_class)
             store.retry(message, NOW + due)
         store.message(link="fresh")
-        found = queue.due_lanes(store.connection, NODE, NOW + 100)
-        assert found == [("cmcc", "bulk"), ("telecom", "notice"), ("unicom", "notice")]
-        assert queue.due_lanes(store.connection, 2, NOW + 100) == []
+        links = ("cmcc", "telecom", "unicom", "fresh")
+        lanes = [(link, kind) for link in links for kind in ("bulk", "notice", "interactive")]
+        found = queue.due_lanes(store.connection, NODE, lanes, NOW + 100)
+        assert found.lanes == [("cmcc", "bulk"), ("telecom", "notice"), ("unicom", "notice")]
+        assert found.next_at == NOW + 105
+        assert queue.due_lanes(store.connection, NODE, lanes[3:], NOW + 100).next_at == NOW + 110
+        assert queue.due_lanes(store.connection, NODE, lanes, NOW + 110).next_at == 0
+        assert queue.due_lanes(store.connection, 2, lanes, NOW + 100) == queue.Due([], 0)
+
+    def test_what_is_due_is_found_by_key_however_long_the_queue_is(
+        self, store: StoredMessages
+    ) -> None:
+        text = f"EXPLAIN QUERY PLAN {queue._FIRST_DUE}"
+        plan = run(store.connection, text, NODE, "cmcc", "bulk", 1).all()
+        where = "(node=? AND link=? AND message_class=? AND due_at>?)"
+        assert [row[-1] for row in plan] == [f"SEARCH queue USING PRIMARY KEY {where}"]
 
 
 class TestTaking:
@@ -253,62 +278,9 @@ class TestPuttingBack:
         assert keys(waiting(store)) == [(m.id, 1) for m in (refused, unsent, later)]
 
 
-class TestExpiry:
-    def test_queued_messages_expire_at_their_time(self, store: StoredMessages) -> None:
-        old = store.message(valid_until=NOW)
-        left = store.message(valid_until=NOW + 1)
-        sent = store.message(S.SENT, valid_until=NOW)
-        sending = store.message(S.SENDING, valid_until=NOW)
-
-        (expired,) = queue.expire(store.connection, NOW)
-
-        assert (expired.message_id, expired.part) == (old.id, 1)
-        assert [change.status for change in expired.changes] == [S.EXPIRED]
-        found = store.now(old)
-        assert (found.status, found.reason) == ("expired", queue.EXPIRED_ERROR)
-        assert store.segment(old).state == "expired"
-        assert [store.now(m).status for m in (sent, sending)] == ["sent", "queued"]
-        assert queue.expire(store.connection, NOW) == []
-        assert store.queued() == [(0, left.id, 1)]
-        assert store.kinds() == ["message.expired"]
-
-    def test_what_expired_cannot_be_taken_any_more(self, store: StoredMessages) -> None:
-        message = store.message(valid_until=NOW)
-        queue.expire(store.connection, NOW)
-        assert store.take(queued_segments(message)).missing == {(message.id, 1)}
-
-    def test_what_waited_to_be_sent_again_says_that_it_may_have_arrived(
-        self, store: StoredMessages
-    ) -> None:
-        message = resent(store, valid_until=NOW + 1)
-        queue.expire(store.connection, NOW + 1)
-        found = store.now(message)
-        assert (found.status, found.reason) == ("expired", queue.UNKNOWN_ERROR)
-
-    @pytest.mark.parametrize("status", [S.DELIVERED, S.SENT])
-    def test_what_a_report_told_the_outcome_of_meanwhile_only_leaves_the_queue(
-        self, store: StoredMessages, status: S
-    ) -> None:
-        message = resent(store, valid_until=NOW + 1)
-        store.report("0a", status)
-        assert queue.expire(store.connection, NOW + 1) == []
-        assert (store.now(message).status, store.queued()) == (status, [])
-
-    def test_it_takes_no_more_than_asked(self, store: StoredMessages) -> None:
-        for _ in range(5):
-            store.message(S.QUEUED, S.QUEUED, valid_until=NOW)
-        counts = [len(queue.expire(store.connection, NOW, limit=4)) for _ in range(4)]
-        assert counts == [4, 4, 2, 0]
-
-    def test_another_nodes_is_left_to_it(self, store: StoredMessages) -> None:
-        store.message(valid_until=NOW)
-        store.connection.exec_driver_sql("UPDATE queue SET node = 2")
-        assert queue.expire(store.connection, NOW) == []
-
-
 class TestInterrupted:
     def settle(self, connection: Connection, node: int = NODE) -> queue.Interrupted:
-        return queue.settle_interrupted(connection, node, NOW, UNTIL)
+        return queue.settle_interrupted(connection, node, NOW, dict.fromkeys(CLASSES, UNTIL))
 
     def test_nobody_knows_what_became_of_what_was_being_sent(self, store: StoredMessages) -> None:
         message = store.message()
@@ -329,6 +301,17 @@ class TestInterrupted:
         assert self.settle(store.connection).count == 2
         assert store.sending() == []
         assert self.settle(store.connection).count == 0
+
+    def test_what_was_taken_to_be_given_up_with_its_message_is_canceled(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.QUEUED, S.REJECTED, status="rejected", final_at=NOW)
+        TAKE.execute(
+            store.connection, [Handful("cmcc", [("interactive", 0, message.id, 1, 0)], [])]
+        )
+        assert self.settle(store.connection) == queue.Interrupted(0, [])
+        row = store.segment(message)
+        assert (row.state, row.error) == ("canceled", queue.SIBLING_ERROR)
 
     def test_what_something_came_of_stays_as_it_is(self, store: StoredMessages) -> None:
         made = [store.message() for _ in range(5)]
@@ -409,7 +392,7 @@ class TestInterrupted:
         message = store.message(S.SENDING)
         store.report("0a")
         self.settle(store.connection)
-        assert end_waits(store.connection, UNTIL - 1, 3, 100) == []
+        assert end_waits(store.connection, UNTIL - 1, OFTEN, 100) == []
         settled = store.settle(message, S.SENT, carrier_message_id="0a")
         assert [change.status for change in settled.changes] == [S.DELIVERED]
-        assert end_waits(store.connection, UNTIL, 3, 100) == []
+        assert end_waits(store.connection, UNTIL, OFTEN, 100) == []

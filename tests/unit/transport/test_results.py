@@ -9,8 +9,8 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from smsgw.errors import Disposition, EncodeError
 from smsgw.model import SubmitResult
-from smsgw.protocols import cmpp
-from smsgw.protocols.carrier import Result, ResultKind
+from smsgw.protocols import cmpp, sgip, smgp
+from smsgw.protocols.carrier import Carrier, Result, ResultKind
 from smsgw.protocols.events import ResponseLost, SubmitAnswered
 from smsgw.transport.observer import Silent
 from smsgw.transport.results import (
@@ -68,6 +68,21 @@ def test_the_links_own_table_comes_first():
     )
     assert tested.result(SubmitAnswered(None, 140, "")).text == "their own word"
     assert not observer.unlisted_codes
+
+
+@pytest.mark.parametrize(
+    ("carrier", "code"), [(cmpp.CARRIER, 3), (smgp.CARRIER, 12), (sgip.CARRIER, 9)]
+)
+def test_a_repeated_sequence_says_nothing_about_the_first_copy_of_a_submit_sent_again(
+    carrier: Carrier, code: int
+) -> None:
+    tested = ResultTable("one", carrier.classify, {}, Counting())
+    once = tested.result(SubmitAnswered(None, code, ""))
+    assert (once.disposition, once.kind) == (Disposition.FINAL, ResultKind.REPEATED)
+    twice = tested.result(SubmitAnswered(None, code, "", again=True))
+    assert (twice.disposition, twice.kind) == (Disposition.UNKNOWN, ResultKind.REPEATED)
+    other = tested.result(SubmitAnswered(None, 0, "2a", again=True))
+    assert other.disposition is Disposition.ACCEPTED
 
 
 def test_an_unlisted_result_is_counted_each_time_and_told_once(said):

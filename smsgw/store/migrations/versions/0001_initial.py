@@ -14,6 +14,10 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MILLIS = sa.BigInteger()
 
 
+def _chars(length: int) -> sa.String:
+    return sa.String(length=length).with_variant(sa.Text(), "postgresql")
+
+
 def upgrade() -> None:
     """Create every table of an empty database."""
     _create_messages()
@@ -35,7 +39,9 @@ def downgrade() -> None:
     op.drop_table("inbound")
     op.drop_table("inbound_part")
     op.drop_table("event")
+    op.drop_table("report_id_form")
     op.drop_table("parked_report")
+    op.drop_table("rerouted")
     op.drop_table("segment")
     op.drop_table("sending")
     op.drop_table("queue")
@@ -47,25 +53,26 @@ def _create_messages() -> None:
     op.create_table(
         "message",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.Column("reference", sa.String(length=128), nullable=False),
-        sa.Column("recipient", sa.String(length=32), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("reference", _chars(128), nullable=False),
+        sa.Column("recipient", _chars(32), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("message_class", sa.String(length=16), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("message_class", _chars(16), nullable=False),
+        sa.Column("status", _chars(16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("expects_reply", sa.Boolean(), nullable=False),
         sa.Column("want_report", sa.Boolean(), nullable=False),
-        sa.Column("operator", sa.String(length=16), nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("access_number", sa.String(length=21), nullable=False),
-        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("operator", _chars(16), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("extension", _chars(21), nullable=False),
         sa.Column("coding", sa.SmallInteger(), nullable=False),
         sa.Column("parts", sa.SmallInteger(), nullable=False),
         sa.Column("contents", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", MILLIS, nullable=False),
         sa.Column("valid_until", MILLIS, nullable=False),
         sa.Column("final_at", MILLIS, nullable=True),
+        sa.Column("send_at", MILLIS, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
     )
     op.create_index(op.f("ix_message_account_id"), "message", ["account", "id"], unique=False)
@@ -73,8 +80,8 @@ def _create_messages() -> None:
     op.create_table(
         "queue",
         sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("message_class", sa.String(length=16), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("message_class", _chars(16), nullable=False),
         sa.Column("due_at", MILLIS, autoincrement=False, nullable=False),
         sa.Column("message_id", ID, autoincrement=False, nullable=False),
         sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -94,7 +101,7 @@ def _create_messages() -> None:
         "sending",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
         sa.Column("segments", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sending")),
     )
@@ -102,23 +109,24 @@ def _create_messages() -> None:
         "segment",
         sa.Column("message_id", ID, autoincrement=False, nullable=False),
         sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("carrier_message_id", sa.String(length=64), nullable=True),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("state", _chars(16), nullable=False),
+        sa.Column("carrier_message_id", _chars(64), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("next_attempt_at", MILLIS, nullable=True),
         sa.Column("sent_at", MILLIS, nullable=True),
         sa.Column("final_at", MILLIS, nullable=True),
-        sa.Column("stat", sa.String(length=32), nullable=False),
-        sa.Column("error", sa.String(length=128), nullable=False),
+        sa.Column("stat", _chars(32), nullable=False),
+        sa.Column("error", _chars(128), nullable=False),
         sa.Column("possible_duplicate", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("message_id", "part", name=op.f("pk_segment")),
         sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 60},
     )
     op.create_index(
-        op.f("ix_segment_link_carrier_message_id"),
+        op.f("ix_segment_carrier_message_id_link"),
         "segment",
-        ["link", "carrier_message_id"],
+        ["carrier_message_id", "link"],
         unique=False,
     )
     op.create_index(
@@ -127,28 +135,40 @@ def _create_messages() -> None:
         ["next_attempt_at"],
         unique=False,
         sqlite_where=sa.text("state = 'unknown'"),
-        postgresql_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+    )
+    op.create_table(
+        "rerouted",
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", "link", name=op.f("pk_rerouted")),
     )
     op.create_table(
         "parked_report",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("carrier_message_id", sa.String(length=64), nullable=False),
-        sa.Column("recipient", sa.String(length=32), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("stat", sa.String(length=32), nullable=False),
-        sa.Column("error", sa.String(length=128), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("carrier_message_id", _chars(64), nullable=False),
+        sa.Column("recipient", _chars(32), nullable=False),
+        sa.Column("status", _chars(16), nullable=False),
+        sa.Column("stat", _chars(32), nullable=False),
+        sa.Column("error", _chars(128), nullable=False),
         sa.Column("received_at", MILLIS, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parked_report")),
     )
     op.create_index(
-        op.f("ix_parked_report_link_carrier_message_id"),
+        op.f("ix_parked_report_carrier_message_id_link"),
         "parked_report",
-        ["link", "carrier_message_id"],
+        ["carrier_message_id", "link"],
         unique=False,
     )
     op.create_index(
         op.f("ix_parked_report_received_at"), "parked_report", ["received_at"], unique=False
+    )
+    op.create_table(
+        "report_id_form",
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("form", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("link", name=op.f("pk_report_id_form")),
     )
 
 
@@ -158,9 +178,9 @@ def _create_events() -> None:
         "event",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("at", MILLIS, nullable=False),
-        sa.Column("kind", sa.String(length=48), nullable=False),
+        sa.Column("kind", _chars(48), nullable=False),
         sa.Column("subject_id", ID, nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
     )
@@ -179,11 +199,11 @@ def _create_inbound() -> None:
     op.create_table(
         "inbound_part",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("dedupe_key", sa.String(length=64), nullable=False),
-        sa.Column("sender", sa.String(length=32), nullable=False),
-        sa.Column("destination", sa.String(length=32), nullable=False),
-        sa.Column("reference", sa.String(length=8), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("dedupe_key", _chars(64), nullable=False),
+        sa.Column("sender", _chars(32), nullable=False),
+        sa.Column("destination", _chars(32), nullable=False),
+        sa.Column("reference", _chars(8), nullable=False),
         sa.Column("total", sa.SmallInteger(), nullable=False),
         sa.Column("sequence", sa.SmallInteger(), nullable=False),
         sa.Column("coding", sa.SmallInteger(), nullable=False),
@@ -192,7 +212,7 @@ def _create_inbound() -> None:
         sa.Column("received_at", MILLIS, nullable=False),
         sa.Column("inbound_id", ID, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_part")),
-        sa.UniqueConstraint("link", "dedupe_key", name=op.f("uq_inbound_part_link_dedupe_key")),
+        sa.UniqueConstraint("dedupe_key", "link", name=op.f("uq_inbound_part_dedupe_key_link")),
     )
     op.create_index(
         op.f("ix_inbound_part_inbound_id_received_at"),
@@ -203,19 +223,19 @@ def _create_inbound() -> None:
     op.create_table(
         "inbound",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("link", sa.String(length=64), nullable=False),
-        sa.Column("sender", sa.String(length=32), nullable=False),
-        sa.Column("destination", sa.String(length=32), nullable=False),
-        sa.Column("access_number", sa.String(length=21), nullable=False),
-        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("sender", _chars(32), nullable=False),
+        sa.Column("destination", _chars(32), nullable=False),
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("extension", _chars(21), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("parts", sa.SmallInteger(), nullable=False),
-        sa.Column("missing", sa.String(length=64), nullable=False),
+        sa.Column("missing", _chars(64), nullable=False),
         sa.Column("received_at", MILLIS, nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
         sa.Column("request_id", ID, nullable=True),
         sa.Column("assignment_id", ID, nullable=True),
-        sa.Column("outcome", sa.String(length=32), nullable=False),
+        sa.Column("outcome", _chars(32), nullable=False),
         sa.Column("handled_at", MILLIS, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound")),
     )
@@ -233,13 +253,13 @@ def _create_requests() -> None:
     op.create_table(
         "request",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.Column("preset", sa.String(length=32), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("preset", _chars(32), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("reference", sa.String(length=128), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("reference", _chars(128), nullable=False),
+        sa.Column("state", _chars(16), nullable=False),
+        sa.Column("outcome", _chars(16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", MILLIS, nullable=False),
         sa.Column("closed_at", MILLIS, nullable=True),
@@ -252,9 +272,9 @@ def _create_requests() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("request_id", ID, nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column("rule", sa.String(length=16), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("rule", _chars(16), nullable=False),
+        sa.Column("state", _chars(16), nullable=False),
+        sa.Column("outcome", _chars(16), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_step_request_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_step")),
         sa.UniqueConstraint("request_id", "position", name=op.f("uq_step_request_id_position")),
@@ -265,12 +285,12 @@ def _create_requests() -> None:
         sa.Column("request_id", ID, nullable=False),
         sa.Column("step_id", ID, nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("phone", sa.String(length=32), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("name", _chars(64), nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("state", _chars(16), nullable=False),
         sa.Column("prompt_message_id", ID, nullable=True),
         sa.Column("slot_id", ID, nullable=True),
-        sa.Column("decision", sa.String(length=16), nullable=False),
+        sa.Column("decision", _chars(16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("answered_at", MILLIS, nullable=True),
         sa.Column("asked_back", sa.SmallInteger(), nullable=False),
@@ -290,12 +310,12 @@ def _create_requests() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("request_id", ID, nullable=False),
         sa.Column("assignment_id", ID, nullable=False),
-        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("channel", _chars(8), nullable=False),
         sa.Column("inbound_id", ID, nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("decision", sa.String(length=16), nullable=False),
+        sa.Column("decision", _chars(16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("rule", sa.String(length=48), nullable=False),
+        sa.Column("rule", _chars(48), nullable=False),
         sa.Column("counted", sa.Boolean(), nullable=False),
         sa.Column("at", MILLIS, nullable=False),
         sa.ForeignKeyConstraint(
@@ -313,9 +333,9 @@ def _create_slots() -> None:
     op.create_table(
         "slot",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("phone", sa.String(length=32), nullable=False),
-        sa.Column("access_number", sa.String(length=21), nullable=False),
-        sa.Column("extension", sa.String(length=21), nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("extension", _chars(21), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("assignment_id", ID, nullable=False),
         sa.Column("allocated_at", MILLIS, nullable=False),
@@ -345,9 +365,9 @@ def _create_ported_numbers() -> None:
     op.create_table(
         "ported_number",
         sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("phone", sa.String(length=32), nullable=False),
-        sa.Column("operator", sa.String(length=16), nullable=False),
-        sa.Column("source", sa.String(length=80), nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("operator", _chars(16), nullable=False),
+        sa.Column("source", _chars(80), nullable=False),
         sa.Column("learned_at", MILLIS, nullable=False),
         sa.Column("expires_at", MILLIS, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ported_number")),

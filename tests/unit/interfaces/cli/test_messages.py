@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from smsgw.interfaces.cli.client import Api
-from smsgw.interfaces.cli.messages import GOALS, LONGEST_PAUSE, wait_for
+from smsgw.interfaces.cli.messages import GOALS, LONGEST_PAUSE, segment_columns, wait_for
 
 
 class Course(Api):
@@ -54,3 +54,9 @@ def test_pauses_grow_to_a_limit() -> None:
     course.wait("sent", 10.0)
     assert course.slept[:4] == [0.1, 0.2, 0.4, 0.8]
     assert max(course.slept) == LONGEST_PAUSE
+
+
+def test_what_may_come_twice_has_a_column_of_its_own() -> None:
+    sure, doubtful = {"possible_duplicate": False}, {"possible_duplicate": True}
+    assert segment_columns([sure, doubtful])[-1] == "possible_duplicate"
+    assert "possible_duplicate" not in segment_columns([sure, {}])

@@ -67,6 +67,18 @@ def test_messages_replies_and_requests_are_counted() -> None:
     assert found['smsgw_requests_finished_total{outcome="approved"}'] == 1
 
 
+def test_the_reports_that_wait_are_shown_by_link_until_none_does() -> None:
+    metrics = Metrics()
+    metrics.expect(["cmcc"])
+    for counts, shown in (({"world": 2}, (0, 2)), ({"cmcc": 1}, (1, 0))):
+        metrics.unmatched(counts)
+        values = (
+            metrics.registry.get_sample_value("smsgw_unmatched_reports", {"link": link})
+            for link in ("cmcc", "world")
+        )
+        assert tuple(values) == shown
+
+
 def test_commits_are_timed_and_their_rows_counted() -> None:
     metrics = Metrics()
     metrics.committed(100, 0.002)

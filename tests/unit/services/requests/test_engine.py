@@ -41,7 +41,10 @@ def test_creating_asks_the_first_steps_assignees_only(office: Office) -> None:
     assert prompt.message_class is MessageClass.INTERACTIVE
     assert len(prompt.extension) == 3
     assert len(office.composer.dispatched) == 2
-    assert office.kinds() == ["request.created", "request.step_opened"]
+    assert office.kinds() == [
+        *["request.created", "request.step_opened"],
+        *["conversations.opened"] * 2,
+    ]
 
 
 def test_phones_are_normalised_and_served_by_their_own_number() -> None:
@@ -376,3 +379,14 @@ def test_a_cool_down_cut_short_is_told() -> None:
     office.create((ANN,))
     assert "conversations.shortened" in office.kinds()
     office.store.close()
+
+
+def test_what_an_extension_stands_for_is_told_when_it_begins_and_ends(office: Office) -> None:
+    request = office.create((ANN,))
+    prompt = office.prompt_to(ANN)
+    office.reply(ANN, "同意", prompt.extension)
+    opened, ended = (one for one in office.events if one.kind.startswith("conversations."))
+    assert (opened.kind, ended.kind) == ("conversations.opened", "conversations.ended")
+    assert opened.subject_id == ended.subject_id
+    assert opened.data["sender_number"] == ACCESS + prompt.extension
+    assert {one.data["request_id"] for one in (opened, ended)} == {str(request)}

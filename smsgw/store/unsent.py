@@ -1,0 +1,181 @@
+"""Ends of what was not sent: past its time, or canceled; and what waits where.
+
+The queue is searched on reading connections: a look at all of it costs 70 ms for each million rows,
+which the writer does not have. What was found there leaves it by key, on the writer, and only what
+is still there counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from smsgw.errors import Conflict, NotFound
+from smsgw.store import messages
+from smsgw.store.progress import Batch, StatusChange
+from smsgw.store.queue import give_up
+from smsgw.store.statements import fetch_json, json_array, run
+
+CANCELED_ERROR = "canceled before it was sent"
+
+
+class Census(msgspec.Struct, array_like=True, gc=False):
+    """What waits of one link and class.
+
+    Attributes:
+        link: Which link.
+        message_class: Which class.
+        due: Segments that could be sent now.
+        earliest: The first time at which one of all expires (ms).
+    """
+
+    link: str
+    message_class: str
+    due: int
+    earliest: int
+
+
+class Place(msgspec.Struct, array_like=True, frozen=True):
+    """Where a segment stands in the queue: its key."""
+
+    node: int
+    link: str
+    message_class: str
+    due_at: int
+    message_id: int
+    part: int
+
+
+_CENSUS = """SELECT ROWS(link, message_class, due, earliest) FROM (SELECT link, message_class,
+ count(CASE WHEN due_at <= ? THEN 1 END) AS due, min(valid_until) AS earliest
+ FROM queue WHERE node = ? GROUP BY link, message_class) q"""
+_PLACE = "SELECT ROWS(node, link, message_class, due_at, message_id, part)"
+_OVERDUE = (
+    _PLACE
+    + """ FROM (SELECT * FROM queue WHERE node = ? AND link = ? AND message_class = ?
+ AND valid_until <= ? LIMIT ?) q"""
+)
+_WAITS_AT = (
+    _PLACE
+    + """ FROM queue WHERE node = ? AND link IN TEXTS(?) AND message_class = ?
+ AND due_at IN IDS(?) AND message_id = ?"""
+)
+_WAITS = _PLACE + " FROM queue WHERE message_id = ?"
+_LANE = """ FROM queue WHERE node = ? AND link = ? AND message_class = ? AND due_at = ?
+ AND part = ? AND message_id IN IDS(?)"""
+_STILL_THERE = "SELECT ROWS(message_id, part)" + _LANE
+
+_census_decoder = msgspec.json.Decoder(list[Census])
+_place_decoder = msgspec.json.Decoder(list[Place])
+_key_decoder = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+def census(connection: Connection, node: int, now_ms: int) -> list[Census]:
+    """Return what waits for each link and class that anything waits for."""
+    return fetch_json(connection, _census_decoder, _CENSUS, now_ms, node)
+
+
+# ---- past its time -----------------------------------------------------------------------
+
+
+def overdue(
+    connection: Connection, node: int, link: str, message_class: str, now_ms: int, limit: int
+) -> list[Place]:
+    """Find up to ``limit`` queued segments of one lane whose message is past ``valid_until``."""
+    lane = (node, link, message_class, now_ms, limit)
+    return fetch_json(connection, _place_decoder, _OVERDUE, *lane)
+
+
+def expire(connection: Connection, places: Sequence[Place], now_ms: int) -> list[StatusChange]:
+    """Give up segments that :func:`overdue` found; return the ends of messages that followed.
+
+    It runs on the writer's connection.
+    """
+    left = _leave(connection, places)
+    batch = Batch(connection)
+    batch.load({message_id for message_id, _ in left})
+    changes: list[StatusChange] = []
+    for key in left:
+        now = batch.find(*key)
+        if now is not None and now.state == "queued":  # else a report told the outcome meanwhile
+            changes += give_up(batch, now, now_ms)
+    batch.save()
+    return changes
+
+
+def _leave(connection: Connection, places: Iterable[Place]) -> list[tuple[int, int]]:
+    """Take segments out of the queue; return the keys of those that were still there."""
+    groups: dict[tuple[int, str, str, int, int], list[int]] = {}
+    for one in places:
+        lane = (one.node, one.link, one.message_class, one.due_at, one.part)
+        groups.setdefault(lane, []).append(one.message_id)
+    left: list[tuple[int, int]] = []
+    for lane, ids in groups.items():
+        named = (*lane, json_array(ids))
+        left += fetch_json(connection, _key_decoder, _STILL_THERE, *named)
+        run(connection, "DELETE" + _LANE, *named)
+    return left
+
+
+# ---- canceled ----------------------------------------------------------------------------
+
+
+def places_of(connection: Connection, node: int, account: str, message_id: int) -> list[Place]:
+    """Find where the parts of a message wait.
+
+    Raises:
+        NotFound: No such message, or it is another account's.
+    """
+    message = messages.get(connection, message_id)
+    if message is None or message.account != account:
+        raise NotFound(f"message {message_id}: not recorded")
+    if message.final_at is not None:
+        return []
+    parts = messages.segments_of(connection, message)
+    if any(part.state not in ("queued", "scheduled") for part in parts):
+        return []
+    dues = {0, message.send_at or 0, *(part.next_attempt_at or 0 for part in parts)}
+    lane = (json_array([part.link for part in parts]), message.message_class)
+    known = (node, *lane, json_array(list(dues)), message_id)
+    found = fetch_json(connection, _place_decoder, _WAITS_AT, *known)
+    if len(found) < message.parts:  # put back at another time, or not there any more
+        found = fetch_json(connection, _place_decoder, _WAITS, message_id)
+    return found
+
+
+def cancel(
+    connection: Connection, message_id: int, places: Sequence[Place], now_ms: int
+) -> StatusChange:
+    """End a message none of whose parts was handed to a link; return its end.
+
+    It runs on the writer's connection.
+
+    Args:
+        connection: The writer's.
+        message_id: Which message.
+        places: Where its parts wait, from :func:`places_of`.
+        now_ms: The present time.
+
+    Raises:
+        Conflict: A part of it may have left, or it came to an end before.
+    """
+    left = _leave(connection, places)
+    batch = Batch(connection)
+    batch.load([message_id])
+    message = batch.messages[message_id]
+    waits = {part for _, part in left}
+    for part in message.segments:
+        if part.part not in waits or part.state != "queued" or part.possible_duplicate:
+            shown = messages.get(connection, message_id)
+            status = message.status if shown is None else shown.status
+            status = "being sent" if status in ("queued", "scheduled") else status
+            raise Conflict(f"message {message_id} is {status}: too late to cancel it")
+    ends = [
+        change
+        for part in message.segments
+        for change in batch.move(part, "canceled", now_ms, "", CANCELED_ERROR)
+    ]
+    batch.save()
+    return ends[0]
