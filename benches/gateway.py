@@ -107,9 +107,12 @@ def measure(gateway: Any, shape: Shape) -> Figures:
         gateway.kill()
         loop.close()
     if isinstance(gateway, Smsgw):
-        figures.octets = octets_per_message(gateway.database)
-        if shape.check:
-            check(gateway.database, ledger, carrier.message_id)
+        try:
+            figures.octets = gateway.octets()
+            if shape.check:
+                check(gateway, ledger, carrier.message_id)
+        finally:
+            gateway.drop()
     return figures
 
 
@@ -165,25 +168,12 @@ def quantiles(seconds: list[float]) -> tuple[float, float]:
 # ---- what is left in the file -------------------------------------------------------------------
 
 
-def octets_per_message(path: Path) -> float:
-    with sqlite3.connect(path) as connection:
-        (octets,) = connection.execute(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        ).fetchone()
-        (messages,) = connection.execute("SELECT count(*) FROM message").fetchone()
-    connection.close()
-    return float(octets) / messages
-
-
-def check(path: Path, ledger: Ledger, message_id: str) -> None:
-    """Exit unless all that was acknowledged before the kill is in the file, in its final state."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    found = connection.execute(
+def check(gateway: Smsgw, ledger: Ledger, message_id: str) -> None:
+    """Exit unless all that was acknowledged before the kill is stored, in its final state."""
+    found = gateway.rows(
         "SELECT m.id, m.status, s.carrier_message_id FROM message m"
         " LEFT JOIN segment s ON s.message_id = m.id"
-    ).fetchall()
-    connection.close()
+    )
     ids = {message_id for message_id, _, _ in found}
     accepted = {int(one) for body in ledger.accepted for one in ids_of(body)}
     status = {carriers: status for _, status, carriers in found}
@@ -262,7 +252,12 @@ def shape_of(options: argparse.Namespace, batch: int) -> Shape:
 def gateways(options: argparse.Namespace) -> list[tuple[Any, int]]:
     """Return how to make each gateway in a folder, with its batch sizes, in turn."""
     batches = [int(one) for one in options.batch.split(",")]
-    ours = [(lambda at, b=batch: Smsgw(at, options.protocol), batch) for batch in batches]
+    ours = [(lambda at: Smsgw(at, options.protocol), batch) for batch in batches]
+    if options.server:
+        ours += [
+            (lambda at: Smsgw(at, options.protocol, server=options.server), batch)
+            for batch in batches
+        ]
     if not options.peers:
         return ours
     over_smpp = [(lambda at: Smsgw(at, "smpp"), batch) for batch in batches]
@@ -327,6 +322,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--report-after", type=float, default=20.0, help="ms after the response")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--protocol", choices=sorted(CARRIERS), default="cmpp")
+    parser.add_argument("--server", default="", help="PostgreSQL too: postgresql://USER@HOST/NAME")
     parser.add_argument("--check", action="store_true", help="compare with the database")
     parser.add_argument("--peers", action="store_true", help="Kannel and Jasmin too, over SMPP")
     parser.add_argument("--jasmin-venv", type=Path, default=None)

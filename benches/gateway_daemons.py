@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from gateway_load import HOST
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -28,7 +30,7 @@ TOKEN = "bench-token-0123456789"
 
 CONFIG = """\
 [gateway]
-database = "bench.db"
+database = "{database}"
 
 [http]
 listen = "127.0.0.1:0"
@@ -169,19 +171,65 @@ class Gateway:
 
 
 class Smsgw(Gateway):
-    """Ours: ``python -m smsgw run``, one link, one SQLite file; ``more`` ends its configuration."""
+    """Ours: ``python -m smsgw run``, one link, one database; ``more`` ends its configuration.
 
-    def __init__(self, folder: Path, protocol: str, more: str = "") -> None:
+    Its database is a file, or one of its own on the PostgreSQL ``server``, dropped in the end.
+    """
+
+    def __init__(self, folder: Path, protocol: str, more: str = "", server: str = "") -> None:
         super().__init__(folder)
         self.more = more
-        self.title = f"smsgw ({protocol})"
+        self.title = f"smsgw {'pg' if server else ''} ({protocol})".replace("  ", " ")
         self.protocol = protocol
-        self.database = folder / "bench.db"
+        self.server = server
+        self.name = f"smsgw_bench_{os.getpid()}"
+        if server:
+            self.on_server(f"CREATE DATABASE {self.name}")
+
+    @property
+    def database(self) -> str:
+        """What the configuration says of it."""
+        return f"{self.server.rpartition('/')[0]}/{self.name}" if self.server else "bench.db"
+
+    def on_server(self, statement: str) -> None:
+        """Run a statement beside our database."""
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return what the database says."""
+        if self.server:
+            with psycopg.connect(self.database) as connection:
+                return connection.execute(statement).fetchall()
+        connection = sqlite3.connect(self.folder / "bench.db")
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+    def octets(self) -> float:
+        """Return how large the database is, by its messages."""
+        size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        if self.server:
+            size = f"SELECT pg_database_size('{self.name}')"
+        (octets,), (messages,) = *self.rows(size), *self.rows("SELECT count(*) FROM message")
+        return float(octets) / messages
+
+    def drop(self) -> None:
+        """Leave nothing on the server."""
+        if self.server:
+            self.on_server(f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def open(
         self, port: int, window: int, wait: Callable[[Callable[[], bool], float], None]
     ) -> int:
-        config = CONFIG.format(token=TOKEN, protocol=self.protocol, port=port, window=window)
+        config = CONFIG.format(
+            token=TOKEN,
+            protocol=self.protocol,
+            port=port,
+            window=window,
+            database=self.database,
+        )
         (self.folder / "bench.toml").write_text(config + self.more)
         command = [sys.executable, "-m", "smsgw", "run", "-c", "bench.toml"]
         log = self.start(command, "log")

@@ -233,7 +233,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         rss.append(line("end", town, customers, 0.0))
         if options.messages >= GROWTH_FROM and rss[-1] > GROWTH_MAX * rss[1]:
             problems.append(f"RSS grew from {rss[1]:.1f} MiB in the middle to {rss[-1]:.1f} MiB")
-        problems += account(gateway.database, town)
+        problems += account(gateway.folder / "bench.db", town)
     finally:
         gateway.kill()
         loop.close()
@@ -281,7 +281,7 @@ def drained(gateway: Smsgw, town: Town) -> None:
     end = time.perf_counter() + DRAIN_SECONDS
     while time.perf_counter() < end:
         town.loop.run(lambda: False, 3.0)
-        with closing(sqlite3.connect(gateway.database)) as connection:
+        with closing(sqlite3.connect(gateway.folder / "bench.db")) as connection:
             query = "SELECT 1 FROM message WHERE final_at IS NULL LIMIT 1"
             if not town.waiting and connection.execute(query).fetchone() is None:
                 return
