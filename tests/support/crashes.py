@@ -242,9 +242,16 @@ class CrashTown:
 
     # ---- the daemon ----------------------------------------------------------------------
 
-    async def live(self, seconds: float) -> None:
-        """Start the daemon, and kill -9 it so long after, whatever it is at."""
-        self.start()
+    async def live(self, seconds: float, reached: bool = False) -> None:
+        """Start the daemon, and kill -9 it so long after, whatever it is at.
+
+        Args:
+            seconds: How long after its start, or after customers could reach it.
+            reached: Count from then: on a busy machine it would never come so far.
+        """
+        listening = self.start()
+        if reached:
+            await listening
         await deferLater(reactor, seconds)
         self._url = ""
         self.nursery.run.kill()
@@ -344,9 +351,13 @@ class CrashTown:
     def _reports(self) -> Iterator[str]:
         """A report may only be parked when the answer before it was lost with a run."""
         repeated = sum(count - 1 for count in self.carriers.received.values())
+        ((given_up,),) = self.rows("SELECT count(*) FROM segment WHERE state = 'expired'")
         ((parked,),) = self.rows("SELECT count(*) FROM parked_report")
-        if parked > repeated:
-            yield f"{parked} reports are parked, {repeated} submits were repeated"
+        if parked > repeated + given_up:
+            yield (
+                f"{parked} reports are parked, {repeated} submits were repeated"
+                f" and {given_up} given up"
+            )
 
     def _texts(self) -> Iterator[str]:
         inbox: defaultdict[str, list[str]] = defaultdict(list)
