@@ -14,19 +14,32 @@ from typing import IO, Any
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
     globalLogBeginner,
 )
+from zope.interface import implementer
 
 
 def start_logging(out: IO[str], level: LogLevel = LogLevel.info) -> None:
-    """Send every event at or above ``level`` to ``out``."""
+    """Send every event at or above ``level`` to ``out``, but Twisted's notes about its ports."""
     wanted = LogLevelFilterPredicate(defaultLogLevel=level)
-    observer = FilteringLogObserver(FileLogObserver(out, json_line), [wanted])
+    observer = FilteringLogObserver(FileLogObserver(out, json_line), [_NoNotes(), wanted])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+@implementer(ILogFilterPredicate)
+class _NoNotes:
+    """Drops what libraries of old note; we say ourselves where we listen and when we end."""
+
+    def __call__(self, event: LogEvent) -> Any:
+        legacy = event.get("log_namespace") == "log_legacy"
+        noted = legacy and event.get("log_level") is LogLevel.info
+        return PredicateResult.no if noted else PredicateResult.maybe
 
 
 def json_line(event: LogEvent) -> str:

@@ -51,7 +51,8 @@ class Server:
             raise ConfigError("database", f"is no address of a database; {HOW}") from None
         name, user = parts.path.removeprefix("/"), unquote(parts.username or "")
         if parts.scheme not in SCHEMES or not name or "/" in name or not user or parts.fragment:
-            raise ConfigError("database", f"is no address of a database; {HOW}")
+            lacks = "; the name is missing" if not name else "; the user is missing" * (not user)
+            raise ConfigError("database", f"is no address of a database; {HOW}{lacks}")
         for option, _ in options:
             if option not in OPTIONS:
                 raise ConfigError(
@@ -80,8 +81,11 @@ def where(text: Path | Server | str) -> Where:
     """Return where a text says: an address that names its scheme, or else a file.
 
     Raises:
-        ConfigError: It names the scheme, and is no good address.
+        ConfigError: It names a scheme, and is no good address.
     """
     if isinstance(text, Path | Server):
         return text
+    scheme, is_address, _ = text.partition("://")
+    if is_address and scheme not in SCHEMES:
+        raise ConfigError("database", f"{scheme!r} is no database we know; {HOW}, or a file's path")
     return Server.parse(text) if text.split(":", 1)[0] in SCHEMES else Path(text)

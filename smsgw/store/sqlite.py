@@ -1,18 +1,21 @@
 """SQLite: how its file is opened, and how it says what :mod:`smsgw.store.statements` asks for.
 
 A file in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns. One process
-writes, over one connection; reading ones are ``query_only``.
+writes, over one connection; reading ones are ``query_only``. A lock on a file beside it keeps a
+second writing process away: its start would take what the first one is sending for interrupted.
 """
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import os
 import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
@@ -52,10 +55,16 @@ class File:
             raise StoreError(f"SQLite is {sqlite3.sqlite_version}, needed {needed} or newer")
         if not path.parent.is_dir():
             raise StoreError(f"folder {path.parent} does not exist; create it")
+        lock = _locked(path)
         engine = create_engine(_url(path), poolclass=NullPool, hide_parameters=True)
         event.listen(engine, "connect", _write_settings)
         event.listen(engine, "begin", _begin_immediate)
-        connection = engine.connect()
+        event.listen(engine, "close", lambda *_: lock.close())
+        try:
+            connection = engine.connect()
+        except BaseException:
+            lock.close()
+            raise
         try:
             with connection.begin() as transaction:  # shows now what the first change would
                 version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -113,6 +122,30 @@ class File:
     def is_deadlock(self, error: BaseException) -> bool:
         """There is one lock, and who has it waits for nobody."""
         return False
+
+
+def _locked(path: Path) -> IO[str]:
+    """Return the file whose lock says that the database is ours; closing it, or our end, ends that.
+
+    It is a file of its own: closing any descriptor of the database takes away SQLite's own locks.
+    """
+    try:
+        lock = open(f"{path}-lock", "a+", encoding="ascii")  # noqa: SIM115
+    except OSError as error:
+        raise StoreError(f"cannot write {path.name}-lock beside it: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read(20).strip() or "another one"
+        lock.close()
+        raise StoreError(
+            f"process {holder} writes to this file; stop it, or name another file for this one"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
 
 
 def _url(path: Path) -> URL:

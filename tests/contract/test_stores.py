@@ -68,20 +68,18 @@ class TestSchema:
             assert await kinds(database) == []
 
     def test_a_newer_schema_and_somebody_elses_tables_are_refused(self, bare_place: Place) -> None:
-        backend = _backend(bare_place)
-        connection = backend.connect()
-        with connection.begin():
-            connection.exec_driver_sql("CREATE TABLE photos (id INTEGER)")
+        def execute(statement: str) -> None:
+            with _backend(bare_place).connect() as connection, connection.begin():
+                connection.exec_driver_sql(statement)
+
+        execute("CREATE TABLE photos (id INTEGER)")
         with pytest.raises(StoreError) as caught:
             Database(bare_place, reactor).open()
         problem = "holds tables of something else; name another database"
         assert str(caught.value) == f"{bare_place}: {problem}"
-        with connection.begin():
-            connection.exec_driver_sql("DROP TABLE photos")
+        execute("DROP TABLE photos")
         upgrade(bare_place)
-        with connection.begin():
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-        connection.close()
+        execute("UPDATE alembic_version SET version_num = '9999'")
         for use in (Database(bare_place, reactor).open, lambda: upgrade(bare_place)):
             with pytest.raises(StoreError, match="newer than this version knows"):
                 use()

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from typing import IO, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -62,6 +63,9 @@ class Api:
     def __init__(self, url: str, token: str = "", timeout: float = ANSWER_SECONDS) -> None:
         if not url.startswith(("http://", "https://")):
             raise Invalid(f"--url {url}: write http://HOST:PORT or https://HOST:PORT")
+        if not token.isascii() or not token.isprintable():
+            raise Invalid("--token: has other characters than visible ASCII")
+        self._token = token
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
@@ -85,7 +89,7 @@ class Api:
                 answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
-                raise _refused(error.code, error.read()) from None
+                raise self._refused(error.code, error.read()) from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", None) or error
             raise Unreachable(f"the gateway at {self._url} cannot be reached: {why}") from None
@@ -94,6 +98,13 @@ class Api:
         if not isinstance(answer, dict):
             raise Failed(f"what answers at {self._url} is not smsgw: it sent no object")
         return answer
+
+    def _refused(self, status: int, body: bytes) -> Failed:
+        if status != HTTPStatus.UNAUTHORIZED:
+            return _refused(status, body)
+        if self._token:
+            return Failed("the gateway does not know this token; see [tokens] of its configuration")
+        return Failed("no token; give one of the gateway's configuration as --token or SMSGW_TOKEN")
 
 
 def api_options(command: F) -> F:
@@ -119,8 +130,6 @@ def _refused(status: int, body: bytes) -> Failed:
         lines = [_line(one) for one in problem.get("errors", [])] or [str(problem["detail"])]
     except (ValueError, KeyError, TypeError, AttributeError):
         lines = [f"the gateway answered with status {status}"]
-    if status == 401:
-        lines.append("give the token with --token or SMSGW_TOKEN")
     return refused("\n".join(lines))
 
 

@@ -81,4 +81,4 @@ class LazyGroup(click.Group):
 )
 @click.version_option(smsgw.__version__, prog_name="smsgw")
 def main() -> None:
-    """SMS gateway for CMPP, SMGP and SGIP: replies find the request they answer."""
+    """SMS gateway for CMPP, SMGP, SGIP and SMPP: replies find the request they answer."""

@@ -121,7 +121,8 @@ def _read(octets: bytes) -> list[Json]:
             line = table.line_num
             try:
                 if None in row or None in row.values():
-                    raise ValidationError("", f"not {len(table.fieldnames or ())} columns")
+                    count = len(table.fieldnames or ())
+                    raise ValidationError("", f"not {count} columns, as the first line has")
                 phone = entry_of(row, now).phone
                 if seen.setdefault(phone, line) != line:
                     raise ValidationError("phone", f"{phone} stands in line {seen[phone]} already")
@@ -141,7 +142,10 @@ def _check_header(columns: Sequence[str]) -> None:
     known = ", ".join(COLUMNS)
     for column in columns:
         if column not in COLUMNS or columns.count(column) > 1:
-            raise ValidationError("", f"column {column[:40]!r} is unknown or twice; known: {known}")
+            raise ValidationError(
+                "",
+                f"column {column[:40]!r} is unknown or twice; known, with a comma between: {known}",
+            )
     for column in COLUMNS[:2]:
         if column not in columns:
             raise ValidationError("", f"no column {column}; the first line names them: {known}")

@@ -15,6 +15,7 @@ import msgspec
 
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.problems import Problem, invalid
+from smsgw.model import MessageClass
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -163,7 +164,7 @@ def _is_id(written: str) -> bool:
     return written.isascii() and written.isdigit() and len(written) <= 19 and int(written) <= ID_MAX
 
 
-_NAMED_FIELD = re.compile(r"(?:required|unknown) field `([^`]*)`")
+_NAMED_FIELD = re.compile(r"(required|unknown) field `([^`]*)`")
 
 
 def _wrong_field(error: msgspec.ValidationError) -> Problem:
@@ -171,6 +172,42 @@ def _wrong_field(error: msgspec.ValidationError) -> Problem:
     text, _, path = str(error).partition(" - at `$")
     parts = [path.removesuffix("`").removeprefix(".")]
     if named := _NAMED_FIELD.search(text):  # missing or unknown: msgspec names it in the text
-        parts.append(named[1])
+        parts.append(named[2])
+        text = "is missing" if named[1] == "required" else "unknown field"
     name = ".".join(filter(None, parts))
-    return invalid(name, text.replace("`", "'"))
+    return invalid(name, _in_words(text) if name else f"the body {_in_words(text)}")
+
+
+def _in_words(text: str) -> str:
+    """Return what msgspec expects as something to do."""
+    if wrong := _WRONG_LIMIT.fullmatch(text):
+        type_, of_length, sign, limit = wrong.groups()
+        short = sign.startswith(">")
+        least = "more than" if sign == ">" else "at least" if short else "at most"
+        if not of_length:
+            number = f"{float(limit):.15g}"
+            return f"is too {'small' if short else 'large'}; write {least} {number}"
+        unit = "entries" if type_ == "array" else "characters"
+        if short and limit == "1":
+            return "is empty"
+        return f"is too {'short' if short else 'long'}; write {least} {limit} {unit}"
+    if wrong := _WRONG_TYPE.fullmatch(text):
+        wanted = " or ".join(_TYPES.get(type_, type_) for type_ in wrong[1].split(" | "))
+        return f"is {_TYPES.get(wrong[2], wrong[2])}; write {wanted}"
+    if wrong := _WRONG_CHOICE.fullmatch(text):
+        return f"{wrong[1]} is none of {', '.join(MessageClass)}"
+    return text.replace("`", "'")
+
+
+_WRONG_LIMIT = re.compile(r"Expected `([^`]*)` (of length )?([<>]=?) (\S+)")
+_WRONG_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_WRONG_CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+"""A message class: the only choice that is not checked further in."""
+_TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}

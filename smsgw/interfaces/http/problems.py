@@ -110,13 +110,15 @@ def problem_of(failure: Failure, log: Logger) -> Problem:
     if isinstance(error, HTTPException):
         return _routing_problem(error)
     reference = uuid.uuid4().hex[:12]
-    log.failure("HTTP request failed, problem {problem_id}", failure, problem_id=reference)
     if isinstance(error, StoreError | LinkError):
+        text = "HTTP request failed, problem {problem_id}: {problem}"
+        log.error(text, problem_id=reference, problem=str(error))
         return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",
             f"the gateway cannot do this now; nothing was kept; its log says why under {reference}",
         )
+    log.failure("HTTP request failed, problem {problem_id}", failure, problem_id=reference)
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",

@@ -161,7 +161,7 @@ async def test_a_bad_row_is_named_by_its_line_and_nothing_is_imported(
     [
         (b"", "line 1: no column phone; the first line names them: phone, operator, source, le"),
         (b"phone\n1\n", "line 1: no column operator"),
-        (b"phone,operator,colour\n", "line 1: column 'colour' is unknown or twice; known: phone"),
+        (b"phone,operator,colour\n", "line 1: column 'colour' is unknown or twice; known, with a"),
         (b"phone,operator,phone\n", "line 1: column 'phone' is unknown or twice"),
         ("号码".encode("gbk"), "not UTF-8 text: octet 0; save the file as UTF-8"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from twisted.internet import reactor
 from smsgw.errors import StoreError
 from smsgw.model import Event
 from smsgw.store import events, migrations, revisions
-from smsgw.store.database import Database, upgrade
+from smsgw.store.database import Database, read_once, upgrade
 from smsgw.store.sqlite import SQLITE_NEEDED
 from smsgw.store.statements import ids_of
 from tests.support.reactor import reactor_test
@@ -199,6 +200,27 @@ class TestOpening:
             database.open()
             assert await database.read(events.list_after) == []
             await database.close()
+
+    @reactor_test
+    async def test_a_file_that_a_gateway_writes_to_is_nobody_else_s(
+        self, database: Database, path: Path
+    ) -> None:
+        holder = f"process {os.getpid()} writes to this file; stop it, or name another file"
+        assert holder in refusal(path)
+        with pytest.raises(StoreError, match=holder):
+            upgrade(path)
+        assert await database.read(events.list_after) == []
+        assert read_once(path, events.list_after) == []
+
+    @reactor_test
+    async def test_a_refused_file_is_free_again(self, path: Path) -> None:
+        path.write_text("no database, but long enough to be read as one")
+        assert "is not a database" in refusal(path)
+        path.unlink()
+        assert upgrade(path)[0] == ""
+
+    def test_a_folder_nobody_may_write_in_is_named(self) -> None:
+        assert refusal(Path("/proc/smsgw.db")).startswith("cannot write smsgw.db-lock beside it: ")
 
     @reactor_test
     async def test_the_writer_is_durable_and_checks_references(self, database: Database) -> None:

@@ -71,3 +71,15 @@ def test_only_what_is_at_or_above_the_level_is_written(monkeypatch: pytest.Monke
     log.warn("this")
     log.error("and this")
     assert [json.loads(one)["text"] for one in out.getvalue().splitlines()] == ["this", "and this"]
+
+
+def test_what_twisted_notes_about_its_ports_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher = LogPublisher()
+    beginner = LogBeginner(publisher, io.StringIO(), sys, warnings)
+    monkeypatch.setattr(logs, "globalLogBeginner", beginner)
+    out = io.StringIO()
+    logs.start_logging(out)
+    noted = Logger("log_legacy", observer=publisher)
+    noted.info("(TCP Port 8080 Closed)")
+    noted.error("Unhandled error")
+    assert [json.loads(one)["text"] for one in out.getvalue().splitlines()] == ["Unhandled error"]

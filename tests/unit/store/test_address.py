@@ -41,6 +41,13 @@ def test_anything_else_is_a_file() -> None:
     assert where(Path("x")) == Path("x")
 
 
+def test_an_address_of_something_else_is_no_file() -> None:
+    for text in ("mysql://user:sesame@db/m", "sqlite:///smsgw.db"):
+        with pytest.raises(ConfigError, match=r"is no database we know; .* file's path$") as caught:
+            where(text)
+        assert "sesame" not in str(caught.value)
+
+
 def test_a_password_is_kept_and_never_shown() -> None:
     server = where("postgresql://smsgw:open%20sesame@db/m")
     assert isinstance(server, Server)
@@ -70,3 +77,11 @@ def test_what_is_no_address_is_refused_without_repeating_it(text: str) -> None:
         where(text)
     assert caught.value.path == "database"
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"), [("postgresql://user@db", "name"), ("postgresql:///m", "user")]
+)
+def test_an_address_that_is_not_whole_says_what_is_missing(text: str, lacks: str) -> None:
+    with pytest.raises(ConfigError, match=f"; the {lacks} is missing$"):
+        where(text)

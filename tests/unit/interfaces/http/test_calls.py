@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.calls import Call, Reply, cursor_of, limit_of, number_of, page
+from smsgw.interfaces.http.messages import BatchBody, MessageBody
 from smsgw.interfaces.http.problems import Problem
 
 
@@ -42,6 +44,49 @@ def test_limit_and_cursor_have_defaults() -> None:
     assert limit_of({}) == 50
     assert cursor_of({}) is None
     assert cursor_of({"cursor": "12"}) == 12
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "problem"),
+    [
+        ({"text": "x"}, "to", "is missing"),
+        ({"to": "1", "txt": "x"}, "txt", "unknown field"),
+        ({"to": "1", "text": ""}, "text", "is empty"),
+        ({"to": 1, "text": "x"}, "to", "is a whole number; write a text"),
+        ({"to": "1", "text": "x", "ref": "r" * 129}, "ref", "is too long; write at most 128 char"),
+        ({"to": "1", "text": "x", "valid_for": 0}, "valid_for", "is too small; write more than 0"),
+        (
+            {"to": "1", "text": "x", "valid_for": 1e9},
+            "valid_for",
+            "is too large; write at most 259",
+        ),
+        ({"to": "1", "text": "x", "valid_for": "1h"}, "valid_for", "is a text; write a number or"),
+        (
+            {"to": "1", "text": "x", "expect_reply": "y"},
+            "expect_reply",
+            "is a text; write true or f",
+        ),
+        (
+            {"to": "1", "text": "x", "class": "fast"},
+            "class",
+            "'fast' is none of realtime, interactive, notice, bulk",
+        ),
+        ([1], "", "the body is a list; write an object"),
+    ],
+)
+def test_a_wrong_field_is_told_with_its_limit_and_what_to_write(
+    body: Any, field: str, problem: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        call(body=json.dumps(body).encode()).json(MessageBody)
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert error.problem.startswith(problem)
+
+
+def test_a_list_without_entries_is_told_so() -> None:
+    with pytest.raises(Problem, match=r"^messages: is empty$"):
+        call(body=b'{"messages": []}').json(BatchBody)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import BadRequest
 
-from smsgw.errors import NotFound, ValidationError
+from smsgw.errors import NotFound, StoreError, ValidationError
 from smsgw.interfaces.http.problems import Problem, problem_of
 
 
@@ -40,3 +40,11 @@ def test_what_is_wrong_inside_is_logged_under_the_id_in_the_answer() -> None:
     assert problem.status == 500
     assert event["problem_id"] in problem.detail
     assert b"passwd" not in problem.body()
+
+
+def test_a_database_that_is_away_is_one_line_of_the_log_without_traceback() -> None:
+    problem, (event,) = answered(StoreError("the database is away: Connection refused"))
+    assert problem.status == 503
+    assert event["problem_id"] in problem.detail
+    assert event["problem"] == "the database is away: Connection refused"
+    assert "log_failure" not in event
