@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import CancelledError, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from smsgw.store.writer import Operation, Writer
@@ -19,7 +20,11 @@ S = TypeVar("S")
 PAUSE_SECONDS = 1.0
 """Between two tries while the database is in trouble."""
 
+TOLD_SECONDS = 60.0
+"""Between two lines that say the same of an operation: in trouble each of its batches would."""
+
 _log = Logger()
+_told: WeakKeyDictionary[Writer, dict[tuple[str, str], tuple[float, int]]] = WeakKeyDictionary()
 
 
 def log_failure(log: Logger, outcome: object) -> None:
@@ -34,6 +39,7 @@ async def commit_rows(
     rows: Sequence[R],
     reactor: IReactorTime,
     tries: int = 1,
+    again: Callable[[R], None] = lambda row: None,
 ) -> list[S | None]:
     """Return each row's result after its commit, in order; None for a row that was given up.
 
@@ -43,6 +49,7 @@ async def commit_rows(
         rows: All are offered together first.
         reactor: Provides the pause between tries.
         tries: How often a row is then offered alone.
+        again: Told of each row before that: a commit that got no answer may have kept it.
     """
     try:
         together: list[S] = await writer.batch(operation, rows)
@@ -51,12 +58,10 @@ async def commit_rows(
         raise
     except Exception as error:
         problem = f"{error}"
-    _log.warn(
-        "store: {name}: {count} rows refused together: {problem}",
-        name=operation.name,
-        count=len(rows),
-        problem=problem,
-    )
+    told = "store: {name}: {count} rows refused together: {problem}"
+    _tell(writer, reactor, LogLevel.warn, told, operation.name, len(rows), problem)
+    for row in rows:
+        again(row)
     results: list[S | None] = [None] * len(rows)
     left = list(range(len(rows)))
     for attempt in range(tries):
@@ -70,10 +75,27 @@ async def commit_rows(
         left = [index for index, (done, _) in zip(left, outcomes, strict=True) if not done]
         if not left:
             return results
-    _log.critical(
-        "store: {name}: {count} rows given up: {problem}",
-        name=operation.name,
-        count=len(left),
-        problem=problem,
-    )
+    level = LogLevel.critical if tries > 1 else LogLevel.error  # after one try, most come again
+    told = "store: {name}: {count} rows given up: {problem}"
+    _tell(writer, reactor, level, told, operation.name, len(left), problem)
     return results
+
+
+def _tell(
+    writer: Writer,
+    reactor: IReactorTime,
+    level: Any,
+    told: str,
+    name: str,
+    count: int,
+    problem: str,
+) -> None:
+    """Log what happened to so many rows of an operation; now and then, if it goes on and on."""
+    known = _told.setdefault(writer, {})
+    now = reactor.seconds()
+    at, before = known.get((name, told), (now - TOLD_SECONDS, 0))
+    if now - at < TOLD_SECONDS:
+        known[name, told] = at, before + count
+        return
+    known[name, told] = now, 0
+    _log.emit(level, told, name=name, count=before + count, problem=problem)

@@ -81,8 +81,8 @@ class Failover:
                     self._down.pop(name, None)
                     self._tried.pop(name, None)
                 elif self._is_due(name, now) and up and self._tried.get(name) != up:
-                    await self._move(sender)
-                    self._tried[name] = up
+                    moved = await self._move(sender)
+                    self._tried[name] = up if moved else frozenset()
         except StoreError as error:
             self.log.error("messages could not change their link: {error}", error=str(error))
         finally:
@@ -92,8 +92,8 @@ class Failover:
         """Note that a link is down; tell whether it has been for long enough."""
         return now - self._down.setdefault(link, now) >= self._after
 
-    async def _move(self, sender: Sender) -> None:
-        """Give all that waits for a link, and may, to others."""
+    async def _move(self, sender: Sender) -> bool:
+        """Give all that waits for a link, and may, to others; tell whether all was looked at."""
         link = sender.link.name
         sender.return_ready()
         moved = 0
@@ -114,3 +114,4 @@ class Failover:
         if moved:
             told = "link {link} is down: {count} messages that waited for it take other links"
             self.log.warn(told, link=link, count=moved)
+        return last is None

@@ -32,7 +32,7 @@ from smsgw.delivery.unfinished import Unfinished
 from smsgw.errors import Disposition
 from smsgw.model import MessageStatus, SubmitResult
 from smsgw.protocols.carrier import ResultKind
-from smsgw.store.outbox import SETTLE, Settled, Settlement
+from smsgw.store.outbox import SETTLE, Settled, Settlement, not_first
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import PUT_BACK, TAKE, QueuedSegment, Taken
 from smsgw.store.writer import Writer
@@ -192,12 +192,11 @@ class Sender:
         self, taken: Taken, picked: list[QueuedSegment], given_up: list[QueuedSegment]
     ) -> tuple[list[QueuedSegment], list[QueuedSegment]]:
         """Make ready what was taken; return what was not there, and what is to be given up."""
-        if taken.missing:
-            lost = [item for item in picked + given_up if item.key in taken.missing]
-            picked = [item for item in picked if item.key not in taken.missing]
-            given_up = [item for item in given_up if item.key not in taken.missing]
-        else:
-            lost = []
+        missing = taken.missing
+        lost = [item for item in picked + given_up if item.key in missing] if missing else []
+        if lost:
+            picked = [item for item in picked if item.key not in missing]
+            given_up = [item for item in given_up if item.key not in missing]
         self._handfuls.opened(taken.id, picked + given_up)
         for item in picked:
             item.attempts += 1
@@ -206,7 +205,6 @@ class Sender:
 
     def _pause(self, items: list[QueuedSegment]) -> None:
         """Keep what the store could not take, and wait before anything else is taken."""
-        self.log.error("link {link}: the store is in trouble, sending waits", link=self.link.name)
         self.lanes.put_back(items)
         self._pace.store_failed(self._reactor.seconds())
         self.pump()
@@ -242,7 +240,9 @@ class Sender:
                     unsent.append(item)
                     continue
             elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
-                continue  # nothing new; or it is being sent again, and that decides
+                if result.disposition is Disposition.ACCEPTED:
+                    self._unfinished.run(self._learn(self._outcomes.of(item, result, now, late)))
+                continue
             row = self._outcomes.of(item, result, now, late)
             if row.state is MessageStatus.REJECTED and not row.elsewhere:
                 self.lanes.fail(item.message_id)  # at once: its other parts may be ready
@@ -264,6 +264,11 @@ class Sender:
     def _settle(self, rows: list[Settlement], items: list[QueuedSegment]) -> None:
         self._unfinished.run(self._settle_and_follow(rows, items))
 
+    async def _learn(self, row: Settlement) -> None:
+        """Note that the carrier took a segment that is being sent again, or settled just now."""
+        settled = await commit_rows(self._writer, SETTLE, [row], self._reactor, TRIES)
+        self._tell(settled)
+
     def _bring_back(self, pairs: list[tuple[Settlement, QueuedSegment]]) -> None:
         """Return segments to their lanes, in order; until they are there nothing is sent."""
         self._returning += len(pairs)
@@ -274,7 +279,7 @@ class Sender:
         self, rows: list[Settlement], items: list[QueuedSegment], returning: int = 0
     ) -> None:
         tries = 1 if self._stopping else TRIES
-        settled = await commit_rows(self._writer, SETTLE, rows, self._reactor, tries)
+        settled = await commit_rows(self._writer, SETTLE, rows, self._reactor, tries, not_first)
         again, far = False, int((self._reactor.seconds() + FAR_SECONDS) * 1000)
         for item, result in zip(items, settled, strict=True):
             if result is not None:

@@ -24,7 +24,7 @@ from smsgw.store.schema import segment
 from smsgw.store.statements import insert_rows
 from smsgw.store.writer import Operation
 
-_QUEUED, _UNKNOWN = "queued", "unknown"
+_QUEUED, _UNKNOWN, _SENT = "queued", "unknown", "sent"
 
 
 class Settlement(msgspec.Struct, gc=False):
@@ -119,6 +119,11 @@ class Settle(Operation[Settlement, Settled]):
 SETTLE = Settle()
 
 
+def not_first(row: Settlement) -> None:
+    """Look before a settlement is written: it may be recorded already."""
+    row.first = False
+
+
 def _insert_first(connection: Connection, rows: Sequence[Settlement]) -> None:
     """Record segments that were sent at the first try."""
     insert_rows(
@@ -154,12 +159,13 @@ def _settle(batch: Batch, row: Settlement) -> Settled:
         raise StoreError(problem)
     named = row.carrier_message_id
     state = str(row.state)
-    if not (_is_retry(now, row) or RANK[state] > RANK[now.state]):
+    if not _is_news(now, row):
         if contradicts(now, state):
             data = {"is": now.state, "got": state, "stat": row.stat, "part": row.part}
             batch.tell("message.conflict", now.message, row.at, data)
         # A late answer brings the id that reports will name, whatever it says besides.
-        return Settled(bool(named and not now.carrier_message_id and batch.name(now, named)), [])
+        fits = named and row.link == now.link and not now.carrier_message_id
+        return Settled(bool(fits and batch.name(now, named or "")), [])
     again = row.again
     if row.elsewhere:
         told = {"part": row.part, "stat": row.stat, "error": row.error}
@@ -181,6 +187,19 @@ def _settle(batch: Batch, row: Settlement) -> Settled:
     if again is not None:
         batch.queue(again)
     return Settled(True, changes, again is not None)
+
+
+def _is_news(now: SegmentNow, row: Settlement) -> bool:
+    """Whether a segment moves: forward, or back for a retry.
+
+    Of a copy that was submitted again since, also through another link, only that the carrier took
+    it counts; and what was taken, only a report ends.
+    """
+    if row.state is not MessageStatus.SENT and (
+        now.state == _SENT or row.attempts < now.attempts or row.link != now.link
+    ):
+        return False
+    return RANK[str(row.state)] > RANK[now.state] or _is_retry(now, row)
 
 
 def _is_retry(now: SegmentNow, row: Settlement) -> bool:

@@ -20,7 +20,16 @@ from smsgw.store.messages import QueueRow, decode_contents
 from smsgw.store.progress import Batch, SegmentNow, StatusChange
 from smsgw.store.schema import message, queue, segment
 from smsgw.store.schema import sending as sending_table
-from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array, run, shared, spelled
+from smsgw.store.statements import (
+    fetch_json,
+    ids_of,
+    insert_new,
+    insert_rows,
+    json_array,
+    run,
+    shared,
+    spelled,
+)
 from smsgw.store.writer import Operation
 
 EXPIRED_ERROR = "valid_until passed before it was sent"
@@ -214,8 +223,8 @@ class PutBack(Operation[QueueRow, bool]):
     rank: ClassVar[int] = 2
 
     def execute(self, connection: Connection, rows: Sequence[QueueRow]) -> list[bool]:
-        """Insert them."""
-        insert_rows(connection, queue, [msgspec.structs.astuple(row) for row in rows])
+        """Insert them; one that is there was put back by a commit that got no answer."""
+        insert_new(connection, queue, [msgspec.structs.astuple(row) for row in rows])
         return [True] * len(rows)
 
 

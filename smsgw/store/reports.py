@@ -330,7 +330,7 @@ _REMATCH = """SELECT
  FROM (SELECT * FROM parked_report r WHERE r.received_at >= ? AND EXISTS
  (SELECT 1 FROM segment s JOIN message m ON m.id = s.message_id WHERE s.link = r.link
  AND s.carrier_message_id = r.carrier_message_id AND r.recipient IN ('', m.recipient))
- ORDER BY r.id LIMIT ?) p"""
+ ORDER BY r.received_at, r.id LIMIT ?) p"""
 
 
 def _parked(connection: Connection, keys: Iterable[_Key]) -> list[ParkedReport]:
@@ -362,11 +362,11 @@ def apply_parked(connection: Connection, batch: Batch, named: Named) -> None:
                 continue
             if at - parked.received_at > PARKED_SECONDS * 1000:
                 continue
-            reported = _report(batch, now, _row(parked))
-            result.changes += reported.changes
-            if reported.moved:
-                result.moved = [*(result.moved or ()), *reported.moved]
             applied.append(parked.id)
+            if now.link == parked.link:  # else it takes another link since the report before
+                reported = _report(batch, now, _row(parked))
+                result.changes += reported.changes
+                result.moved = reported.moved or result.moved
             break
     if applied:
         run(connection, "DELETE FROM parked_report WHERE id IN IDS(?)", json_array(applied))

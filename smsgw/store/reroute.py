@@ -153,7 +153,13 @@ def after_report(
         return []
     _note_tried(batch.connection, row)
     doubt = stat not in NOT_RECEIVED or bool(others) or now.possible_duplicate
-    told = {"part": now.part, "stat": stat, "error": error, "possible_duplicate": doubt}
+    told = {
+        "part": now.part,
+        "stat": stat,
+        "error": error,
+        "carrier_message_id": now.carrier_message_id,
+        "possible_duplicate": doubt,
+    }
     data = _data(row, to, Why.UNDELIVERED, told)
     return _replace(batch, row, to, [], at, data, doubt=doubt)
 

@@ -122,7 +122,7 @@ def settlement(
     message: MessageRow, state: MessageStatus, part: int = 1, **fields: Any
 ) -> Settlement:
     """What the submit of a part came to, a millisecond after its message was accepted."""
-    row = {"link": message.link, "account": message.account, "at": NOW + 1, **fields}
+    row = {"link": message.link, "account": message.account, "at": NOW + 1, "attempts": 1, **fields}
     return Settlement(message.id, part, state=state, **row)
 
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.logger import Logger, formatEvent
 from twisted.python.failure import Failure
 
+from smsgw.delivery import commits
 from smsgw.delivery.commits import commit_rows, log_failure
 from smsgw.store.writer import Operation
 from tests.support.delivery import opened, quiet
@@ -61,6 +63,39 @@ async def test_a_bad_row_is_tried_again_after_a_pause(tmp_path: Path) -> None:
         await quiet(database)
         assert await running == [1, 1]
         assert clock.getDelayedCalls() == []
+
+
+@reactor_test
+async def test_who_offers_rows_again_hears_that_they_may_be_kept_already(tmp_path: Path) -> None:
+    async with opened(tmp_path) as database:
+        again: list[int] = []
+        await commit_rows(database.writer, Halve(), [2, 4], Clock(), again=again.append)
+        assert again == []
+        await commit_rows(database.writer, Halve(), [2, 3], Clock(), again=again.append)
+        assert again == [2, 3]
+
+
+@reactor_test
+async def test_what_goes_wrong_with_every_batch_is_told_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    log = Logger(observer=lambda event: lines.append(formatEvent(event)))  # type: ignore[arg-type]
+    monkeypatch.setattr(commits, "_log", log)
+    async with opened(tmp_path) as database:
+        clock = Clock()
+        for _ in range(3):
+            await commit_rows(database.writer, Halve(), [1, 2], clock)
+            clock.advance(20.0)
+        assert lines == [
+            "store: halve: 2 rows refused together: odd",
+            "store: halve: 1 rows given up: odd",
+        ]
+        await commit_rows(database.writer, Halve(), [1, 2], clock)
+        assert lines[2:] == [
+            "store: halve: 6 rows refused together: odd",
+            "store: halve: 3 rows given up: odd",
+        ]
 
 
 @reactor_test

@@ -377,6 +377,39 @@ async def test_an_answer_that_comes_while_it_is_sent_again_does_not_disturb_that
 
 
 @reactor_test
+async def test_what_was_taken_after_all_counts_though_it_is_sent_again(tmp_path: Path) -> None:
+    async with scene(tmp_path, doubt=DoubtPolicy(wait_seconds=30.0)) as s:
+        await s.dispatcher.recover()
+        items = await stored(s.database, parts=2)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        contexts = s.link.answer(NO_ANSWER, NO_ANSWER)
+        await s.quiet()
+        await s.pass_time(30.0)
+        await s.pass_time(0.0)
+        s.link.on_results([(context, accepted("0a" * 8)) for context in contexts])
+        await s.quiet()
+        s.link.answer(REFUSED, accepted("0b" * 8))
+        await s.quiet()
+        found = await segments_of(s.database, items)
+        assert [(row.state, row.carrier_message_id) for row in found] == [("sent", "0a" * 8)] * 2
+        assert s.statuses == []
+        assert s.dispatcher.state()["cmcc"]["sending"] == 0
+
+
+@reactor_test
+async def test_an_answer_that_comes_while_its_absence_is_settled_counts(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        (context,) = s.link.answer(NO_ANSWER)
+        s.link.on_results([(context, accepted("0a" * 8))])
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"]
+
+
+@reactor_test
 async def test_a_doubtful_segment_of_a_link_nobody_configured_waits_in_the_store(
     tmp_path: Path,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smsgw.delivery import failover
 from smsgw.delivery.retry import FAILOVER_REFUSALS, DoubtPolicy, RetryPolicy
 from smsgw.delivery.sender import FAR_SECONDS
 from smsgw.errors import Disposition
@@ -201,6 +202,27 @@ async def test_a_link_that_is_back_in_time_keeps_its_messages(tmp_path: Path) ->
         for _ in range(6):
             await s.pass_time(5.0)
         assert (len(first.sent), len(other.sent)) == (1, 0)
+
+
+@reactor_test
+async def test_a_link_that_comes_and_goes_while_its_messages_leave_loses_the_rest_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "PAGE_ROWS", 1)
+    async with two_links(tmp_path, failover_after=10.0) as (s, first, other):
+        first.up = False
+        await offered(s, 3)
+        for _ in range(2):
+            await s.pass_time(5.0)
+        first.window = 0
+        s.clock.advance(5.0)
+        first.up = True  # while the first page is moved
+        await s.quiet()
+        first.up = False
+        for _ in range(2):
+            await s.pass_time(5.0)
+        await s.pass_time(0.01)
+        assert len(other.sent) == 3
 
 
 @reactor_test

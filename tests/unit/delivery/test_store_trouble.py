@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.python.failure import Failure
 
 from smsgw.errors import StoreError
 from smsgw.store import queue
@@ -17,6 +18,7 @@ from tests.support.delivery import (
     segments_of,
     states,
     stored,
+    told,
 )
 from tests.support.links import TOO_FAST, FakeLink
 from tests.support.reactor import reactor_test
@@ -208,3 +210,25 @@ async def test_what_a_sweep_could_not_load_is_loaded_soon_and_holds_nothing_up(
         await s.pass_time(40.0)
         assert len(s.link.sent) == 2
         assert await states(s.database, items) == ["sending"]
+
+
+@reactor_test
+async def test_an_answer_whose_commit_got_no_answer_is_settled_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        batch = s.database.writer.batch
+
+        def unanswered(*asked: Any) -> Any:
+            monkeypatch.setattr(s.database.writer, "batch", batch)
+            return batch(*asked).addCallback(lambda _: Failure(StoreError("not known")))
+
+        monkeypatch.setattr(s.database.writer, "batch", unanswered)
+        s.link.accept_all()
+        await s.quiet()
+        assert await states(s.database, items) == ["sent"]
+        assert s.clock.getDelayedCalls() == []
+        assert await told(s.database) == ["message.queued", "message.sent"]

@@ -94,11 +94,15 @@ class TestStatus:
     ) -> None:
         message = store.message(S.SENDING)
         steps = []
-        for state in (S.UNKNOWN, S.SENT, S.DELIVERED):
-            store.settle(message, state)
+        for step in (
+            lambda: store.settle(message, S.UNKNOWN),
+            lambda: store.settle(message, S.SENT, carrier_message_id="0a"),
+            lambda: store.report("0a"),
+        ):
+            step()
             steps.append((self.stored(store, message), store.now(message).status))
         assert steps == [("queued", "unknown"), ("queued", "sent"), ("delivered", "delivered")]
-        assert store.now(message).final_at == NOW + 1
+        assert store.now(message).final_at == NOW + 9
 
     def test_of_several_parts_every_step_is_written(self, store: StoredMessages) -> None:
         message = store.message(S.SENDING, S.SENDING)

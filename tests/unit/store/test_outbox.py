@@ -52,7 +52,8 @@ class TestSettling:
         final = NOW if STATUS_RANK[old] == FINAL_RANK else None
         message = store.message(old, status=old.value if final else "queued", final_at=final)
         settled = store.settle(message, new)
-        assert settled.applied == (STATUS_RANK[new] > STATUS_RANK[old])
+        taken = old is S.SENT  # then only a report tells more
+        assert settled.applied == (STATUS_RANK[new] > STATUS_RANK[old] and not taken)
         expected = new if settled.applied else old
         if expected is not S.SENDING:
             assert store.segment(message).state == expected
@@ -240,6 +241,33 @@ class TestRetry:
         message = store.message(state, status=state.value)
         assert not store.retry(message, NOW + 500, possible_duplicate=True).applied
         assert (store.queued(), store.kinds()) == ([], [])
+
+    def test_a_refusal_of_an_older_copy_is_no_news(self, store: StoredMessages) -> None:
+        message = store.message(S.SENDING)
+        store.settle(message, S.UNKNOWN, attempts=2)
+        assert not store.settle(message, S.REJECTED, attempts=1, stat="13").applied
+        late = {"possible_duplicate": True, "attempts": 1}
+        assert not store.retry(message, NOW + 500, **late).applied
+        assert (store.segment(message).state, store.queued()) == ("unknown", [])
+        assert store.settle(message, S.REJECTED, attempts=2, stat="13").applied
+
+    def test_a_refusal_of_a_copy_ends_nothing_when_another_was_taken(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.UNKNOWN)
+        store.retry(message, NOW + 500, possible_duplicate=True)
+        assert store.settle(message, S.SENT, carrier_message_id="0a").applied
+        assert not store.settle(message, S.REJECTED, attempts=2, stat="13").applied
+        assert store.now(message).status == "sent"
+
+    def test_what_was_taken_after_all_is_news_though_it_was_sent_again(
+        self, store: StoredMessages
+    ) -> None:
+        message = store.message(S.SENDING)
+        store.settle(message, S.UNKNOWN, attempts=2)
+        assert store.settle(message, S.SENT, attempts=1, carrier_message_id="0a").applied
+        found = store.segment(message)
+        assert (found.state, found.carrier_message_id, found.attempts) == ("sent", "0a", 2)
 
     def test_the_first_id_stays_when_a_second_answer_comes(self, store: StoredMessages) -> None:
         message = store.message(S.SENDING)

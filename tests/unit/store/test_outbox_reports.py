@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import Connection, event
 
 from smsgw.model import MessageStatus
-from smsgw.store import report_ids
+from smsgw.store import report_ids, reports
 from smsgw.store.outbox import SETTLE
 from smsgw.store.reports import REPORTS, ReportFate, match_parked, unmatched, unmatched_counts
+from smsgw.store.statements import spelled
 from tests.support.store import NOW, PHONE, StoredMessages, report_row, settlement
 
 S = MessageStatus
@@ -244,6 +245,12 @@ class TestUnmatched:
         assert [one.carrier_message_id for one in rest] == ["0b", "0a"]
         (last,) = unmatched(store.connection, before=first.id, link="cmcc", limit=2)
         assert last.carrier_message_id == "0a"
+
+    def test_what_is_looked_at_again_is_found_by_its_time(self, store: StoredMessages) -> None:
+        text = spelled(store.connection, f"EXPLAIN QUERY PLAN {reports._REMATCH}")
+        plan = [row[3] for row in store.connection.exec_driver_sql(text, (NOW, 10))]
+        assert any("ix_parked_report_received_at" in step for step in plan)
+        assert not any("TEMP B-TREE" in step for step in plan)
 
     def test_a_parked_report_is_told(self, store: StoredMessages) -> None:
         store.report("0a")

@@ -256,6 +256,14 @@ class TestPuttingBack:
         rows = [item.queue_row(NODE, due) for item in items]
         assert PUT_BACK.execute(store.connection, rows) == [True] * len(rows)
 
+    def test_what_is_put_back_once_more_waits_once(self, store: StoredMessages) -> None:
+        message = store.message(S.QUEUED)
+        items = queued_segments(message)
+        store.take(items)
+        for _ in range(2):
+            self.put_back(store, items, NOW)
+        assert store.queued() == [(NOW, message.id, 1)]
+
     def test_what_was_not_submitted_waits_again(self, store: StoredMessages) -> None:
         message = store.message(S.QUEUED, S.QUEUED)
         items = queued_segments(message)

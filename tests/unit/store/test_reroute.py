@@ -261,6 +261,26 @@ class TestReports:
         assert store.now(message).link == "ctcc"
         assert store.parked() == 0
 
+    def test_a_second_bad_report_of_the_copy_it_leaves_behind_is_no_end(
+        self, store: StoredMessages
+    ) -> None:
+        Finder(store, "ctcc")
+        store.report("01", S.UNDELIVERED, stat="UNDELIV")
+        store.report("01", S.EXPIRED, stat="EXPIRED")
+        message = self.sent(store)
+        assert store.now(message).final_at is None
+        assert [key[1] for key in store.queued()] == [message.id]
+        assert store.parked() == 0
+
+    def test_a_late_refusal_by_the_link_it_left_is_no_end(self, store: StoredMessages) -> None:
+        Finder(store, "ctcc")
+        message = self.sent(store)
+        store.report("01", S.UNDELIVERED, stat="MK:1")
+        late = {"stat": "13", "link": "cmcc", "carrier_message_id": "02"}
+        assert not store.settle(message, S.REJECTED, **late).applied
+        assert store.segment(message).carrier_message_id is None
+        assert store.now(message).status == "unknown"
+
 
 class TestWaiting:
     def move(self, store: StoredMessages, limit: int = 100) -> list[reroute.Waiting]:
