@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -26,6 +27,7 @@ from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Link
 from smsgw.transport.listener import PeerListener
 from smsgw.transport.peers import peer_filter
+from smsgw.transport.permits import ALWAYS, Permit
 
 SWITCH_INTERVAL = 0.0001
 """Seconds between thread switches: at CPython's 5 ms a busy reactor starves the writer thread."""
@@ -37,6 +39,7 @@ class Assembly(Service):
     Attributes:
         gateway: The gateway itself.
         metrics: What it counts.
+        on_lost: As the gateway's.
     """
 
     log = Logger()
@@ -48,11 +51,13 @@ class Assembly(Service):
         self.metrics = Metrics()
         self.metrics.expect(config.links)
         links = list(config.links.values())
-        database = Database(config.gateway.database, reactor, node=config.gateway.node)
+        database = Database(
+            config.gateway.database, reactor, node=config.gateway.node, lease=config.gateway.lease
+        )
         database.writer.on_commit = self.metrics.committed
         self.gateway = Gateway(
             database,
-            [_entry(link, reactor, self.metrics) for link in links],
+            [_entry(link, reactor, self.metrics, database) for link in links],
             route_table(config, reactor.seconds),
             InboundTable([(link.name, link.access_number) for link in links]),
             _slot_plan(config),
@@ -62,6 +67,8 @@ class Assembly(Service):
             retry_policy(config.delivery),
             config.delivery.failover_after,
         )
+        self.on_lost: Callable[[str], None] = lambda why: None
+        self.gateway.on_lost = lambda why: self.on_lost(why)
         tokens = {token.token: token.account for token in config.tokens}
         app = make_app(self.gateway, tokens, self.metrics)
         self._site = make_site(app, reactor, config.http.allow)
@@ -126,7 +133,7 @@ def route_table(config: Config, clock: Callable[[], float]) -> RouteTable:
     return RouteTable(operators, config.rules, PortedNumbers(clock))
 
 
-def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
+def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics, database: Database) -> LinkEntry:
     link = Link(
         settings.name,
         settings.carrier,
@@ -139,6 +146,7 @@ def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
         listener=_peer_listener(settings, reactor),
         observer=metrics,
         results=settings.results,
+        permits=partial(_permit, database, settings.name),
     )
     info = LinkInfo(
         name=settings.name,
@@ -151,6 +159,11 @@ def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics) -> LinkEntry:
         family=settings.carrier.family,
     )
     return LinkEntry(link=link, info=info, rate=settings.rate)
+
+
+def _permit(database: Database, link: str, login: int, count: int) -> Permit:
+    """Return the right to one of a login's connections, which all processes share."""
+    return database.permit(f"{link}/{login}", count) or ALWAYS
 
 
 def _peer_listener(settings: LinkSettings, reactor: Any) -> PeerListener | None:

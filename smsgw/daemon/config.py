@@ -28,10 +28,12 @@ from smsgw.daemon.connections import (
     read_balancers,
     read_client_tls,
     read_database,
+    read_lease,
     read_proxy,
     read_server_tls,
     shown_client_tls,
     shown_database,
+    shown_node,
     shown_port,
     shown_proxy,
 )
@@ -126,7 +128,10 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
 def effective(config: Config) -> dict[str, Any]:
     """Return every value in force, defaults included, JSON-ready, secrets masked."""
     return {
-        "gateway": {"node": config.gateway.node, **shown_database(config.gateway.database)},
+        "gateway": {
+            **shown_node(config.gateway.node, config.gateway.lease),
+            **shown_database(config.gateway.database),
+        },
         "http": _shown_listener(config.http),
         "tokens": {
             token.name: {"token": MASK, "account": token.account} for token in config.tokens
@@ -152,9 +157,10 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _gateway(section: Section) -> GatewaySettings:
     database = read_database(section)
+    lease = read_lease(section, database)
     node = section.integer("node", 0, 0, NODE_MAX)
     section.finish()
-    return GatewaySettings(node=node, database=database)
+    return GatewaySettings(node=node, database=database, lease=lease)
 
 
 def _http(section: Section) -> HttpSettings:

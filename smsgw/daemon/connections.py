@@ -19,6 +19,10 @@ from smsgw.transport.proxy import Proxy
 
 MASK = "***"
 
+LEASE_SECONDS = 15.0
+LEASE_SECONDS_MIN = 1.0
+"""A shorter one could end while a process is only busy."""
+
 BalancerSettings = tuple[Network, ...] | Literal[True] | None
 """Who may send PROXY headers: these networks, anybody, or nobody."""
 
@@ -116,6 +120,22 @@ def read_database(gateway: Section) -> Where:
             'has a password in it; write database_password = "env:VARIABLE"',
         )
     return place
+
+
+def read_lease(gateway: Section, place: Where) -> float:
+    """Return how long a process on a PostgreSQL server may be silent; 0 with a file."""
+    if isinstance(place, Path):
+        if gateway.has("lease"):
+            gateway.add("lease", "is for a database of a PostgreSQL server")
+        return 0.0
+    if gateway.has("node"):
+        gateway.add("node", "is for a file: processes on a PostgreSQL server number themselves")
+    return gateway.duration("lease", LEASE_SECONDS, LEASE_SECONDS_MIN)
+
+
+def shown_node(node: int, lease: float) -> dict[str, Any]:
+    """Return a process's number or, where it takes one itself, its lease; JSON-ready."""
+    return {"lease": lease} if lease else {"node": node}
 
 
 def shown_database(place: Where) -> dict[str, str]:

@@ -44,6 +44,7 @@ class _Run:
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._code = 0
+        assembly.on_lost = self._lost
 
     def until_signal(self) -> int:
         reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._start()))
@@ -68,6 +69,12 @@ class _Run:
             return
         self._code = 1
         reactor.stop()
+
+    def _lost(self, why: str) -> None:
+        log.critical("{why}", why=why)
+        self._code = 1
+        if reactor.running:
+            reactor.stop()
 
     async def _leave(self) -> None:
         log.info("stopping")

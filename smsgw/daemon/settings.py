@@ -26,12 +26,16 @@ class GatewaySettings:
     """``[gateway]``.
 
     Attributes:
-        node: This process's number in ids, 0 to 1023; different in each process of an operator.
+        node: This process's number in ids, 0 to 1023; different in each process of an operator. On
+            a PostgreSQL server each takes a free one itself.
         database: The SQLite file, or a PostgreSQL server's database.
+        lease: How long a process on a PostgreSQL server may be silent until another takes over its
+            work, in seconds; 0 with a file.
     """
 
     node: int
     database: Where
+    lease: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

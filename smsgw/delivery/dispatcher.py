@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
@@ -27,9 +28,10 @@ from smsgw.errors import StoreError
 from smsgw.model import MessageClass
 from smsgw.store import backlog, queue, reports, unsent
 from smsgw.store.database import Database
+from smsgw.store.nodes import NOBODY
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
-from smsgw.store.reports import PARKED_SECONDS
+from smsgw.store.reports import PARKED_SECONDS, REMATCH_SECONDS
 from smsgw.store.reroute import FindLink, give_finder
 
 LANE_LIMIT = 20_000
@@ -77,6 +79,10 @@ class Dispatcher:
         chance: Random numbers from 0 to 1.
         failover_after: Seconds a link is down before what waits for it takes another one.
         elsewhere: Plans a message for another link of its route; None: no message changes its link.
+
+    Attributes:
+        elsewhere: Links that only other processes have connections of: nothing of them is taken.
+        call: Told which of these links has something for whoever can send it.
     """
 
     log = Logger()
@@ -124,23 +130,30 @@ class Dispatcher:
             )
             for link in links
         }
+        self.elsewhere: AbstractSet[str] = frozenset()
+        self.call: Callable[[str], None] = lambda link: None
         self._elsewhere = elsewhere
         self._failover = Failover(self._senders, database, reactor, failover_after, self.offer)
 
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed as ``queued``; parts of a message in order."""
         touched: dict[str, Sender] = {}
+        called: set[str] = set()
         ahead = self._now_ms() + int(AHEAD_SECONDS * 1000)
         for item in segments:
             sender = self._senders.get(item.link)
             if sender is None:
                 self._unknown(item.link)
+            elif item.link in self.elsewhere:
+                called.add(item.link)
             elif item.due_at > ahead:
                 self._look_for_due(item.due_at)
             elif not self._stopping and sender.lanes.put(item):
                 touched[item.link] = sender
         for sender in touched.values():
             sender.pump()
+        for link in called:
+            self.call(link)
 
     def follow(self, changes: Iterable[StatusChange]) -> None:
         """Stop sending parts of messages that came to an end elsewhere: by report, or canceled."""
@@ -157,9 +170,11 @@ class Dispatcher:
 
     async def _recover(self) -> None:
         node, now = self._database.ids.node, self._now_ms()
+        for sender in self._senders.values():
+            sender.become(node)
         if self._elsewhere is not None:
             await self._database.equip(partial(give_finder, find=self._elsewhere))
-        until = {str(kind): self._doubt.of(kind).until(now) for kind in MessageClass}
+        until = self.doubt_until(now)
         settle = partial(queue.settle_interrupted, node=node, now_ms=now, until=until)
         interrupted = await self._database.writer.run(settle)
         self._tell(interrupted.changes)
@@ -176,6 +191,35 @@ class Dispatcher:
             sender.pump()
         if self._elsewhere is not None:
             self._failover.start()
+
+    def doubt_until(self, now_ms: int) -> dict[str, int]:
+        """Return when waiting for an outcome ends that is unknown since now, by class."""
+        return {str(kind): self._doubt.of(kind).until(now_ms) for kind in MessageClass}
+
+    def has_room(self, link: str) -> list[MessageClass]:
+        """Return the classes of which all that is ours is in memory, and more could be."""
+        lanes = self._senders[link].lanes
+        return [
+            lane.message_class
+            for lane in lanes
+            if not (lane.more or lane.loading or len(lane) > lanes.limit // 2)
+        ]
+
+    async def look_again(self, link: str) -> None:
+        """Read what became ours in the store."""
+        sender = self._senders[link]
+        for lane in sender.lanes:
+            if lane.loading:
+                lane.more = True
+            else:
+                await self._load(sender, lane)
+        sender.pump()
+
+    def leave(self, link: str) -> None:
+        """Forget what waits of a link, now that others send it."""
+        sender = self._senders[link]
+        sender.return_ready()
+        sender.lanes.clear()
 
     def full(self, link: str, message_class: MessageClass) -> bool:
         """Tell whether as many of a link and class wait as may."""
@@ -253,7 +297,7 @@ class Dispatcher:
             await self._expire()
             await self._end_waits()
             await self._load_due()
-            await self._rematch()
+            await self.rematch(REMATCH_SECONDS)
             older = self._now_ms() - PARKED_SECONDS * 1000
             await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
         except StoreError as error:
@@ -265,8 +309,8 @@ class Dispatcher:
 
     async def _expire(self) -> None:
         """Count what waits, and give up what is past its time."""
-        now = self._now_ms()
-        count = partial(unsent.census, node=self._database.ids.node, now_ms=now)
+        now, node = self._now_ms(), self._database.ids.node
+        count = partial(unsent.census, node=node, now_ms=now)
         found = {(c.link, c.message_class): c for c in await self._database.read(count)}
         for sender in self._senders.values():
             for lane in sender.lanes:
@@ -274,12 +318,20 @@ class Dispatcher:
                 lane.backlog = waits.due if waits is not None else 0
         for waits in found.values():
             if waits.earliest <= now:
-                await self._expire_lane(waits.link, waits.message_class, now)
+                await self._expire_lane(node, waits.link, waits.message_class, now)
+        if self._database.presence is not None:
+            count = partial(unsent.census, node=NOBODY, now_ms=now)
+            for waits in await self._database.read(count):
+                if waits.link in self.elsewhere and waits.link in self._senders:
+                    lanes = self._senders[waits.link].lanes
+                    lanes.of(waits.message_class).backlog = waits.due
+                if waits.earliest <= now:
+                    await self._expire_lane(NOBODY, waits.link, waits.message_class, now)
 
-    async def _expire_lane(self, link: str, message_class: str, now: int) -> None:
+    async def _expire_lane(self, node: int, link: str, message_class: str, now: int) -> None:
         find = partial(
             unsent.overdue,
-            node=self._database.ids.node,
+            node=node,
             link=link,
             message_class=message_class,
             now_ms=now,
@@ -366,9 +418,11 @@ class Dispatcher:
                 sender.pump()
             full = len(ended) == SWEEP_ROWS
 
-    async def _rematch(self) -> None:
-        """Apply parked reports whose segment is known by now."""
-        rematch = partial(reports.rematch_parked, now_ms=self._now_ms(), limit=SWEEP_ROWS)
+    async def rematch(self, seconds: float) -> None:
+        """Apply reports parked so short a while ago whose segment is known by now."""
+        rematch = partial(
+            reports.rematch_parked, now_ms=self._now_ms(), limit=SWEEP_ROWS, seconds=seconds
+        )
         for one in await self._database.writer.run(rematch):
             self._tell(one.changes)
             self.offer(one.moved or [])

@@ -169,6 +169,16 @@ class Lanes:
             del self._siblings[message_id]
             self._failed.discard(message_id)
 
+    def clear(self) -> None:
+        """Forget all that waits: others send it."""
+        for lane in self:
+            for item in [*lane.ready, *(entry[2] for entry in lane.later)]:
+                self.release(item)
+            lane.ready.clear()
+            lane.later.clear()
+            lane.more = False
+            lane.backlog = 0
+
     def drop(self, message_ids: Collection[int]) -> None:
         """Forget the waiting segments of messages that take another link."""
         for lane in self:

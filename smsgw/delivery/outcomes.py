@@ -35,7 +35,7 @@ class Outcomes:
         pace: Pace,
         chance: Callable[[], float],
     ) -> None:
-        self._node = node
+        self.node = node
         self._policy = policy
         self._doubt = doubt
         self._pace = pace
@@ -93,6 +93,6 @@ class Outcomes:
             due = now + self._policy.first_seconds  # for parts that are to come back yet
         if due is not None:
             item.due_at = int(due * 1000)
-            row.again = item.queue_row(self._node, item.due_at)
+            row.again = item.queue_row(self.node, item.due_at)
             if row.state is MessageStatus.QUEUED:
                 row.next_attempt_at = item.due_at

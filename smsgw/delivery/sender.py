@@ -307,6 +307,10 @@ class Sender:
             self.follow(changes)
             self._on_changes(changes)
 
+    def become(self, node: int) -> None:
+        """Give segments a place in another node's queue from now on."""
+        self._node = self._outcomes.node = node
+
     def follow(self, changes: Iterable[StatusChange]) -> None:
         """Stop sending parts of messages that have come to an end."""
         for change in changes:

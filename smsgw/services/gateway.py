@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from smsgw.delivery.dispatcher import FAILOVER_AFTER, Dispatcher
 from smsgw.delivery.handover import Handover
 from smsgw.delivery.inbound import InboundMessages
+from smsgw.delivery.neighbours import Neighbours
 from smsgw.delivery.portability import Portability
 from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
@@ -142,6 +143,8 @@ class Gateway:
     Attributes:
         requests: Asks people and reads their answers.
         ported: Numbers that changed operator.
+        on_lost: Called once, with a line for people, when another process has taken over all our
+            work: stop this one.
     """
 
     log = Logger()
@@ -159,12 +162,13 @@ class Gateway:
         retry: RetryPolicy | None = None,
         failover_after: float = FAILOVER_AFTER,
     ) -> None:
+        self.on_lost: Callable[[str], None] = lambda why: None
         self._database = database
         self._links = {entry.link.name: entry.link for entry in links}
         self._observer = observer
         self._clock = reactor
         self._routes = routes
-        self._running = False
+        self._running = self._lost = False
         self._slots_in_use = 0
         self._dispatcher = Dispatcher(
             self._links.values(),
@@ -177,19 +181,21 @@ class Gateway:
             elsewhere=lambda *asked: self._other_links.find(*asked),
             on_changes=self._count_finished,
         )
+        self._neighbours = self._make_neighbours()
         self._submission = Submission(
             routes,
             {entry.info.name: entry.info for entry in links},
             database,
             self._dispatcher,
             reactor.seconds,
-            up=lambda name: self._links[name].up,
+            up=self._up,
             full=self._dispatcher.full,
+            elsewhere=self._dispatcher.elsewhere,
         )
         self._other_links = OtherLinks(
             routes,
             {entry.info.name: entry.info for entry in links},
-            lambda name: self._links[name].up,
+            self._up,
             self._submission.split,
         )
         self.requests = RequestEngine(
@@ -244,7 +250,9 @@ class Gateway:
         await self._count_slots()
         for link in self._links.values():
             link.start()
-        self._running = True
+        if self._neighbours is not None:
+            self._neighbours.start()
+        self._running = not self._lost
 
     async def stop(self) -> None:
         """Finish what is in flight, unbind, and close the store.
@@ -253,7 +261,9 @@ class Gateway:
         of this module, the 5 s of an unbind, and the last commits.
         """
         self._running = False
-        await self._dispatcher.stop(ANSWERS_WITHIN)
+        if self._neighbours is not None:
+            self._neighbours.stop()
+        await self._dispatcher.stop(0.0 if self._lost else ANSWERS_WITHIN)
         await DeferredList([link.stop() for link in self._links.values()], consumeErrors=True)
         self._reassembly.stop()
         self.ported.stop()
@@ -265,11 +275,44 @@ class Gateway:
         """The port on which a link's gateway dials us; 0 where it does not."""
         return self._links[link].listener_port or 0
 
+    def _up(self, name: str) -> bool:
+        """Whether a link can send now, here or where another process has its connections."""
+        return self._links[name].up or name in self._dispatcher.elsewhere
+
+    def _make_neighbours(self) -> Neighbours | None:
+        presence = self._database.presence
+        if presence is None:
+            return None
+        presence.on_lost = self._lose
+        return Neighbours(
+            self._database,
+            presence,
+            self._clock,
+            self._dispatcher,
+            {name: partial(_is_permitted, link) for name, link in self._links.items()},
+            self._reported,
+            self._take_up,
+        )
+
+    def _take_up(self) -> None:
+        """Go on with what phones sent to a process that is dead."""
+
+        async def take_up() -> None:
+            await self._reassembly.recover()
+            await self._handover.recover()
+
+        self._watched("taking up inbound messages", Deferred.fromCoroutine(take_up()))
+
+    def _lose(self, why: str) -> None:
+        """Do nothing more: another process does our work."""
+        self._lost, self._running = True, False
+        self.on_lost(why)
+
     def readiness(self) -> list[str]:
         """Why the gateway should get no work now; nothing when it should."""
         if not self._running:
             return ["starting or stopping"]
-        if self._links and not any(link.up for link in self._links.values()):
+        if self._links and not any(self._up(name) for name in self._links):
             return ["no link is up"]
         return []
 
@@ -406,6 +449,10 @@ def _outgoing(account: str, one: Sends) -> Outgoing:
         valid_for=DAY_SECONDS if one.valid_for is None else one.valid_for,
         expects_reply=one.expects_reply,
     )
+
+
+def _is_permitted(link: Link) -> bool:
+    return link.permitted
 
 
 def _in_flight(link: Link) -> int:

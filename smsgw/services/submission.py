@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,6 +35,7 @@ from smsgw.store import messages, unsent
 from smsgw.store.database import Database
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, encode_contents
+from smsgw.store.nodes import NOBODY
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
 from smsgw.text import segmentation
@@ -150,6 +152,7 @@ class Submission:
         dispatcher: Sends what is committed.
         clock: Seconds since the Unix epoch.
         ids: Where ids come from; None for the database's.
+        elsewhere: Links that only other processes have connections of.
         up: Whether a link can send now: among a route's links such a one is taken first.
         full: Whether a link has as much waiting of a class as it may have.
         chance: Random numbers from 0 to 1: which of the links that share messages is taken.
@@ -167,6 +170,7 @@ class Submission:
         up: Callable[[str], bool] = lambda link: True,
         full: Callable[[str, MessageClass], bool] = lambda link, message_class: False,
         chance: Callable[[], float] = random.random,
+        elsewhere: AbstractSet[str] = frozenset(),
     ) -> None:
         self._routes = routes
         self._links = dict(links)
@@ -177,6 +181,7 @@ class Submission:
         self._up = up
         self._full = full
         self._chance = chance
+        self._elsewhere = elsewhere
         self._references = References(clock)
 
     # ---- what customers ask for ----------------------------------------------------------
@@ -335,10 +340,14 @@ class Submission:
 
     async def _commit(self, plans: list[Plan]) -> list[int]:
         self._check_links(plans)
-        rows = [plan.rows(self._ids.node) for plan in plans]
+        rows = [plan.rows(self._node_for(plan)) for plan in plans]
         accepted = await self._database.writer.batch(ACCEPT, rows)
         self._dispatcher.offer([item for plan in plans for item in plan.segments])
         return accepted
+
+    def _node_for(self, plan: Plan) -> int:
+        """Whose queue a message stands in: nobody's, where only others can send it."""
+        return NOBODY if plan.message.link in self._elsewhere else self._ids.node
 
     # ---- what requests compose -----------------------------------------------------------
 
@@ -372,7 +381,7 @@ class Submission:
             )
         )
         about = {} if outgoing.request_id is None else {"request_id": str(outgoing.request_id)}
-        messages.insert(connection, [plan.rows(self._ids.node)], about)
+        messages.insert(connection, [plan.rows(self._node_for(plan))], about)
         return Inserted(plan.message.id, plan)
 
     def dispatch(self, inserted: list[Inserted]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from smsgw.errors import StoreError
-from smsgw.store import revisions
+from smsgw.store import nodes, revisions
 from smsgw.store.address import Server, where
 from smsgw.store.commit import Backend, Committer, translated
 from smsgw.store.ids import IdSource
@@ -29,6 +29,9 @@ from smsgw.store.schema import metadata
 from smsgw.store.sqlite import File
 from smsgw.store.statements import give_ids
 from smsgw.store.writer import Reactor, Writer
+
+if TYPE_CHECKING:
+    from smsgw.store.presence import Permit, Presence
 
 T = TypeVar("T")
 
@@ -43,19 +46,35 @@ class Database:
             when it is empty; a missing file is made too.
         reactor: Provides IReactorTime and IReactorFromThreads.
         node: This process's number in ids, 0 to 1023.
+        lease: For a database that several processes write to: how many seconds one of them may be
+            silent until another takes over its work. Then :meth:`open` claims a number. 0: this
+            process is the only one, as it always is with a file.
 
     Attributes:
         backend: The database; ``str()`` of it is its name for people.
         ids: Where every id of this process comes from.
         writer: Commits changes in groups.
+        presence: What this process is to the others; None when it is the only one.
         reading: Reads that are under way.
     """
 
-    def __init__(self, place: Path | Server | str, reactor: IReactorTime, *, node: int = 0) -> None:
+    def __init__(
+        self,
+        place: Path | Server | str,
+        reactor: IReactorTime,
+        *,
+        node: int = 0,
+        lease: float = 0.0,
+    ) -> None:
         self.backend = _backend(place)
         self._reactor = cast(Reactor, reactor)
         self.ids = IdSource(node, self._reactor.seconds)
         self.writer = Writer(self._reactor)
+        self.presence: Presence | None = None
+        if lease and not isinstance(self.backend, File):
+            self.presence = _presence(self.backend, self._reactor, lease)
+        self._lease_seconds = lease
+        self._lease: nodes.Lease | None = None
         self._readers: Engine | None = None
         self._pool: ThreadPool | None = None
         self.reading = 0
@@ -75,6 +94,8 @@ class Database:
             try:
                 _prepare_schema(self.backend, connection)
                 self.backend.settle_in(connection)
+                if self.presence is not None:
+                    self._claim(connection, self.presence)
                 self._continue_ids(connection)
             except BaseException:
                 connection.close()
@@ -85,6 +106,12 @@ class Database:
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
         self.writer.start(Committer(self.backend, connection, self._connect))
+        if self.presence is not None and self._lease is not None:
+            self.presence.start(self._lease)
+
+    def permit(self, pool: str, size: int) -> Permit | None:
+        """Return the right to one of ``size`` places; None when there is nobody to share with."""
+        return None if self.presence is None else self.presence.permit(pool, size)
 
     def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
         """Call ``fn`` with a read-only connection on a thread of the pool.
@@ -129,13 +156,24 @@ class Database:
             self._idle = None
         pool.stop()
         readers.dispose()
+        if self.presence is not None:
+            await self.presence.stop()
 
     def _connect(self) -> Connection:
         connection = self.backend.connect()
         give_ids(connection, self.ids)
         for equip in self._equipment:
             equip(connection)
+        if self._lease is not None:
+            nodes.give_lease(connection, self._lease)
         return connection
+
+    def _claim(self, connection: Connection, presence: Presence) -> None:
+        """Get a node that is nobody else's."""
+        with connection.begin():
+            self._lease = nodes.claim(connection, self._lease_seconds, presence.lose)
+        nodes.give_lease(connection, self._lease)
+        self.ids.become(self._lease.node)
 
     def _continue_ids(self, connection: Connection) -> None:
         """Keep ids growing over a restart even when the clock was set back meanwhile."""
@@ -188,6 +226,15 @@ def _backend(place: Path | Server | str) -> Backend:
     from smsgw.store.postgresql import Cluster  # only who uses it waits for its driver to load
 
     return Cluster(found)
+
+
+def _presence(backend: Backend, reactor: Reactor, lease: float) -> Presence:
+    from smsgw.store.postgresql import Cluster
+    from smsgw.store.presence import Presence  # only who uses it waits for its driver to load
+
+    cluster = cast(Cluster, backend)
+    cluster.idle_seconds = min(cluster.idle_seconds, lease)  # what it locked, others wait for
+    return Presence(cluster, reactor)
 
 
 def _prepare_schema(backend: Backend, connection: Connection) -> None:

@@ -18,6 +18,11 @@ NODE_MAX = (1 << NODE_BITS) - 1
 _SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
 
 
+def node_of(made: int) -> int:
+    """Return the node that made an id."""
+    return made >> SEQUENCE_BITS & NODE_MAX
+
+
 class IdSource:
     """Makes ids that grow, for any thread.
 
@@ -40,6 +45,10 @@ class IdSource:
         self._lock = Lock()
         self._ticks = 0  # milliseconds and sequence as one number, so that overflow carries
 
+    def become(self, node: int) -> None:
+        """Make ids of another node from now on: of one that was claimed, before any is made."""
+        self.node = node
+
     def next(self) -> int:
         """Return an id greater than every one before it."""
         return self.take(1)[0]
@@ -59,7 +68,7 @@ class IdSource:
     def continue_after(self, used: int) -> None:
         """Make every later id greater than ``used``: an id already in the database."""
         ticks = (used >> (NODE_BITS + SEQUENCE_BITS)) << SEQUENCE_BITS
-        node = used >> SEQUENCE_BITS & NODE_MAX
+        node = node_of(used)
         if node == self.node:
             ticks |= used & _SEQUENCE_MASK
         else:  # in the same millisecond all of a greater node's ids are greater

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from smsgw.errors import Conflict, StoreError
 from smsgw.store.address import Server
+from smsgw.store.nodes import LeaseLost, lease_of
 from smsgw.store.statements import chunks, insert_text
 
 T = TypeVar("T")
@@ -33,9 +34,9 @@ CONNECT_SECONDS = 5
 LOCK_SECONDS = 5
 """How long a statement waits for what another session has locked."""
 
-IDLE_SECONDS = 30
-"""How long a transaction may do nothing: of a process that was stopped it ends then, and lets go of
-what it had locked."""
+IDLE_SECONDS = 30.0
+"""How long a transaction may do nothing, unless a lease is shorter: of a process that was stopped
+it ends then, and lets go of what it had locked."""
 
 LOOK_UP = {
     "enable_seqscan": "off",
@@ -58,14 +59,22 @@ DEADLOCKS = frozenset(("40001", "40P01", "55P03"))
 
 INVALID_PARAMETER = "22023"
 
+_STILL_OURS = """SELECT pg_current_xact_id()::text FROM node WHERE id = %s AND epoch = %s
+ FOR KEY SHARE"""
+
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
 class Cluster:
-    """One database of a server (:class:`smsgw.store.commit.Backend`)."""
+    """One database of a server (:class:`smsgw.store.commit.Backend`).
+
+    Attributes:
+        idle_seconds: How long a transaction of a writing connection may do nothing.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.idle_seconds = IDLE_SECONDS
 
     def __str__(self) -> str:
         return str(self.server)
@@ -75,7 +84,7 @@ class Cluster:
         engine = self._engine(
             {"poolclass": NullPool},
             lock_timeout=LOCK_SECONDS * 1000,
-            idle_in_transaction_session_timeout=IDLE_SECONDS * 1000,
+            idle_in_transaction_session_timeout=int(self.idle_seconds * 1000),
         )
         connection = engine.connect()
         try:
@@ -91,6 +100,22 @@ class Cluster:
             connection.close()
             raise
         return connection
+
+    def listen(self, patience: float) -> Connection:
+        """Open a connection that holds locks of its session and hears notifications.
+
+        Args:
+            patience: Seconds after which the server may give up a process it does not hear.
+        """
+        every = max(1, int(patience / 3))
+        engine = self._engine(
+            {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"},
+            statement_timeout=int(patience * 1000),
+            tcp_keepalives_idle=max(1, int(patience)),
+            tcp_keepalives_interval=every,
+            tcp_keepalives_count=3,
+        )
+        return engine.connect()
 
     def settle_in(self, connection: Connection) -> None:
         """Nothing is left to do once the schema is there."""
@@ -114,10 +139,18 @@ class Cluster:
     def before_commit(self, connection: Connection) -> str:
         """Return the name of the transaction that is to be committed, "" when it wrote nothing.
 
-        It fails when the transaction failed: a commit would silently be a rollback.
+        It fails when the transaction failed: a commit would silently be a rollback. It also fails
+        when our lease is lost, and keeps whoever wants our node waiting until the commit.
         """
-        query = "SELECT pg_current_xact_id_if_assigned()::text"
-        return connection.exec_driver_sql(query).scalar() or ""
+        lease = lease_of(connection)
+        if lease is None:
+            query = "SELECT pg_current_xact_id_if_assigned()::text"
+            return connection.exec_driver_sql(query).scalar() or ""
+        name = connection.exec_driver_sql(_STILL_OURS, (lease.node, lease.epoch)).scalar()
+        if name is None:
+            lease.lost()
+            raise LeaseLost("another process has taken over what this one had; it must not go on")
+        return str(name)
 
     def was_committed(self, connection: Connection, transaction: str) -> bool | None:
         """Tell whether a transaction was kept; None while the server is still at it."""

@@ -166,7 +166,7 @@ _TOLD = """SELECT ROWS(message_id, part) FROM segment WHERE message_id IN IDS(?)
 _keys_decoder = msgspec.json.Decoder(list[tuple[int, int]])
 
 
-def _take(
+def take_out(
     connection: Connection, lane: tuple[int, str, str, int], ids: Sequence[int], part: int
 ) -> list[tuple[int, int]]:
     """Take segments out of the queue; return those that were there and may be sent."""
@@ -204,7 +204,7 @@ class Take(Operation[Handful, Taken]):
         missing: set[tuple[int, int]] = set()
         for (message_class, due_at, part), ids in groups.items():
             lane = (node, row.link, message_class, due_at)
-            found = _take(connection, lane, ids, part)
+            found = take_out(connection, lane, ids, part)
             if len(found) < len(ids):
                 missing |= {(key, part) for key in ids} - set(found)
         names = [one[2:] for one in row.segments if one[2:4] not in missing]

@@ -130,13 +130,21 @@ def match_parked(
     return _apply(connection, found, any_form=True)
 
 
-def rematch_parked(connection: Connection, now_ms: int, limit: int) -> list[Reported]:
+def rematch_parked(
+    connection: Connection, now_ms: int, limit: int, seconds: float = REMATCH_SECONDS
+) -> list[Reported]:
     """Apply parked reports whose segment has the id they name; return what followed.
 
     Where several processes write, one may park a report while another settles its segment, and
     neither sees the other. It runs on the writer's connection.
+
+    Args:
+        connection: The writer's.
+        now_ms: The present time.
+        limit: The most to look at.
+        seconds: Only those that were parked so short a while ago.
     """
-    since = now_ms - REMATCH_SECONDS * 1000
+    since = now_ms - int(seconds * 1000)
     found = fetch_json(connection, _parked_decoder, _REMATCH, since, limit)
     return _apply(connection, found, any_form=False)
 

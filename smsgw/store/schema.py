@@ -332,3 +332,14 @@ ported_number = Table(
     UniqueConstraint("phone"),
     Index(None, "expires_at"),
 )
+
+# The processes that write to a shared database, each with the number that its ids and its rows of
+# ``queue`` and ``sending`` carry (smsgw.store.nodes). Empty where one process has the file.
+node = Table(
+    "node",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),  # drawn with each claim: who had it before has not
+    Column("name", Chars(128), nullable=False),  # host and process, for people
+    Column("lease_until", Millis, nullable=False),  # by the server's clock
+)

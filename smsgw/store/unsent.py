@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 
 from smsgw.errors import Conflict, NotFound
 from smsgw.store import messages
+from smsgw.store.ids import node_of
+from smsgw.store.nodes import NOBODY
 from smsgw.store.progress import Batch, StatusChange
-from smsgw.store.queue import give_up
-from smsgw.store.statements import fetch_json, json_array, run
+from smsgw.store.queue import give_up, take_out
+from smsgw.store.statements import fetch_json, json_array
 
 CANCELED_ERROR = "canceled before it was sent"
 
@@ -59,17 +61,13 @@ _OVERDUE = (
 )
 _WAITS_AT = (
     _PLACE
-    + """ FROM queue WHERE node = ? AND link IN TEXTS(?) AND message_class = ?
+    + """ FROM queue WHERE node IN IDS(?) AND link IN TEXTS(?) AND message_class = ?
  AND due_at IN IDS(?) AND message_id = ?"""
 )
 _WAITS = _PLACE + " FROM queue WHERE message_id = ?"
-_LANE = """ FROM queue WHERE node = ? AND link = ? AND message_class = ? AND due_at = ?
- AND part = ? AND message_id IN IDS(?)"""
-_STILL_THERE = "SELECT ROWS(message_id, part)" + _LANE
 
 _census_decoder = msgspec.json.Decoder(list[Census])
 _place_decoder = msgspec.json.Decoder(list[Place])
-_key_decoder = msgspec.json.Decoder(list[tuple[int, int]])
 
 
 def census(connection: Connection, node: int, now_ms: int) -> list[Census]:
@@ -107,16 +105,13 @@ def expire(connection: Connection, places: Sequence[Place], now_ms: int) -> list
 
 def _leave(connection: Connection, places: Iterable[Place]) -> list[tuple[int, int]]:
     """Take segments out of the queue; return the keys of those that were still there."""
-    groups: dict[tuple[int, str, str, int, int], list[int]] = {}
+    groups: dict[tuple[tuple[int, str, str, int], int], list[int]] = {}
     for one in places:
-        lane = (one.node, one.link, one.message_class, one.due_at, one.part)
-        groups.setdefault(lane, []).append(one.message_id)
-    left: list[tuple[int, int]] = []
-    for lane, ids in groups.items():
-        named = (*lane, json_array(ids))
-        left += fetch_json(connection, _key_decoder, _STILL_THERE, *named)
-        run(connection, "DELETE" + _LANE, *named)
-    return left
+        lane = (one.node, one.link, one.message_class, one.due_at)
+        groups.setdefault((lane, one.part), []).append(one.message_id)
+    return [
+        key for (lane, part), ids in groups.items() for key in take_out(connection, lane, ids, part)
+    ]
 
 
 # ---- canceled ----------------------------------------------------------------------------
@@ -138,7 +133,8 @@ def places_of(connection: Connection, node: int, account: str, message_id: int) 
         return []
     dues = {0, message.send_at or 0, *(part.next_attempt_at or 0 for part in parts)}
     lane = (json_array([part.link for part in parts]), message.message_class)
-    known = (node, *lane, json_array(list(dues)), message_id)
+    owners = json_array([node, NOBODY, node_of(message_id)])
+    known = (owners, *lane, json_array(list(dues)), message_id)
     found = fetch_json(connection, _place_decoder, _WAITS_AT, *known)
     if len(found) < message.parts:  # put back at another time, or not there any more
         found = fetch_json(connection, _place_decoder, _WAITS, message_id)

@@ -188,6 +188,11 @@ class Binds:
             for bind in self.senders
         )
 
+    @property
+    def permitted(self) -> bool:
+        """Whether one of those that send may be dialled."""
+        return any(bind.connector.permit.held for bind in self.senders)
+
     def free(self, window: int) -> int:
         """Free window slots; a resting connection counts with its whole ``window``."""
         free = 0

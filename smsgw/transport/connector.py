@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from smsgw.protocols import events as ev
 from smsgw.protocols.session import Session
 from smsgw.transport.adapter import SessionProtocol
+from smsgw.transport.permits import ALWAYS, Permit
 
 LASTED_SECONDS = 10.0
 """A bind that brought nothing and held for less is no success: its losses go on to count."""
@@ -32,6 +33,7 @@ class Phase(enum.StrEnum):
     """Where a connector is."""
 
     DOWN = "down"
+    WAITING = "waiting"
     DIALLING = "dialling"
     BINDING = "binding"
     BOUND = "bound"
@@ -122,6 +124,8 @@ class Connector:
         rests: An orderly unbind, or a close with nothing in flight, leaves the connection down
             until :meth:`wake` (SGIP).
         sends: Whether submits go over it.
+        permit: The right to have a connection: without it none is dialled, and when it is lost the
+            connection is unbound at once.
 
     Attributes:
         phase: Where it is.
@@ -139,6 +143,7 @@ class Connector:
         rests: bool = False,
         sends: bool = True,
         backoff: Backoff | None = None,
+        permit: Permit = ALWAYS,
     ) -> None:
         self._endpoint = endpoint
         self._make_session = make_session
@@ -157,6 +162,8 @@ class Connector:
         self._worked = False
         self._rested = False
         self._restarts = False
+        self._leaving = False  # the permit goes back: nothing more is submitted
+        self.permit = permit
         self.sends = sends
         self.phase = Phase.DOWN
         self.reason = "not started"
@@ -167,7 +174,9 @@ class Connector:
     def bound(self) -> SessionProtocol | None:
         """The connection that can take a submit now; one that is being unbound cannot."""
         protocol = self.protocol
-        if self.phase is Phase.BOUND and protocol is not None and protocol.session.bound:
+        if self.phase is not Phase.BOUND or self._leaving:
+            return None
+        if protocol is not None and protocol.session.bound:
             return protocol
         return None
 
@@ -193,7 +202,7 @@ class Connector:
         """Dial now, and again whenever the connection is lost; no more when that is under way."""
         if self.protocol is not None or self._dialling is not None:
             self._restarts = self.phase is Phase.STOPPED  # the old connection is still closing
-        elif self._retry is None:
+        elif self._retry is None and self.phase is not Phase.WAITING:
             self._dial()
 
     def wake(self) -> None:
@@ -218,6 +227,7 @@ class Connector:
             self._dialling.cancel()
         protocol, done = self.protocol, Deferred[None]()
         if protocol is None:
+            self.permit.drop()
             done.callback(None)
         else:
             self._stopped.append(done)
@@ -226,12 +236,48 @@ class Connector:
 
     def _dial(self) -> None:
         self._retry = None
+        if not self.permit.held:
+            self._move(Phase.WAITING, "the account's connections are in use by other nodes")
+            self.permit.ask(self._permit_changed)
+            return
         self._refusal = self._bound_at = None
         self._rested = self._worked = False
         self._move(Phase.DIALLING, "")
         dialling = self._endpoint.connect(_Quiet.forProtocol(self._make_protocol))
         self._dialling = dialling
         dialling.addCallbacks(self._connected, self._not_connected)
+
+    def _permit_changed(self) -> None:
+        """Go ahead with a permit; without one, or with one that is wanted back, end."""
+        held = self.permit.held
+        if self.phase is Phase.WAITING:
+            if held:
+                self._dial()
+        elif self.phase is not Phase.STOPPED:
+            self._leaving = not held or self.permit.wanted_back
+            self._leave()
+
+    def _leave(self) -> None:
+        """End a connection that may be no more, or that others shall have and is not in use."""
+        protocol = self.protocol
+        if not self._leaving:
+            return
+        if self._dialling is not None:
+            self._dialling.cancel()
+        elif protocol is None:
+            self._ask_again()
+        elif (self.phase is Phase.BINDING or protocol.session.bound) and not (
+            self.permit.held and len(protocol.session.window)
+        ):
+            protocol.unbind()
+
+    def _ask_again(self) -> None:
+        """Give the permit back, and wait for the next one."""
+        self._leaving = False
+        if self._retry is not None:
+            self._retry.cancel()
+        self.permit.drop()
+        self._dial()
 
     def _make_protocol(self) -> SessionProtocol:
         session = self._make_session()
@@ -251,9 +297,12 @@ class Connector:
     def _not_connected(self, failure: Failure) -> None:
         self._dialling = None
         self.protocol = None
-        if self.phase is not Phase.STOPPED:
+        if self._leaving and self.phase is not Phase.STOPPED:
+            self._ask_again()
+        elif self.phase is not Phase.STOPPED:
             self._again(f"cannot connect: {failure.getErrorMessage()}", self._backoff.lost())
         else:
+            self.permit.drop()
             self._restart()
 
     def _events(self, protocol: SessionProtocol, events: list[ev.Event]) -> None:
@@ -282,6 +331,7 @@ class Connector:
                 if isinstance(event, ev.SessionFailed):
                     self.reason = event.reason
         self._on_events(self, events)
+        self._leave()
 
     def _closed(self, protocol: SessionProtocol, why: str) -> None:
         self.protocol = None
@@ -289,7 +339,10 @@ class Connector:
             for done in self._stopped:
                 done.callback(None)
             self._stopped = []
+            self.permit.drop()
             self._restart()
+        elif self._leaving:
+            self._ask_again()
         elif self._rested:
             self._move(Phase.IDLE, "idle; dials again when there is something to send")
         else:

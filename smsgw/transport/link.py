@@ -35,6 +35,7 @@ from smsgw.transport.binds import Binds
 from smsgw.transport.connector import Backoff, Connector, Phase, Refusals
 from smsgw.transport.listener import Listener, PeerListener
 from smsgw.transport.observer import LinkObserver, Silent
+from smsgw.transport.permits import ALWAYS, Permit
 from smsgw.transport.results import NO_RESULTS, NOT_SENT, ResultTable, not_sendable, unanswered
 from smsgw.transport.waiting import Waiting, WaitingSubmits
 
@@ -77,6 +78,8 @@ class Link:
         wall: China Standard Time, for login timestamps.
         observer: Told what happens.
         results: What some result codes mean on this link, whatever the carrier's table says.
+        permits: The right to one of a login's connections: called for each with the login's place
+            among the account's, and how many connections it may have.
 
     Attributes:
         on_results: Called with batches of (context, result) for what ``submit_many`` took.
@@ -99,6 +102,7 @@ class Link:
         wall: Callable[[], datetime] = china_now,
         observer: LinkObserver | None = None,
         results: Mapping[int, Result] = NO_RESULTS,
+        permits: Callable[[int, int], Permit] = lambda login, count: ALWAYS,
     ) -> None:
         self.name = name
         self.carrier = carrier
@@ -125,9 +129,10 @@ class Link:
                 rests=carrier.peer_dials,
                 sends=login.sends,
                 backoff=Backoff(refusals=refusals),
+                permit=permits(place, binds),
             )
             for _ in range(binds)
-            for login in account.logins
+            for place, login in enumerate(account.logins)
         ]
         self._binds = Binds(self._connectors, clock.seconds())
         self._listener = self._make_listener(listener) if listener is not None else None
@@ -175,6 +180,11 @@ class Link:
     def up(self) -> bool:
         """Whether a submit could be sent now, or after waking a resting connection."""
         return self._binds.up
+
+    @property
+    def permitted(self) -> bool:
+        """Whether one of the connections that send is ours, bound or not; else others have them."""
+        return self._binds.permitted
 
     @property
     def free(self) -> int:

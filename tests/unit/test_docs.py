@@ -104,7 +104,7 @@ def accepted(settings: dict[str, Any], section: str) -> set[str]:
     if section == "[[routing.rules]]":
         return set(settings["routing"]["rules"][0])
     if section == "[gateway]":
-        return {*settings["gateway"], "database_password"}
+        return {*settings["gateway"], "database_password", "lease"}
     name = section.strip("[]")
     return set(settings["tokens"]["oa"] if name == "tokens.NAME" else settings[name])
 

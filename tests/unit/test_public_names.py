@@ -32,3 +32,9 @@ def test_importing_it_loads_no_reactor_and_no_database():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_a_gateway_on_a_file_does_not_wait_for_the_driver_of_the_other_database():
+    words = "import smsgw.daemon.assembly, sys; print('psycopg' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", words], capture_output=True, check=True)
+    assert found.stdout == b"False\n"

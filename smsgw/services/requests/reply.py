@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from smsgw.errors import ConfigError, LinkError, NotFound, ValidationError
+from smsgw.errors import ConfigError, Conflict, LinkError, NotFound, ValidationError
 from smsgw.services.replies import Kind, Reading, make_short_id
 from smsgw.services.requests.changes import Changes, Outgoing
 from smsgw.services.requests.matching import (
@@ -52,6 +52,7 @@ def settle(changes: Changes, inbound_id: int) -> str:
 
     Raises:
         NotFound: No such inbound message.
+        Conflict: Another process handles it; undo the transaction and look again.
     """
     inbound = inbox.get(changes.connection, inbound_id)
     if inbound is None:
@@ -72,9 +73,9 @@ def settle(changes: Changes, inbound_id: int) -> str:
         outcome = _list(changes, inbound, found)
     else:
         outcome = "inbox"
-    inbox.mark_handled(
-        changes.connection, inbound.id, outcome, request_id, assignment_id, changes.now, account
-    )
+    handled = (outcome, request_id, assignment_id, changes.now, account)
+    if not inbox.mark_handled(changes.connection, inbound.id, *handled):
+        raise Conflict(f"inbound {inbound.id}: another process has handled it meanwhile")
     return outcome
 
 

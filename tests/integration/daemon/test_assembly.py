@@ -116,7 +116,9 @@ def test_the_plan_of_the_slots_is_the_configuration_s(config):
 def test_a_link_without_a_listener_has_none(config):
     listener = '\n[links.one.listener]\nlisten = "127.0.0.1:0"\nlogin = "smg"\nsecret = "s3cret"\n'
     loaded = config((listener, ""))
-    entry = module._entry(loaded.links["one"], reactor, make_gateway(loaded, reactor).metrics)
+    made = make_gateway(loaded, reactor)
+    database = made.gateway._database
+    entry = module._entry(loaded.links["one"], reactor, made.metrics, database)
     assert isinstance(entry.link, Link)
     assert entry.link.listener_port is None
     assert module._peer_listener(loaded.links["one"], reactor) is None

@@ -44,14 +44,20 @@ def test_a_servers_database_with_its_password_from_elsewhere(tmp_path: Path) -> 
     )
     assert config.warnings == ()
     shown = effective(config)["gateway"]
-    assert shown == {"node": 0, "database": SHOWN, "database_password": "***"}
+    assert shown == {"lease": 15.0, "database": SHOWN, "database_password": "***"}
     assert "sesame" not in repr(config)
 
 
 def test_a_server_that_needs_no_password(tmp_path: Path) -> None:
     config = loaded(tmp_path, f'database = "{ADDRESS}"\n')
-    assert effective(config)["gateway"] == {"node": 0, "database": SHOWN}
+    assert effective(config)["gateway"] == {"lease": 15.0, "database": SHOWN}
     assert config.warnings == ()
+
+
+def test_how_long_a_process_on_a_server_may_be_silent(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f'database = "{ADDRESS}"\nlease = "5s"\n')
+    assert config.gateway.lease == 5.0
+    assert loaded(tmp_path, "").gateway.lease == 0.0
 
 
 def test_a_password_in_the_address_works_and_warns(tmp_path: Path) -> None:
@@ -73,6 +79,9 @@ def test_a_password_in_the_address_works_and_warns(tmp_path: Path) -> None:
             "gateway.database_password: is for a database of a PostgreSQL server",
         ),
         ('database = ""\n', "gateway.database: is empty"),
+        ("lease = 5\n", "gateway.lease: is for a database of a PostgreSQL server"),
+        (f'database = "{ADDRESS}"\nnode = 3\n', "gateway.node: is for a file: processes on a"),
+        (f'database = "{ADDRESS}"\nlease = 0.5\n', "gateway.lease: "),
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path: Path, keys: str, problem: str) -> None:

@@ -26,10 +26,12 @@ def upgrade() -> None:
     _create_requests()
     _create_slots()
     _create_ported_numbers()
+    _create_nodes()
 
 
 def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
+    op.drop_table("node")
     op.drop_table("ported_number")
     op.drop_table("slot")
     op.drop_table("answer")
@@ -375,4 +377,16 @@ def _create_ported_numbers() -> None:
     )
     op.create_index(
         op.f("ix_ported_number_expires_at"), "ported_number", ["expires_at"], unique=False
+    )
+
+
+def _create_nodes() -> None:
+    """Which processes write to this database."""
+    op.create_table(
+        "node",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("name", _chars(128), nullable=False),
+        sa.Column("lease_until", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_node")),
     )
