@@ -49,7 +49,8 @@ async def test_a_message_is_sent_and_delivered(tmp_path):
         (received,) = town.carriers["cmpp"].phones.get(NUMBERS["cmpp"]).inbox
         assert (received.sender, received.text) == ("10690001", "您好")
         assert town.metric("smsgw_messages_accepted_total", **{"class": "notice"}) == 1
-        assert town.metric("smsgw_messages_finished_total", status="delivered") == 1
+        # A reader may see the commit a moment before the gateway hears of it.
+        await until(lambda: town.metric("smsgw_messages_finished_total", status="delivered") == 1)
 
 
 @reactor_test
