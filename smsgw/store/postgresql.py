@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,7 +22,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from smsgw.errors import Conflict, StoreError
 from smsgw.store.address import Server
 from smsgw.store.nodes import LeaseLost, lease_of
-from smsgw.store.statements import chunks, insert_text
+from smsgw.store.statements import insert_values
 
 T = TypeVar("T")
 
@@ -253,10 +252,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
     rows = _without_nul(rows)
     if len(rows) >= COPY_ROWS:
         _copy(connection, table, rows)
-        return
-    for chunk in chunks(rows):
-        text = spelled(insert_text(table, len(chunk)))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+    else:
+        insert_values(connection, table, rows)
 
 
 def update_rows(

@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from smsgw.errors import StoreError
-from smsgw.store.statements import chunks, insert_text, values_text
+from smsgw.store.statements import chunks, insert_values, values_text
 
 T = TypeVar("T")
 
@@ -208,9 +208,7 @@ def fetch(
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert whole rows."""
-    for chunk in chunks(rows):
-        text = insert_text(table, len(chunk))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+    insert_values(connection, table, rows)
 
 
 def update_rows(

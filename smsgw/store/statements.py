@@ -100,11 +100,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> int:
     """Insert those rows that collide with none that is there; return how many."""
-    inserted = 0
-    for chunk in chunks(rows):
-        text = insert_text(table, len(chunk)) + " ON CONFLICT DO NOTHING"
-        inserted += run(connection, text, *chain.from_iterable(chunk)).rowcount
-    return inserted
+    return insert_values(connection, table, rows, " ON CONFLICT DO NOTHING")
 
 
 def update_rows(
@@ -155,11 +151,22 @@ def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
             left -= size
 
 
+def insert_values(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], ending: str = ""
+) -> int:
+    """Insert whole rows by ``VALUES``, with ``ending`` after them; return how many."""
+    inserted = 0
+    for chunk in chunks(rows):
+        text = _insert_text(table, len(chunk), ending)
+        inserted += run(connection, text, *chain.from_iterable(chunk)).rowcount
+    return inserted
+
+
 @functools.cache
-def insert_text(table: Table, count: int) -> str:
-    """Return the statement that inserts ``count`` whole rows."""
+def _insert_text(table: Table, count: int, ending: str) -> str:
     columns = ", ".join(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({columns}) VALUES {values_text(len(table.columns), count)}"
+    values = values_text(len(table.columns), count)
+    return f"INSERT INTO {table.name} ({columns}) VALUES {values}{ending}"
 
 
 def values_text(width: int, count: int) -> str:

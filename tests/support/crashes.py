@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,25 @@ class Carriers:
             else:
                 content = details["mo"].content.decode("utf-16-be", "ignore")
                 self.written[TOKENS.findall(content)[0]] -= 1
+
+
+SEGMENTS = (
+    "SELECT m.text, s.part, s.state, s.possible_duplicate FROM segment s"
+    " JOIN message m ON m.id = s.message_id"
+)
+
+
+def untrue_segments(
+    rows: Sequence[tuple[Any, ...]], received: Mapping[tuple[str, int], int]
+) -> Iterator[str]:
+    """What the rows of :data:`SEGMENTS` say and the phones do not."""
+    for words, number, state, doubtful in rows:
+        part = (TOKENS.findall(words)[0], number)
+        count = received.get(part, 0)
+        if count > 1 and not doubtful:
+            yield f"part {part} reached the phone {count} times and is not marked"
+        if count == 0 and state == "delivered":
+            yield f"part {part} never reached the phone and is {state}"
 
 
 class CrashTown:
@@ -333,17 +352,8 @@ class CrashTown:
                 yield f"message {message_id} ended as {status} {reason!r}"
 
     def _segments(self) -> Iterator[str]:
-        rows = self.rows(
-            "SELECT m.text, s.part, s.state, s.possible_duplicate FROM segment s"
-            " JOIN message m ON m.id = s.message_id"
-        )
-        for words, number, state, doubtful in rows:
-            part = (TOKENS.findall(words)[0], number)
-            count = self.carriers.received[part]
-            if count > 1 and not doubtful:
-                yield f"part {part} reached the phone {count} times and is not marked"
-            if count == 0 and state == "delivered":
-                yield f"part {part} never reached the phone and is {state}"
+        rows = self.rows(SEGMENTS)
+        yield from untrue_segments(rows, self.carriers.received)
         parts = sum(row[0] for row in self.rows("SELECT parts FROM message"))
         if len(rows) != parts:
             yield f"{len(rows)} segments of {parts} parts"

@@ -18,7 +18,7 @@ from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.store.address import Server
 from smsgw.transport.endpoints import listen_endpoint
-from tests.support.crashes import TOKENS, part_of, words_of
+from tests.support.crashes import SEGMENTS, TOKENS, part_of, untrue_segments, words_of
 from tests.support.daemon import TOKEN
 from tests.support.nursery import Nursery, Run
 from tests.support.rigs import make_account
@@ -230,16 +230,7 @@ class TwoNodes:
                 yield f"message {message_id} ended as {stored[message_id][1]}"
 
     def _segments(self) -> Iterator[str]:
-        rows = self.rows(
-            "SELECT m.text, s.part, s.state, s.possible_duplicate FROM segment s"
-            " JOIN message m ON m.id = s.message_id"
-        )
-        for words, number, state, doubtful in rows:
-            part = (TOKENS.findall(words)[0], number)
-            if self.received[part] > 1 and not doubtful:
-                yield f"part {part} reached the phone {self.received[part]} times, not marked"
-            if not self.received[part] and state == "delivered":
-                yield f"part {part} never reached the phone and is {state}"
+        return untrue_segments(self.rows(SEGMENTS), self.received)
 
     def _texts(self) -> Iterator[str]:
         inbox = Counter(words for (words,) in self.rows("SELECT text FROM inbound"))
