@@ -2,33 +2,37 @@
 
     python benches/gateway.py [--batch 1,100,1000] [--seconds 8] [--repeats 1] [--check]
     python benches/gateway.py --batch 100 --rate 30000        latency: requests come on time
+    python benches/gateway.py --processes 2 [--server URL]    one process, and then two
+    python benches/gateway.py --stored 10000,10000000         what a past costs
     python benches/gateway.py --peers --jasmin-venv VENV      and Kannel and Jasmin, over SMPP
 
-Two processes: the gateway, started as a user starts it, and this one, which is its carrier and all
-its customers. A message counts when the gateway has answered its report, which it does only after
-the commit. Latency is to be read from the open loop (``--rate``): a closed loop's is its queue.
+The gateway is started as a user starts it; this process is its carrier and all its customers. A
+message counts when the gateway has answered its report, which it does only after the commit.
+Latency is shown of the open loop only (``--rate``): a closed loop's is its queue.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
-import sqlite3
 import statistics
 import sys
-import sysconfig
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway_carriers import CARRIERS
-from gateway_daemons import Gateway, Jasmin, Kannel, Missing, Smsgw
+from gateway_daemons import Gateway, Missing, Smsgw, threads_of
 from gateway_load import Hook, Ledger, Load, Loop, listen, recipients
+from gateway_machine import environment
+from gateway_nodes import Apart, Shared
+from gateway_peers import Jasmin, Kannel
+from gateway_stored import stored
 
 CONNECTIONS = {1: 256, 10: 32, 100: 32, 1000: 8}
 IN_FLIGHT = {1: 5_000}
@@ -38,7 +42,7 @@ BIND_SECONDS = 15.0
 KEPT_UP = 0.97
 
 HEAD = (
-    f"{'':17}{'batch':>5}{'conns':>6}{'in flight':>10}{'window':>7}{'msg/s':>9}"
+    f"{'':20}{'batch':>5}{'conns':>6}{'in flight':>10}{'window':>7}{'msg/s':>9}"
     f"{'CPU':>7}{'reactor':>8}{'writer':>7}{'others':>7}{'load':>6}"
     f"{'accept p50':>11}{'p99':>8}{'to SUBMIT p50':>14}{'p99':>8}"
     f"{'bytes':>7}{'MiB':>6}{'refused':>8}"
@@ -47,7 +51,12 @@ HEAD = (
 
 @dataclass
 class Figures:
-    """One run, in messages a second, CPU microseconds a message, milliseconds."""
+    """One run, in messages a second, CPU microseconds a message, milliseconds.
+
+    Attributes:
+        shares: How many submits came over each connection to the carrier that was used.
+        beside: What to compare it with.
+    """
 
     rate: float
     cpu: list[float]
@@ -56,7 +65,9 @@ class Figures:
     sent: tuple[float, float]
     refused: int
     rss: float
+    shares: list[int]
     octets: float = 0.0
+    beside: str = ""
 
 
 @dataclass
@@ -73,6 +84,11 @@ class Shape:
     report_after: float
     check: bool
 
+    def by(self, nodes: int) -> Shape:
+        """Return what is asked of so many processes: of each as much as of one."""
+        in_flight = self.in_flight if self.rate else self.in_flight * nodes
+        return replace(self, connections=self.connections * nodes, in_flight=in_flight)
+
 
 def measure(gateway: Any, shape: Shape) -> Figures:
     """Start the gateway, load it, kill it with everything in flight, check what it left."""
@@ -84,7 +100,7 @@ def measure(gateway: Any, shape: Shape) -> Figures:
     port = listen(loop, lambda sock: binds.append(carrier(loop, sock, ledger, shape.report_after)))
     gateway.hook_port = listen(loop, lambda sock: Hook(loop, sock))
     try:
-        http = gateway.open(port, shape.window, loop.run)
+        ports = gateway.ports(port, shape.window, loop.run)
         loop.run(lambda: bool(binds), BIND_SECONDS)
         loop.run(lambda: False, 0.5)
         if not binds:
@@ -94,7 +110,7 @@ def measure(gateway: Any, shape: Shape) -> Figures:
         ]
         load = Load(
             loop,
-            http,
+            ports,
             ledger,
             requests,
             connections=shape.connections,
@@ -103,16 +119,14 @@ def measure(gateway: Any, shape: Shape) -> Figures:
         )
         loop.run(lambda: False, shape.warm_up)
         figures = timed(gateway, shape, loop, ledger, load)
+        figures.shares = [bind.submits for bind in binds if bind.submits]
     finally:
         gateway.kill()
         loop.close()
     if isinstance(gateway, Smsgw):
-        try:
-            figures.octets = gateway.octets()
-            if shape.check:
-                check(gateway, ledger, carrier.message_id)
-        finally:
-            gateway.drop()
+        figures.octets = gateway.octets()
+        if shape.check:
+            check(gateway, ledger, carrier.message_id)
     return figures
 
 
@@ -130,10 +144,11 @@ def timed(gateway: Gateway, shape: Shape, loop: Loop, ledger: Ledger, load: Load
         done / seconds,
         [seconds / done * 1e6 for seconds in by_thread(gateway, spent)],
         (own_cpu() - own) / done * 1e6,
-        quantiles(ledger.accepts),
-        quantiles(ledger.sents),
+        quantiles(ledger.accepts if shape.rate else []),
+        quantiles(ledger.sents if shape.rate else []),
         ledger.refused,
         gateway.rss_mib(),
+        [],
     )
 
 
@@ -144,12 +159,14 @@ def by_thread(gateway: Gateway, spent: dict[int, float]) -> list[float]:
     """
     if not isinstance(gateway, Smsgw):
         return [spent[0]]
-    main = spent[gateway.processes[0].pid]
-    others = sorted(
-        (one for thread, one in spent.items() if thread not in (0, gateway.processes[0].pid)),
-        reverse=True,
-    )
-    return [spent[0], main, others[0], sum(others[1:])]
+    reactor = writer = rest = 0.0
+    for process in gateway.processes:
+        threads = [spent.get(one, 0.0) for one in threads_of(process.pid) if one != process.pid]
+        busiest, *others = sorted(threads, reverse=True)
+        reactor += spent[process.pid]
+        writer += busiest
+        rest += sum(others)
+    return [spent[0], reactor, writer, rest]
 
 
 def own_cpu() -> float:
@@ -173,6 +190,7 @@ def check(gateway: Smsgw, ledger: Ledger, message_id: str) -> None:
     found = gateway.rows(
         "SELECT m.id, m.status, s.carrier_message_id FROM message m"
         " LEFT JOIN segment s ON s.message_id = m.id"
+        f" WHERE m.id > {gateway.stored_until}"
     )
     ids = {message_id for message_id, _, _ in found}
     accepted = {int(one) for body in ledger.accepted for one in ids_of(body)}
@@ -197,36 +215,16 @@ def ids_of(body: bytes) -> list[str]:
 # ---- printing -----------------------------------------------------------------------------------
 
 
-def environment(folder: Path) -> str:
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return (
-        f"CPython {platform.python_version()} ({'optimised' if optimised else 'plain'} build,"
-        f" {platform.python_compiler()}), {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f};"
-        f" SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL;"
-        f" 4 KiB pwrite + fdatasync {fsync_ms(folder):.2f} ms"
-    )
-
-
-def fsync_ms(folder: Path) -> float:
-    times = []
-    descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
-    for place in range(200):
-        started = time.perf_counter()
-        os.pwrite(descriptor, b"x" * 4096, place * 4096)
-        os.fdatasync(descriptor)
-        times.append(time.perf_counter() - started)
-    os.close(descriptor)
-    return statistics.median(times) * 1000
-
-
 def row(title: str, shape: Shape, one: Figures) -> str:
     cpu = [*one.cpu, *[float("nan")] * (4 - len(one.cpu))]
     text = (
-        f"{title:17}{shape.batch:5}{shape.connections:6}{shape.in_flight:10,}{shape.window:7,}"
+        f"{title:20}{shape.batch:5}{shape.connections:6}{shape.in_flight:10,}{shape.window:7,}"
         f"{one.rate:9,.0f}{cpu[0]:7.1f}{cpu[1]:8.1f}{cpu[2]:7.1f}{cpu[3]:7.1f}{one.load:6.1f}"
         f"{one.accept[0]:11.1f}{one.accept[1]:8.1f}{one.sent[0]:14.1f}{one.sent[1]:8.1f}"
         f"{one.octets:7,.0f}{one.rss:6.0f}{one.refused:8,}"
     ).replace("nan", "  -")
+    if len(one.shares) > 1:
+        text += f"\n  submits of each connection: {', '.join(f'{n:,}' for n in one.shares)}"
     if one.rate < KEPT_UP * shape.rate:
         text += f"\n  the gateway did not keep up with {shape.rate:,.0f} messages/s"
     return text
@@ -249,56 +247,87 @@ def shape_of(options: argparse.Namespace, batch: int) -> Shape:
     )
 
 
-def gateways(options: argparse.Namespace) -> list[tuple[Any, int]]:
+Make = Callable[[Path], Any]
+
+
+def gateways(options: argparse.Namespace) -> list[tuple[Make, int]]:
     """Return how to make each gateway in a folder, with its batch sizes, in turn."""
     batches = [int(one) for one in options.batch.split(",")]
-    ours = [(lambda at: Smsgw(at, options.protocol), batch) for batch in batches]
-    if options.server:
-        ours += [
-            (lambda at: Smsgw(at, options.protocol, server=options.server), batch)
-            for batch in batches
-        ]
+    makes: list[Make] = []
+    for server in ["", options.server] if options.server else [""]:
+        if options.stored:
+            counts = [int(one) for one in options.stored.split(",")]
+            makes += stored(options.protocol, counts, server)
+            continue
+        makes.append(partial(Smsgw, protocol=options.protocol, server=server))
+        if options.processes > 1:
+            nodes: Any = partial(Shared, server=server) if server else Apart
+            makes.append(partial(nodes, protocol=options.protocol, nodes=options.processes))
+    ours = [(make, batch) for make in makes for batch in batches]
     if not options.peers:
         return ours
-    over_smpp = [(lambda at: Smsgw(at, "smpp"), batch) for batch in batches]
-    theirs = [
-        (lambda at: Kannel(at, spool=False), 1),
-        (lambda at: Kannel(at, spool=True), 1),
-        (lambda at: Jasmin(at, options.jasmin_venv), 1),
+    over_smpp: list[tuple[Make, int]] = [(partial(Smsgw, protocol="smpp"), n) for n in batches]
+    theirs: list[tuple[Make, int]] = [
+        (partial(Kannel, spool=False), 1),
+        (partial(Kannel, spool=True), 1),
+        (partial(Jasmin, venv=options.jasmin_venv), 1),
     ]
     return [*over_smpp, *theirs]
 
 
 def main() -> None:
     options = arguments()
-    best: dict[str, float] = {}
+    best: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        print(environment(folder))
+        print(environment(folder, options.server))
         print(
             "µs of CPU a message: the gateway's, of that its reactor's, its writer's and other"
             " threads', and this process's;\nms from a request to its answer and to the submits"
             f" of its messages; {'open' if options.rate else 'closed'} loop,"
             f" {options.seconds:g} s after {options.warm_up:g} s, reports after"
-            f" {options.report_after:g} ms\n{HEAD}"
+            f" {options.report_after:g} ms\n{HEAD}",
+            flush=True,
         )
         for turn in range(options.repeats):
             for number, (make, batch) in enumerate(gateways(options)):
                 run(make, shape_of(options, batch), folder / f"{turn}-{number}", best)
+    compare(best)
     if options.peers:
-        ratios(best)
+        ratios({title: one.rate for title, one in best.items()})
 
 
-def run(make: Any, shape: Shape, folder: Path, best: dict[str, float]) -> None:
+def run(make: Make, shape: Shape, folder: Path, best: dict[str, Figures]) -> None:
     try:
         gateway = make(folder)
+    except Missing as error:
+        print(f"left out: {error}", flush=True)
+        return
+    shape = shape.by(gateway.nodes)
+    try:
         figures = measure(gateway, shape)
     except Missing as error:
         print(f"left out: {error}", flush=True)
         return
+    finally:
+        gateway.drop()
     print(row(gateway.title, shape, figures), flush=True)
     title = f"{gateway.title} x {shape.batch}"
-    best[title] = max(best.get(title, 0.0), figures.rate)
+    if gateway.beside:
+        figures.beside = f"{gateway.beside} x {shape.batch}"
+    if title not in best or figures.rate > best[title].rate:
+        best[title] = figures
+
+
+def compare(best: dict[str, Figures]) -> None:
+    """Print the figures of some of ours as multiples of another's, best runs of each."""
+    for title, one in best.items():
+        other = best.get(one.beside)
+        if other is not None:
+            print(
+                f"{title} / {one.beside}: messages/s {one.rate / other.rate:.2f},"
+                f" CPU a message {one.cpu[0] / other.cpu[0]:.2f}"
+            )
 
 
 def ratios(best: dict[str, float]) -> None:
@@ -323,6 +352,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--protocol", choices=sorted(CARRIERS), default="cmpp")
     parser.add_argument("--server", default="", help="PostgreSQL too: postgresql://USER@HOST/NAME")
+    parser.add_argument("--processes", type=int, default=1, help="of ours, beside one")
+    parser.add_argument("--stored", default="", help="finished messages before; first to compare")
     parser.add_argument("--check", action="store_true", help="compare with the database")
     parser.add_argument("--peers", action="store_true", help="Kannel and Jasmin too, over SMPP")
     parser.add_argument("--jasmin-venv", type=Path, default=None)

@@ -28,6 +28,7 @@ class CmppCarrier(Stream):
 
     Attributes:
         message_id: How the id of the submit with a number is written in the database.
+        submits: How many came over this connection.
     """
 
     message_id = "%016x"
@@ -35,6 +36,7 @@ class CmppCarrier(Stream):
     def __init__(self, loop: Loop, sock: socket.socket, ledger: Ledger, report_after: float):
         self.ledger = ledger
         self.report_after = report_after
+        self.submits = 0
         super().__init__(loop, sock)
 
     def received(self, data: bytes, now: float) -> bytes:
@@ -72,6 +74,7 @@ class CmppCarrier(Stream):
                 out.append(CMPP_HEAD.pack(12, 0x80000002, sequence))
             at += length
         self.rest = data[at:]
+        self.submits += count - ledger.submits
         ledger.submits = count
         if reports:
             self.loop.later.append((now + self.report_after, self, b"".join(reports)))
@@ -98,7 +101,7 @@ class SmppCarrier(CmppCarrier):
         out: list[bytes] = []
         reports: list[bytes] = []
         ledger = self.ledger
-        request_of, started = ledger.request_of, ledger.started
+        request_of, started, before = ledger.request_of, ledger.started, ledger.submits
         while end - at >= 16:
             length, command, _, sequence = SMPP_HEAD.unpack_from(data, at)
             if end - at < length:
@@ -123,6 +126,7 @@ class SmppCarrier(CmppCarrier):
                 out.append(SMPP_HEAD.pack(16, command | 0x80000000, 0, sequence))
             at += length
         self.rest = data[at:]
+        self.submits += ledger.submits - before
         if reports:
             self.loop.later.append((now + self.report_after, self, b"".join(reports)))
         return b"".join(out)

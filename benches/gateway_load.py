@@ -176,10 +176,11 @@ class Loop:
 class Client(Stream):
     """A keep-alive HTTP connection with at most one request on it."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, port: int) -> None:
         self.load = load
+        self.port = port
         self.began = 0.0
-        super().__init__(load.loop, socket.create_connection((HOST, load.port)))
+        super().__init__(load.loop, socket.create_connection((HOST, port)))
 
     def ask(self, request: bytes, began: float) -> None:
         self.began = began
@@ -209,6 +210,7 @@ class Load:
     """Writes prebuilt requests: as soon as there is room (closed loop), or on time (open loop).
 
     Args:
+        ports: Where the gateway listens; connections are shared out among them.
         in_flight: The most messages without an acknowledged report.
         rate: Messages a second that are due; 0 is the closed loop.
     """
@@ -216,7 +218,7 @@ class Load:
     def __init__(
         self,
         loop: Loop,
-        port: int,
+        ports: Sequence[int],
         ledger: Ledger,
         requests: Sequence[bytes],
         *,
@@ -225,7 +227,6 @@ class Load:
         rate: float,
     ) -> None:
         self.loop = loop
-        self.port = port
         self.ledger = ledger
         self.requests = requests
         self.in_flight = in_flight
@@ -235,7 +236,7 @@ class Load:
         self.next_due = time.perf_counter()
         self.resting: list[tuple[float, Client]] = []
         self.problem = b""
-        self.idle = deque(Client(self) for _ in range(connections))
+        self.idle = deque(Client(self, ports[n % len(ports)]) for n in range(connections))
         loop.each_turn = self.open_turn if rate else self.closed_turn
 
     def answered(self, client: Client, status: bytes, body: bytes, now: float) -> None:
@@ -256,7 +257,7 @@ class Load:
             self.idle.remove(client)
         self.resting = [(until, one) for until, one in self.resting if one is not client]
         try:
-            self.idle.append(Client(self))
+            self.idle.append(Client(self, client.port))
         except OSError:
             self.problem = b"the gateway takes no more connections"
 

@@ -33,6 +33,7 @@ from pathlib import Path
 from gateway_carriers import CMPP_HEAD, DELIVER, SECRET, SUBMIT, SUBMIT_RESP
 from gateway_daemons import Smsgw, alive
 from gateway_load import PREFIXES, Client, Loop, Stream, listen
+from gateway_machine import environment
 
 DIGITS = 7
 TEXT_AT = 175
@@ -59,8 +60,8 @@ response_timeout = {RESPONSE_TIMEOUT}
 unknown_wait = {UNKNOWN_WAIT}
 """
 WORDS = "您有一条新的审批请求，请回复同意或不同意并说明理由"
-QUERY = """SELECT CAST(substr(m.text, 1, 7) AS INTEGER), m.status, m.reason, s.possible_duplicate
- FROM message m LEFT JOIN segment s ON s.message_id = m.id"""
+QUERY = """SELECT CAST(substr(m.text, 1, 7) AS INTEGER), m.status, m.reason, s.possible_duplicate,
+ s.attempts FROM message m LEFT JOIN segment s ON s.message_id = m.id"""
 
 
 class Town:
@@ -68,6 +69,7 @@ class Town:
 
     Attributes:
         received: How often the phone of each message got it, by the message's number.
+        refused: How often each was told "too fast".
         reported: Reports that were answered.
     """
 
@@ -76,6 +78,7 @@ class Town:
         self.loop = loop
         self.lots = random.Random(options.seed)
         self.received = bytearray(options.messages)
+        self.refused = bytearray(options.messages)
         self.reported = self.submits = self.lost = self.throttled = self.cuts = 0
         self.burst = 0
         self.waiting: dict[int, bytes] = {}  # reports without an answer, by their sequence
@@ -93,6 +96,7 @@ class Town:
         if self.burst or self.lots.random() < self.options.throttled / BURST:
             self.burst = (self.burst or BURST) - 1
             self.throttled += 1
+            self.refused[number] += 1
             return TOO_FAST
         self.received[number] += 1
         if self.lots.random() < self.options.lost:
@@ -115,7 +119,8 @@ class Bind(Stream):
             self.town.binds.remove(self)
 
     def received(self, data: bytes, now: float) -> bytes:
-        at, out, town = 0, [], self.town
+        at, town = 0, self.town
+        out: list[bytes] = []
         reports: list[bytes] = []
         while len(data) - at >= 12:
             length, command, sequence = CMPP_HEAD.unpack_from(data, at)
@@ -166,14 +171,13 @@ class Customers:
 
     def __init__(self, options: argparse.Namespace, town: Town, gateway: Smsgw, port: int) -> None:
         self.loop = town.loop
-        self.port = port
         self.options = options
         self.town = town
         self.gateway = gateway
         self.next = self.accepted = self.refused = 0
         self.again: list[int] = []
         self.asked: dict[Client, int] = {}
-        self.idle = deque(Client(self) for _ in range(CONNECTIONS))  # type: ignore[arg-type]
+        self.idle = deque(Client(self, port) for _ in range(CONNECTIONS))  # type: ignore[arg-type]
         self.loop.each_turn = self.turn
 
     def turn(self, now: float) -> float:
@@ -216,10 +220,16 @@ class Customers:
         if client in self.asked:
             raise SystemExit("the gateway closed a customer's connection without an answer")
         if self.next < self.options.messages:
-            self.idle.append(Client(self))  # type: ignore[arg-type]
+            self.idle.append(Client(self, client.port))  # type: ignore[arg-type]
 
 
 def run(options: argparse.Namespace, folder: Path) -> int:
+    print(
+        f"{environment(folder)}\n{options.messages:,} messages in batches of {options.batch},"
+        f" {CONNECTIONS} connections, at most {options.in_flight:,} in flight,"
+        f" window {options.window}",
+        flush=True,
+    )
     loop = Loop()
     town = Town(options, loop)
     port = listen(loop, lambda sock: Bind(town, sock))
@@ -230,9 +240,10 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         customers = Customers(options, town, gateway, http)
         rss = sent(options, town, customers)
         drained(gateway, town)
-        rss.append(line("end", town, customers, 0.0))
-        if options.messages >= GROWTH_FROM and rss[-1] > GROWTH_MAX * rss[1]:
-            problems.append(f"RSS grew from {rss[1]:.1f} MiB in the middle to {rss[-1]:.1f} MiB")
+        end = line("end", town, customers, 0.0)
+        middle = rss[len(rss) // 2] if rss else end
+        if options.messages >= GROWTH_FROM and end > GROWTH_MAX * middle:
+            problems.append(f"RSS grew from {middle:.1f} MiB in the middle to {end:.1f} MiB")
         problems += account(gateway.folder / "bench.db", town)
     finally:
         gateway.kill()
@@ -244,9 +255,8 @@ def run(options: argparse.Namespace, folder: Path) -> int:
 
 
 def sent(options: argparse.Namespace, town: Town, customers: Customers) -> list[float]:
-    """Send everything; return RSS after a tenth and in the middle."""
+    """Send everything; return RSS after each tenth but the last."""
     rss: list[float] = []
-    marks = [("start", options.messages // 10), ("middle", options.messages // 2)]
     began = time.perf_counter()
     cut = began + options.cut_every
     while customers.accepted < options.messages:
@@ -255,9 +265,10 @@ def sent(options: argparse.Namespace, town: Town, customers: Customers) -> list[
         if time.perf_counter() >= cut:
             cut += options.cut_every
             town.cut()
-        if marks and customers.accepted >= marks[0][1]:
+        tenths = customers.accepted * 10 // options.messages
+        if len(rss) < tenths < 10:
             rate = customers.accepted / (time.perf_counter() - began)
-            rss.append(line(marks.pop(0)[0], town, customers, rate))
+            rss.append(line(f"{tenths} tenths", town, customers, rate))
     rate = customers.accepted / (time.perf_counter() - began)
     line("all accepted", town, customers, rate)
     return rss
@@ -293,7 +304,7 @@ def account(database: Path, town: Town) -> list[str]:
     seen = bytearray(len(town.received))
     marked = doubled = 0
     with closing(sqlite3.connect(database)) as connection:
-        for number, status, reason, doubtful in connection.execute(QUERY):
+        for number, status, reason, doubtful, submits in connection.execute(QUERY):
             seen[number] += 1
             count = town.received[number]
             marked += bool(doubtful)
@@ -301,7 +312,11 @@ def account(database: Path, town: Town) -> list[str]:
             if count > 1 and not doubtful:
                 problems.append(f"{number} came {count} times and is not marked")
             if status != "delivered":
-                problems.append(f"{number} ended as {status} {reason!r}, it came {count} times")
+                told = town.refused[number]
+                problems.append(
+                    f"{number} ended as {status} {reason!r} after {submits} submits:"
+                    f" it came {count} times, and was told {told} times that it is too fast"
+                )
             elif count == 0:
                 problems.append(f"{number} is delivered and never came")
     problems += [f"{n} is stored {count} times" for n, count in enumerate(seen) if count != 1]
@@ -319,8 +334,9 @@ def main() -> int:
     parser.add_argument("--throttled", type=float, default=0.01, help="share of submits")
     parser.add_argument("--cut-every", type=float, default=60.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", default=None, help="where the database goes; names the disk")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="smsgw-load-") as folder:
+    with tempfile.TemporaryDirectory(prefix="smsgw-load-", dir=options.folder) as folder:
         return run(options, Path(folder))
 
 

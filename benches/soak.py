@@ -23,11 +23,11 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from soak_carriers import LINKS, LOGIN, SECRET, Child
+from soak_ledger import Ledger
 from sqlalchemy import text as sql
 from twisted.internet import reactor as installed
 from twisted.internet import tcp
@@ -38,7 +38,6 @@ from smsgw.daemon.assembly import Assembly, make_gateway
 from smsgw.daemon.config import load
 from smsgw.errors import Disposition
 from smsgw.interfaces.http.front import NewMessage
-from smsgw.model import SubmitResult
 from smsgw.protocols.registry import CARRIERS
 
 reactor: Any = installed
@@ -91,60 +90,6 @@ listen = "127.0.0.1:0"
 login = "smg"
 secret = "{secret}"
 """
-
-
-# ---- the account of submits --------------------------------------------------------------------
-
-
-class Ticket:
-    """One submit of one segment."""
-
-    __slots__ = ("first", "item", "resolved")
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-        self.first: Disposition | None = None
-        self.resolved = False
-
-
-class Ledger:
-    """Stands between the links and the gateway and counts what becomes of each submit."""
-
-    def __init__(self) -> None:
-        self.submits = self.open = self.late = self.doubled = self.resent = 0
-        self.outcomes: Counter[Disposition] = Counter()
-        self.reasons: Counter[str] = Counter()
-
-    def watch(self, link: Any) -> None:
-        send, tell = link.submit_many, link.on_results
-
-        def submit_many(items: Sequence[tuple[Any, Any]]) -> int:
-            tickets = [(segment, Ticket(item)) for segment, item in items]
-            taken: int = send(tickets)
-            self.submits += taken
-            self.open += taken
-            self.resent += sum(one.item.possible_duplicate for _, one in tickets[:taken])
-            return taken
-
-        def on_results(results: Sequence[tuple[Ticket, Any]]) -> None:
-            for ticket, result in results:
-                self._settle(ticket, result)
-            tell([(ticket.item, result) for ticket, result in results])
-
-        link.submit_many, link.on_results = submit_many, on_results
-
-    def _settle(self, ticket: Ticket, result: SubmitResult) -> None:
-        disposition = result.disposition
-        self.reasons[f"{result.code} {result.text}"] += 1
-        if ticket.first is None:
-            ticket.first = disposition
-            self.open -= 1
-            self.outcomes[disposition] += 1
-        elif ticket.first is Disposition.UNKNOWN and not ticket.resolved:
-            ticket.resolved = True
-            self.late += 1
-        else:
-            self.doubled += 1
 
 
 # ---- the gateway -------------------------------------------------------------------------------

@@ -13,18 +13,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import platform
-import sqlite3
 import statistics
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway_machine import environment
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -206,52 +203,22 @@ def result(messages: int, seconds: float, commits: int, waits: list[float]) -> d
     }
 
 
-def fsync_ms(folder: Path) -> float:
-    """Return the median time of writing 4 KiB and syncing it."""
-    times = []
-    descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
-    for place in range(200):
-        started = time.perf_counter()
-        os.pwrite(descriptor, b"x" * 4096, place * 4096)
-        os.fdatasync(descriptor)
-        times.append(time.perf_counter() - started)
-    os.close(descriptor)
-    return statistics.median(times) * 1000
-
-
-def versions(place: Where | None) -> str:
-    """Return what databases these are, with what makes their commits durable."""
-    told = f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL"
-    if place is not None:
-        connection = Database(place, reactor).backend.connect()
-        words = ("server_version", "fsync", "synchronous_commit")
-        shown = [connection.exec_driver_sql(f"SHOW {word}").scalar() for word in words]
-        told += f"; PostgreSQL {shown[0]}, fsync={shown[1]}, synchronous_commit={shown[2]}"
-        connection.close()
-    return told
-
-
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=60_000)
     parser.add_argument("--in-flight", type=int, default=1_000)
     parser.add_argument("--folder", default=None, help="where the databases go; names the disk")
-    parser.add_argument("--database", type=where, help="a PostgreSQL database to empty and fill")
+    parser.add_argument("--database", default="", help="a PostgreSQL database to empty and fill")
     options = parser.parse_args()
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    server = where(options.database) if options.database else None
     sys.setswitchinterval(1e-4)  # as the daemon does
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        print(
-            f"CPython {platform.python_version()} ({'optimised' if optimised else 'plain'} build),"
-            f" {versions(options.database)},"
-            f" 4 KiB write + fdatasync {fsync_ms(folder):.2f} ms,"
-            f" load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        )
+        print(environment(folder, options.database))
         few = max(200, options.messages // 100)
         places: dict[str, Callable[[str], Where]] = {"SQLite": lambda run: folder / f"{run}.db"}
-        if options.database is not None:
-            places["PostgreSQL"] = lambda _: emptied(options.database)
+        if server is not None:
+            places["PostgreSQL"] = lambda _: emptied(server)
         each = {
             title: await commit_each(place("each"), few, options.in_flight)
             for title, place in places.items()
@@ -274,7 +241,7 @@ async def main() -> None:
                 f"{figures['rows']:>12,.1f}{figures['p50']:>14,.2f}{figures['busy']:>13.0%}"
             )
         print(f"{'ratio':<32}{group[title]['rate'] / each[title]['rate']:>11,.1f}")
-    if options.database is not None:
+    if server is not None:
         ratio = group["PostgreSQL"]["rate"] / group["SQLite"]["rate"]
         print(f"{'PostgreSQL / SQLite':<32}{ratio:>11,.2f}")
 

@@ -12,14 +12,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
+from smsgw.daemon.conversations import inbound_table, slot_plans
 from smsgw.daemon.delivery import doubt_policy, retry_policy
 from smsgw.daemon.settings import Config, HttpSettings, LinkSettings, ListenerSettings
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
-from smsgw.routing.inbound import InboundTable
 from smsgw.routing.ported import PortedNumbers
 from smsgw.routing.table import RouteTable
-from smsgw.services.conversations import SlotPlan
 from smsgw.services.gateway import Gateway, LinkEntry
 from smsgw.services.submission import LinkInfo
 from smsgw.store.database import Database
@@ -59,13 +58,16 @@ class Assembly(Service):
             database,
             [_entry(link, reactor, self.metrics, database) for link in links],
             route_table(config, reactor.seconds),
-            InboundTable([(link.name, link.access_number) for link in links]),
-            _slot_plan(config),
+            inbound_table(config.links, config.extensions),
+            slot_plans(config.links, config.conversations, config.extensions),
             reactor,
             self.metrics,
             doubt_policy(config.delivery),
             retry_policy(config.delivery),
             config.delivery.failover_after,
+            config.quiet_hours,
+            config.requests.presets,
+            accept_lost_extension=config.requests.accept_lost_extension,
         )
         self.on_lost: Callable[[str], None] = lambda why: None
         self.gateway.on_lost = lambda why: self.on_lost(why)
@@ -186,9 +188,3 @@ def _port(settings: HttpSettings | ListenerSettings, reactor: Any) -> IStreamSer
 
 def _anybody(host: str) -> bool:
     return True
-
-
-def _slot_plan(config: Config) -> SlotPlan:
-    """One plan for all access numbers; each link's own digit budget was checked at load."""
-    plans = [link.slot_plan(config.conversations) for link in config.links.values()]
-    return max(plans, key=lambda plan: plan.number_digits_max, default=SlotPlan())

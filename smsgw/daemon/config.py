@@ -8,7 +8,6 @@ never listed here: the fields of its account dataclass are its keys.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from smsgw.daemon.accounts import (
     shown_account,
     shown_listener,
 )
+from smsgw.daemon.calendar import read_quiet_hours, shown_quiet_hours
 from smsgw.daemon.connections import (
     check_allow,
     read_balancers,
@@ -37,7 +37,15 @@ from smsgw.daemon.connections import (
     shown_port,
     shown_proxy,
 )
+from smsgw.daemon.conversations import (
+    check_plans,
+    read_conversations,
+    read_extensions,
+    shown_conversations,
+    shown_extension,
+)
 from smsgw.daemon.delivery import read_delivery, shown_delivery
+from smsgw.daemon.requests import read_requests, shown_requests
 from smsgw.daemon.results import read_results, shown_results
 from smsgw.daemon.routing import read_rules, shown_rule
 from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
@@ -58,7 +66,6 @@ from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.states import Role, Side
 from smsgw.routing.rules import Rule
-from smsgw.services.conversations import check_plan
 
 __all__ = [
     "Address",
@@ -104,9 +111,13 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
     gateway = _gateway(root.section("gateway"))
     http = _http(root.section("http"))
     tokens = _tokens(root)
-    conversations = _conversations(root.section("conversations"))
+    conversations = read_conversations(root.section("conversations"))
+    quiet_hours = read_quiet_hours(root.section("quiet_hours"))
+    requests = read_requests(root.section("requests"))
     delivery = read_delivery(root.section("delivery"))
-    links = _links(root, conversations)
+    links = _links(root)
+    extensions = read_extensions(root, links)
+    check_plans(root, links, conversations, extensions)
     rules = read_rules(root.section("routing"), links)
     root.finish()
     _check_directions(root, links, rules)
@@ -119,6 +130,9 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
         tokens=tokens,
         links=links,
         conversations=conversations,
+        extensions=extensions,
+        quiet_hours=quiet_hours,
+        requests=requests,
         delivery=delivery,
         rules=rules,
         warnings=tuple(problems.warnings),
@@ -136,7 +150,10 @@ def effective(config: Config) -> dict[str, Any]:
         "tokens": {
             token.name: {"token": MASK, "account": token.account} for token in config.tokens
         },
-        "conversations": dataclasses.asdict(config.conversations),
+        "conversations": shown_conversations(config.conversations),
+        "extensions": {one.name: shown_extension(one) for one in config.extensions},
+        "quiet_hours": shown_quiet_hours(config.quiet_hours),
+        "requests": shown_requests(config.requests),
         "delivery": shown_delivery(config.delivery),
         "links": {name: _shown_link(link) for name, link in config.links.items()},
         "routing": {"rules": [shown_rule(rule) for rule in config.rules or ()]},
@@ -197,18 +214,7 @@ def _tokens(root: Section) -> tuple[TokenSettings, ...]:
     return tuple(tokens.values())
 
 
-def _conversations(section: Section) -> Conversations:
-    conversations = Conversations(
-        prefix=section.text("prefix", "", digits=True),
-        digits=section.integer("digits", 3, 1, 6),
-        live_for=section.duration("live_for", 72 * 3600.0, 1.0),
-        cool_down=section.duration("cool_down", 24 * 3600.0, 0.0),
-    )
-    section.finish()
-    return conversations
-
-
-def _links(root: Section, conversations: Conversations) -> dict[str, LinkSettings]:
+def _links(root: Section) -> dict[str, LinkSettings]:
     links: dict[str, LinkSettings] = {}
     for name, section in root.named_sections("links"):
         seen = len(root.problems.errors)
@@ -218,7 +224,7 @@ def _links(root: Section, conversations: Conversations) -> dict[str, LinkSetting
         link = _link(name, section, carrier)
         section.finish()
         if len(root.problems.errors) == seen:
-            _check_link(section, link, conversations)
+            _check_link(section, link)
         links[name] = link
     if not root.values.get("links"):
         root.add("links", "there is none; add [links.NAME] with its protocol, host and login")
@@ -274,14 +280,8 @@ def _listener(link: Section, carrier: Carrier, account: Account) -> ListenerSett
     return settings
 
 
-def _check_link(section: Section, link: LinkSettings, conversations: Conversations) -> None:
-    """Check what needs several keys: sender digits, and that login and submits can be encoded."""
-    try:
-        check_plan(
-            link.slot_plan(conversations), link.access_number, section.at("number_digits_max")
-        )
-    except ConfigError as error:
-        section.problems.errors.append(error)
+def _check_link(section: Section, link: LinkSettings) -> None:
+    """Check what needs several keys: that login and submits can be encoded."""
     _check_login(section, link.carrier, link.account, Side.SP)
     longest = Segment(
         to="1" + "0" * 10,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,10 @@ from smsgw.daemon.sections import Address
 from smsgw.model import Coding, MessageClass, Operator
 from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier, Result
+from smsgw.routing.inbound import Service
 from smsgw.routing.rules import Rule
-from smsgw.services.conversations import SlotPlan
+from smsgw.services.quiet import QuietHours
+from smsgw.services.requests.presets import Preset
 from smsgw.store.address import Where
 from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.peers import Network
@@ -115,25 +117,42 @@ class LinkSettings:
     tls: ClientTls | None = None
     proxy: Proxy | None = None
 
-    def slot_plan(self, conversations: Conversations) -> SlotPlan:
-        """Return how extensions under this link's access number are made."""
-        return SlotPlan(
-            prefix=conversations.prefix,
-            digits=conversations.digits,
-            number_digits_max=self.number_digits_max,
-            life_seconds=int(conversations.live_for),
-            cool_down_seconds=int(conversations.cool_down),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conversations:
-    """``[conversations]``: extensions that carry replies; times in seconds."""
+class PlanSettings:
+    """``[conversations.PURPOSE]``: as in ``[conversations]``."""
 
     prefix: str
     digits: int
     live_for: float
     cool_down: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversations(PlanSettings):
+    """``[conversations]``: extensions that carry replies; times in seconds.
+
+    Attributes:
+        purposes: What is different for a preset, a request type, or ``conversation``.
+    """
+
+    purposes: Mapping[str, PlanSettings]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """``[requests]``.
+
+    Attributes:
+        accept_lost_extension: Whether a clear reply without its extension decides the one open
+            item at once.
+        words: By preset and answer, what means it besides the built-in words.
+        presets: By name, with these words.
+    """
+
+    accept_lost_extension: bool
+    words: Mapping[str, Mapping[str, Sequence[str]]]
+    presets: Mapping[str, Preset]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +199,9 @@ class Config:
         tokens: Who may use it.
         links: The carriers, by name, in the order of the file.
         conversations: How replies find back.
+        extensions: Departments' numbers and keyword services.
+        quiet_hours: When nobody is asked anything.
+        requests: How their replies are read.
         delivery: What follows an unknown outcome.
         rules: Routing rules in order; None for each operator's subscribers by its own links.
         warnings: What works and should be changed, one line each.
@@ -191,6 +213,9 @@ class Config:
     tokens: tuple[TokenSettings, ...]
     links: dict[str, LinkSettings]
     conversations: Conversations
+    extensions: tuple[Service, ...]
+    quiet_hours: QuietHours
+    requests: Requests
     delivery: DeliverySettings
     rules: tuple[Rule, ...] | None
     warnings: tuple[str, ...]

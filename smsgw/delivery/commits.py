@@ -23,6 +23,7 @@ PAUSE_SECONDS = 1.0
 TOLD_SECONDS = 60.0
 """Between two lines that say the same of an operation: in trouble each of its batches would."""
 
+
 _log = Logger()
 _told: WeakKeyDictionary[Writer, dict[tuple[str, str], tuple[float, int]]] = WeakKeyDictionary()
 
@@ -31,6 +32,27 @@ def log_failure(log: Logger, outcome: object) -> None:
     """End a Deferred nobody waits for: log what it failed with, unless it was canceled."""
     if isinstance(outcome, Failure) and not isinstance(outcome.value, CancelledError):
         log.failure("delivery: {problem}", outcome, problem=outcome.getErrorMessage())
+
+
+class Seldom:
+    """Logs trouble with the store that goes on and on, for many messages at once: now and then.
+
+    Args:
+        log: Where to.
+        reactor: Its clock.
+    """
+
+    def __init__(self, log: Logger, reactor: IReactorTime) -> None:
+        self._log = log
+        self._reactor = reactor
+        self._told_at = float("-inf")
+
+    def warn(self, text: str, **fields: object) -> None:
+        """Log a line, unless the last was a moment ago."""
+        now = self._reactor.seconds()
+        if now - self._told_at >= TOLD_SECONDS:
+            self._told_at = now
+            self._log.warn(text, **fields)
 
 
 async def commit_rows(

@@ -209,9 +209,9 @@ class Dispatcher:
         """Read what became ours in the store."""
         sender = self._senders[link]
         for lane in sender.lanes:
-            if lane.loading:
-                lane.more = True
-            else:
+            lane.more = True  # until it is read, also when reading the one before it fails
+        for lane in sender.lanes:
+            if not lane.loading:
                 await self._load(sender, lane)
         sender.pump()
 

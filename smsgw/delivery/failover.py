@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from smsgw.delivery.commits import log_failure
 from smsgw.delivery.sender import Sender
 from smsgw.errors import StoreError
+from smsgw.model import MessageClass
 from smsgw.store import reroute
 from smsgw.store.database import Database
 from smsgw.store.queue import QueuedSegment
@@ -20,6 +21,25 @@ LOOK_SECONDS = 5.0
 """How often links are looked at, or twice in the time after which messages leave one."""
 
 PAGE_ROWS = 200
+
+
+class Down:
+    """A link that is down, and what was done about it.
+
+    Attributes:
+        since: When that was noticed.
+        tried: Which links were up when all that waits for it was offered to them.
+        looked_at: What was due until then was looked at (ms).
+        again_at: When something else is due (ms).
+    """
+
+    __slots__ = ("again_at", "looked_at", "since", "tried")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.tried: frozenset[str] = frozenset()
+        self.looked_at = 0
+        self.again_at = 0
 
 
 class Failover:
@@ -48,8 +68,7 @@ class Failover:
         self._reactor = reactor
         self._after = after
         self._offer = offer
-        self._down: dict[str, float] = {}  # link -> since when
-        self._tried: dict[str, frozenset[str]] = {}  # link -> who was up when all that waits moved
+        self._down: dict[str, Down] = {}
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
@@ -79,39 +98,60 @@ class Failover:
             for name, sender in self._senders.items():
                 if name in up:
                     self._down.pop(name, None)
-                    self._tried.pop(name, None)
-                elif self._is_due(name, now) and up and self._tried.get(name) != up:
-                    moved = await self._move(sender)
-                    self._tried[name] = up if moved else frozenset()
+                else:
+                    await self._look_at(sender, self._down.setdefault(name, Down(now)), up)
         except StoreError as error:
             self.log.error("messages could not change their link: {error}", error=str(error))
         finally:
             self._arm()
 
-    def _is_due(self, link: str, now: float) -> bool:
-        """Note that a link is down; tell whether it has been for long enough."""
-        return now - self._down.setdefault(link, now) >= self._after
-
-    async def _move(self, sender: Sender) -> bool:
-        """Give all that waits for a link, and may, to others; tell whether all was looked at."""
-        link = sender.link.name
+    async def _look_at(self, sender: Sender, down: Down, up: frozenset[str]) -> None:
+        """Move what waits for a link, if it is time for that."""
+        now = self._reactor.seconds()
+        if not up or now - down.since < self._after:
+            return
+        if down.tried != up:  # all of it: some of these links were not asked yet
+            start = reroute.BEGINNING
+        elif now * 1000 >= down.again_at:
+            start = reroute.after(down.looked_at)
+        else:
+            return
+        down.looked_at, down.tried = int(now * 1000), frozenset()
         sender.return_ready()
-        moved = 0
-        last: reroute.Place | None = reroute.BEGINNING
-        while last is not None and not self._stopped and not sender.link.up:
+        down.again_at = down.looked_at + reroute.AHEAD_MS
+        for message_class in MessageClass:
+            next_at = await self._move(sender, message_class, down.looked_at, start)
+            if next_at is None:
+                return
+            down.again_at = min(down.again_at, next_at)
+        down.tried = up
+
+    async def _move(
+        self, sender: Sender, message_class: MessageClass, now_ms: int, start: reroute.Place
+    ) -> int | None:
+        """Give what waits for a link, and may, to others.
+
+        Returns:
+            When the next one of the class is due that is to be sent later, in milliseconds; None
+            when not all was looked at.
+        """
+        link, moved, next_at = sender.link.name, 0, now_ms + reroute.AHEAD_MS
+        place: reroute.Place | None = start
+        while place is not None and not self._stopped and not sender.link.up:
             move = partial(
                 reroute.move_waiting,
                 link=link,
-                now_ms=int(self._reactor.seconds() * 1000),
-                after=last,
+                message_class=str(message_class),
+                now_ms=now_ms,
+                start=place,
                 limit=PAGE_ROWS,
             )
             done = await self._database.writer.run(move)
             sender.lanes.drop(done.left)
             self._offer(done.moved)
             moved += len(done.left)
-            last = done.last
+            place, next_at = done.last, min(next_at, done.next_at)
         if moved:
             told = "link {link} is down: {count} messages that waited for it take other links"
             self.log.warn(told, link=link, count=moved)
-        return last is None
+        return next_at if place is None else None

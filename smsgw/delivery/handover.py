@@ -7,7 +7,7 @@ hands it over again, so reading may be repeated and its effects must not add up.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import log_failure
+from smsgw.delivery.commits import Seldom, log_failure
+from smsgw.errors import StoreError
 from smsgw.store import inbox
 from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
@@ -29,6 +30,9 @@ PAGE = 1000
 
 PAUSES = (1.0, 5.0, 30.0, 120.0)
 """Seconds between tries when reading a message fails; after the last it waits for a start."""
+
+STORE_PAUSE_SECONDS = 10.0
+"""Between tries while the database is in trouble, however long that lasts."""
 
 OnInbound = Callable[[InboundRow], "Deferred[Any]"]
 
@@ -63,6 +67,7 @@ class Handover:
         self._running: set[Deferred[None]] = set()
         self._stopping = False
         self._idle: Deferred[None] | None = None
+        self._trouble = Seldom(self.log, reactor)
 
     @property
     def waiting(self) -> int:
@@ -82,7 +87,10 @@ class Handover:
             queue.append(row)
             return
         self._waiting[row.sender] = deque((row,))
-        running = Deferred.fromCoroutine(self._work(row.sender))
+        self._run(self._work(row.sender))
+
+    def _run(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        running = Deferred.fromCoroutine(work)
         self._running.add(running)
         running.addBoth(self._ended, running)
 
@@ -120,6 +128,17 @@ class Handover:
                 return
             after = rows[-1].id
 
+    async def _read_more(self) -> None:
+        """Go on with what did not fit into memory, as soon as it can be read."""
+        while not self._stopping:
+            try:
+                await self._recover()
+            except StoreError as error:
+                self._trouble.warn("inbound messages wait: {error}", error=str(error))
+                await deferLater(self._reactor, STORE_PAUSE_SECONDS, lambda: None)
+            else:
+                return
+
     async def _work(self, sender: str) -> None:
         queue = self._waiting[sender]
         try:
@@ -131,16 +150,23 @@ class Handover:
             self._held.difference_update(row.id for row in queue)
 
     async def _hand_over(self, row: InboundRow) -> None:
-        for pause in (*PAUSES, None):
+        pauses = iter(PAUSES)
+        while True:
+            pause: float | None = STORE_PAUSE_SECONDS
             try:
                 await self._on_inbound(row)
             except CancelledError:
                 raise
+            except StoreError as error:
+                self._trouble.warn("inbound {id}: waits: {error}", id=row.id, error=str(error))
             except Exception:
                 self.log.failure("inbound {id}: could not be read", id=row.id)
+                pause = next(pauses, None)
             else:
                 return
-            if pause is None or self._stopping:
+            if self._stopping:
+                return
+            if pause is None:
                 break
             await deferLater(self._reactor, pause, lambda: None)
         self.log.critical("inbound {id}: waits for the next start", id=row.id)
@@ -152,7 +178,7 @@ class Handover:
             return
         self._fire_idle()
         if self._more and not self._stopping:
-            self.recover().addErrback(partial(log_failure, self.log))
+            self._run(self._read_more())
 
     def _fire_idle(self) -> None:
         if self._idle is not None:

@@ -68,14 +68,15 @@ class InboundMessages:
         # Asked for in the same turn, so in the same commit, after the parts themselves. What is
         # learned comes before the messages, so that the answer to one goes by it.
         self._learn(link, [row.sender for row in rows])
-        whole = [self._reassembly.whole(row) if row.total == 1 else None for row in rows]
+        alone = [row for row in rows if row.total == 1]
+        joining = self._reassembly.whole(alone)
         outcomes = await received
         for item, outcome in zip(taken, outcomes, strict=True):
             if outcome is not None:
                 item.acknowledge(0)
-        for row, outcome, joined in zip(rows, outcomes, whole, strict=True):
-            stored = joined is not None and await joined
-            if outcome is not None and not outcome.duplicate and not stored:
+        joined = {row.id for row, stored in zip(alone, await joining, strict=True) if stored}
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if outcome is not None and not outcome.duplicate and row.id not in joined:
                 self._reassembly.add(row)
 
     def _row(self, link: str, message: MoMessage, octets: bytes, now: float) -> PartRow:

@@ -77,6 +77,7 @@ class Neighbours:
         self._on_taken_over = on_taken_over
         self.elsewhere = set(serves)
         self._left_at: dict[str, float] = {}  # link -> since when it has no connection here
+        self._returned: set[str] = set()  # links that do since then, and may have work in the store
         self._ask_at = 0.0
         self._asking = self._taking_over = False
         self._timer: IDelayedCall | None = None
@@ -114,6 +115,7 @@ class Neighbours:
                 self._left_at.pop(link, None)
                 if link in self.elsewhere:
                     self.elsewhere.discard(link)
+                    self._returned.add(link)
                     self._ask_at = 0.0
             elif link not in self.elsewhere:
                 self.elsewhere.add(link)
@@ -140,6 +142,9 @@ class Neighbours:
             unowned.misplaced, node=self._database.ids.node, served=served, others=others
         )
         try:
+            for link in self._returned.difference(self.elsewhere):
+                await self._dispatcher.look_again(link)  # what could not be given back is ours
+                self._returned.discard(link)
             found = await self._database.read(find)
             for link in found.unclaimed:
                 await self._claim(link)

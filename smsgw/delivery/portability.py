@@ -2,7 +2,7 @@
 
 A message that a phone wrote reaches us over its own operator's link, whatever its prefix says. What
 this node learns it knows once that is committed; what others learned, or people changed, it reads
-every half minute.
+when they say so, and every half minute in case that was not heard.
 """
 
 from __future__ import annotations
@@ -53,9 +53,12 @@ class Portability:
         self._operators = operators
         self._last = 0  # id of the newest change seen
         self._swept = 0.0
+        self._announced: int | None = None  # read from that id on, as soon as may be
         self._reading = DeferredLock()
         self._timer = LoopingCall(self._follow)
         self._timer.clock = reactor
+        if database.presence is not None:
+            database.presence.on_ported = self.announced
 
     async def start(self) -> None:
         """Read everything, and go on reading what changes."""
@@ -76,7 +79,7 @@ class Portability:
         if not new:
             return
 
-        def committed(_: int) -> None:
+        def committed(_: object) -> None:
             for number in new:
                 self._numbers.add(number)
 
@@ -87,7 +90,7 @@ class Portability:
                 error=failure.getErrorMessage(),
             )
 
-        self._database.writer.run(partial(ported.put, numbers=new)).addCallbacks(committed, refused)
+        self._database.writer.batch(ported.LEARN, new).addCallbacks(committed, refused)
 
     # ---- what people ask for -------------------------------------------------------------
 
@@ -116,6 +119,16 @@ class Portability:
 
     # ---- what others changed -------------------------------------------------------------
 
+    def announced(self, first: int) -> None:
+        """Read what changed from an id on: some process says so."""
+        if not self._timer.running:
+            return
+        reads = self._announced is not None
+        self._announced = min(first, self._announced or first)
+        if not reads:
+            read = Deferred.fromCoroutine(self._read(announced=True))
+            read.addErrback(lambda failure: self._not_read(failure.getErrorMessage()))
+
     async def _follow(self) -> None:
         try:
             await self._read()
@@ -124,14 +137,19 @@ class Portability:
                 self._numbers.sweep()
                 await self._database.writer.run(partial(ported.sweep, now=self._now()))
         except Exception as error:
-            if self._timer.running:
-                self.log.warn("ported numbers not read: {error}", error=str(error))
+            self._not_read(str(error))
 
-    async def _read(self) -> None:
-        await self._reading.run(lambda: Deferred.fromCoroutine(self._read_changes()))
+    def _not_read(self, problem: str) -> None:
+        if self._timer.running:
+            self.log.warn("ported numbers not read: {error}", error=problem)
 
-    async def _read_changes(self) -> None:
+    async def _read(self, *, announced: bool = False) -> None:
+        await self._reading.run(lambda: Deferred.fromCoroutine(self._read_changes(announced)))
+
+    async def _read_changes(self, announced: bool) -> None:
         after, dropped = ported.before(self._last), self._numbers.dropped
+        if announced and self._announced is not None:
+            after, self._announced = self._announced - 1, None
         while True:
             changes = await self._database.read(partial(ported.changed, after=after, limit=PAGE))
             for _, number in changes:

@@ -22,11 +22,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import log_failure
+from smsgw.delivery.commits import Seldom, log_failure
 from smsgw.errors import Conflict, StoreError
 from smsgw.routing.inbound import InboundTable
 from smsgw.routing.numbers import mask
 from smsgw.store import inbox
+from smsgw.store.arrivals import TAKE_IN, Arrival
 from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow, PartRow
 from smsgw.text.charset import Family
@@ -46,7 +47,8 @@ PAGE = 1000
 
 GROUPS_PER_SENDER = 32
 STORE_PAUSE_SECONDS = 1.0
-STORE_TRIES = 60
+STORE_TRIES = 86_400
+"""How often a message that is whole is offered to the store: it may be in trouble for a night."""
 
 GAP = "…"
 """Stands in the text where parts are missing."""
@@ -105,27 +107,29 @@ class Reassembly:
         self._claiming: set[int] = set()
         self._running: set[Deferred[None]] = set()
         self._stopped = False
+        self._trouble = Seldom(self.log, reactor)
 
     @property
     def waiting(self) -> int:
         """Parts in memory that wait for others."""
         return self._parts
 
-    def whole(self, part: PartRow) -> Deferred[bool]:
-        """Make a message of one part, in the commit that stores the part.
+    def whole(self, parts: Sequence[PartRow]) -> Deferred[list[bool]]:
+        """Make messages of one part each, in the commit that stores the parts.
 
-        Call it in the turn in which the part is given to the writer. Fires with False when the part
-        turns out to be a repeat, or could not be stored.
+        Call it in the turn in which the parts are given to the writer. Fires with False for a part
+        that turns out to be a repeat, or could not be stored.
         """
-        row = self._row([part], ())
-        claim = self._database.writer.run(_insert(row, [part.id]))
+        arrivals = [Arrival(part, self._row([part], ())) for part in parts]
 
-        def committed(is_new: bool) -> bool:
-            if is_new:
-                self._deliver(row)
-            return True
+        def committed(results: Sequence[bool | None]) -> list[bool]:
+            for (_, row), is_new in zip(arrivals, results, strict=True):
+                if is_new:
+                    self._deliver(row)
+            return [is_new is not None for is_new in results]
 
-        return claim.addCallbacks(committed, lambda failure: False)
+        taken = self._database.writer.batch(TAKE_IN, arrivals)
+        return taken.addCallbacks(committed, lambda failure: [False] * len(arrivals))
 
     def add(self, part: PartRow) -> None:
         """Take a committed part that belongs to no message yet."""
@@ -272,6 +276,7 @@ class Reassembly:
         first = parts[0]
         number = first.destination
         found = self._table.destination(number, first.link) or self._table.destination(number)
+        text = _text(parts, self._families.get(first.link, "chinese"))
         return InboundRow(
             id=self._database.ids.next(),
             link=first.link,
@@ -279,11 +284,11 @@ class Reassembly:
             destination=number,
             access_number=found.access_number if found else "",
             extension=found.extension if found else "",
-            text=_text(parts, self._families.get(first.link, "chinese")),
+            text=text,
             parts=first.total,
             missing=missing_text(missing),
             received_at=max(part.received_at for part in parts),
-            account=self._table.owner(number) or "",
+            account=self._table.owner(number, text) or "",
         )
 
     def _store(self, row: InboundRow, part_ids: list[int]) -> None:
@@ -317,7 +322,7 @@ class Reassembly:
                 await self._take_back(part_ids)
                 return
             except Exception as error:
-                self.log.error("inbound {id}: not stored: {error}", id=row.id, error=str(error))
+                self._trouble.warn("inbound {id}: not stored: {error}", id=row.id, error=str(error))
                 await deferLater(self._reactor, STORE_PAUSE_SECONDS, lambda: None)
             else:
                 if is_new:

@@ -32,14 +32,22 @@ from smsgw.routing.inbound import InboundTable
 from smsgw.routing.numbers import normalise
 from smsgw.routing.table import RouteTable
 from smsgw.services import queries
-from smsgw.services.conversations import SlotPlan
+from smsgw.services.audit_log import AuditLog
+from smsgw.services.conversations import Conversations
+from smsgw.services.ledger import SlotPlans
 from smsgw.services.other_links import OtherLinks
+from smsgw.services.quiet import QuietHours
+from smsgw.services.requests.changes import Tools
 from smsgw.services.requests.engine import RequestEngine
+from smsgw.services.requests.presets import PRESETS, Preset
+from smsgw.services.requests.stand_ins import StandIns
+from smsgw.services.requests.types import RequestTypes
+from smsgw.services.slots import SlotMap
 from smsgw.services.submission import DAY_SECONDS, LinkInfo, Outgoing, Submission
-from smsgw.store import slots
 from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
 from smsgw.store.progress import StatusChange
+from smsgw.store.pulse import Pulse
 from smsgw.transport.link import Inbound, Link
 
 Json = dict[str, Any]
@@ -77,6 +85,9 @@ class GatewayObserver(Protocol):
 
     def watch_limits(self, link: str, seconds: Callable[[], Mapping[str, float]]) -> None:
         """Ask this at each look: seconds the link was held up, by cause."""
+
+    def slots_ran_out(self, outcome: str) -> None:
+        """An extension was needed that was not free: ``shortened`` or ``exhausted``."""
 
     def watch_slots(self, in_use: Callable[[], int]) -> None:
         """Ask this at each look."""
@@ -133,16 +144,25 @@ class Gateway:
         links: All of them, in order of preference.
         routes: Which links may carry a message.
         inbound_table: Whose an access number is.
-        plan: How extensions are made.
+        plans: How extensions are made.
         reactor: Its clock and timers.
         observer: Told what is counted.
         doubt: What follows when a carrier's answer never came.
         retry: When a refused segment is tried again.
         failover_after: Seconds a link is down before what waits for it takes another one.
+        quiet: When nobody is asked; None is never.
+        presets: The kinds of request, by name.
+        accept_lost_extension: Whether a clear reply without its extension decides the one open
+            item at once.
 
     Attributes:
         requests: Asks people and reads their answers.
+        types: Flows saved by name.
+        stand_ins: Who answers for whom.
         ported: Numbers that changed operator.
+        audit: What was done, and by whom.
+        conversations: Extensions that applications use as they like.
+        slots: Which extension stands for what.
         on_lost: Called once, with a line for people, when another process has taken over all our
             work: stop this one.
     """
@@ -155,21 +175,25 @@ class Gateway:
         links: Sequence[LinkEntry],
         routes: RouteTable,
         inbound_table: InboundTable,
-        plan: SlotPlan,
+        plans: SlotPlans,
         reactor: IReactorTime,
         observer: GatewayObserver,
         doubt: DoubtPolicy | None = None,
         retry: RetryPolicy | None = None,
         failover_after: float = FAILOVER_AFTER,
+        quiet: QuietHours | None = None,
+        presets: Mapping[str, Preset] | None = None,
+        *,
+        accept_lost_extension: bool = False,
     ) -> None:
         self.on_lost: Callable[[str], None] = lambda why: None
         self._database = database
+        self._pulse = Pulse(database, reactor)
         self._links = {entry.link.name: entry.link for entry in links}
         self._observer = observer
         self._clock = reactor
         self._routes = routes
         self._running = self._lost = False
-        self._slots_in_use = 0
         self._dispatcher = Dispatcher(
             self._links.values(),
             database,
@@ -198,9 +222,24 @@ class Gateway:
             self._up,
             self._submission.split,
         )
-        self.requests = RequestEngine(
-            database, self._submission, reactor.seconds, self._request_event, plan=plan
+        operators = {entry.info.name: entry.info.operator for entry in links}
+        tools = Tools(
+            ids=database.ids,
+            composer=self._submission,
+            plans=plans,
+            presets=PRESETS if presets is None else presets,
+            quiet=quiet or QuietHours(),
+            operators=operators,
+            accept_lost_extension=accept_lost_extension,
         )
+        self.requests = RequestEngine(
+            database, tools, reactor, self._request_event, shared=database.presence is not None
+        )
+        self.types = RequestTypes(database, tools, reactor.seconds)
+        self.stand_ins = StandIns(database, reactor.seconds)
+        self.audit = AuditLog(database, reactor.seconds)
+        self.conversations = Conversations(self.requests, database, reactor.seconds)
+        self.slots = SlotMap(database, plans, reactor)
         self._handover = Handover(database, reactor, self._read)
         self._reassembly = Reassembly(
             database,
@@ -209,7 +248,6 @@ class Gateway:
             self._handover.add,
             families={entry.info.name: entry.info.family for entry in links},
         )
-        operators = {entry.info.name: entry.info.operator for entry in links}
         self.ported = Portability(database, reactor, routes.ported, operators)
         self._inbound = InboundMessages(database, reactor, self._reassembly, self.ported.learn)
         self._reports = Reports(
@@ -222,7 +260,7 @@ class Gateway:
             on_queued=self._dispatcher.offer,
         )
 
-        observer.watch_slots(lambda: self._slots_in_use)
+        observer.watch_slots(lambda: self.slots.in_use)
         observer.watch_writer(lambda: database.writer.queued)
         for link in self._links.values():
             link.on_inbound = partial(self._take, link.name)
@@ -245,9 +283,11 @@ class Gateway:
         await self.ported.start()
         await self._reports.start()
         await self._dispatcher.recover()
+        await self.requests.votes.start()
         await self._reassembly.recover()
         await self._handover.recover()
-        await self._count_slots()
+        self.requests.timers.start()
+        await self.slots.start()
         for link in self._links.values():
             link.start()
         if self._neighbours is not None:
@@ -269,6 +309,9 @@ class Gateway:
         self.ported.stop()
         self._reports.stop()
         await self._handover.stop(REPLIES_WITHIN)
+        await self.requests.timers.stop()
+        self.requests.votes.stop()
+        self.slots.stop()
         await self._database.close()
 
     def listener_port(self, link: str) -> int:
@@ -308,13 +351,14 @@ class Gateway:
         self._lost, self._running = True, False
         self.on_lost(why)
 
-    def readiness(self) -> list[str]:
+    async def readiness(self) -> list[str]:
         """Why the gateway should get no work now; nothing when it should."""
         if not self._running:
             return ["starting or stopping"]
+        reasons = list(filter(None, [await self._pulse.problem()]))
         if self._links and not any(self._up(name) for name in self._links):
-            return ["no link is up"]
-        return []
+            reasons.append("no link is up")
+        return reasons
 
     # ---- messages ------------------------------------------------------------------------
 
@@ -430,12 +474,8 @@ class Gateway:
     def _request_event(self, event: Event) -> None:
         if event.kind == "request.closed":
             self._observer.request_finished(str(event.data.get("outcome", "")))
-        if event.kind in ("request.step_opened", "request.answered", "request.step_closed"):
-            self._watched("counting slots", Deferred.fromCoroutine(self._count_slots()))
-
-    async def _count_slots(self) -> None:
-        now = int(self._clock.seconds() * 1000)
-        self._slots_in_use, _ = await self._database.read(partial(slots.counts, now=now))
+        if event.kind in ("conversations.shortened", "conversations.exhausted"):
+            self._observer.slots_ran_out(event.kind.removeprefix("conversations."))
 
 
 def _outgoing(account: str, one: Sends) -> Outgoing:

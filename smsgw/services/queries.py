@@ -128,6 +128,7 @@ def inbound_json(row: InboundRow) -> Json:
         "link": row.link,
         "received_at": iso(row.received_at),
         "request_id": str(row.request_id) if row.request_id is not None else None,
+        "conversation_id": None if row.conversation_id is None else str(row.conversation_id),
         "outcome": row.outcome,
         "handled_at": iso(row.handled_at),
     }

@@ -21,11 +21,26 @@ LEADING = " ,.:;、。()\"'“”‘’「」『』《》〈〉<>[]【】·"
 
 TRAILING = LEADING + "!~-—+…"
 
+_UNDONE = (
+    "不没未无别勿莫非难待等再还但需要该应想准备明后下次"
+    "暂临时先可能半差只仅缺坏错误问题?若如否取退撤转派弱卡漏断"
+)
+"""Characters that make a report of work less than certain."""
+
 _CLAUSES = re.compile(r"[,.:;、。!~()\[\]]+")
+RECEIVED_COLOUR = "啊呀哦喔噢哈的滴"
+"""Particles that leave "received" as it is; not 了 and 啦: 好了 may say that it is done."""
+
+_OPEN_REMARK = re.compile(
+    "[不没未无别勿莫非拒难?转派让换误错停退撤但等]|吗|么|呢|谁|完成|完毕|完工|竣工|搞定|解决|恢复|[好完妥]了"
+    "|取消|除非|如果|算了|再说|考虑|can't|cannot|n't|no|done|fixed|finish|complet|resolv"
+)
+"""What, after "received", may say more than that."""
+
 _COUNT = re.compile(r"[0-9零〇一二两三四五六七八九十]+ ?[票人个位名项]?")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def patterns(v: Vocabulary) -> dict[str, re.Pattern[str]]:
     """Return the words of a vocabulary as patterns, by name."""
     parted = f"[{re.escape(SEPARATORS)}]"
@@ -47,11 +62,19 @@ def patterns(v: Vocabulary) -> dict[str, re.Pattern[str]]:
     made["remark"] = (
         f"(?:{made['urging']}|{any_of(v.actions)}{particle}|{any_of(v.courtesies)}{particle}"
         f"|{any_of(v.pleas)}?(?:{any_of(v.notices)}|由)?{office}{any_of(v.urges)}?"
-        f"{any_of(v.duties)}|{any_of(v.pleas)}?{any_of(v.notices)}{told}){{1,3}}"
+        f"{any_of(v.duties)}|{any_of(v.pleas)}?{any_of(v.notices)}{told}"
+        f"|{_report(v)}){{1,3}}"
     )
     made["opening"] = (
         f"(?:{any_of(v.acknowledgements)}{parted}*|{any_of(v.greetings)}{parted}+"
-        f"|{any_of(v.intensifiers)}{parted}*){{1,4}}(?={any_of(refusals)}|{made['positive']})"
+        f"|{any_of(v.intensifiers)}{parted}*){{1,4}}"
+        f"(?={any_of(refusals)}|{made['positive']}|{any_of(v.transfers)})"
+    )
+    made["received"] = any_of(v.received + v.acknowledgements + v.greetings)
+    made["transfer"] = any_of(v.transfers)
+    made["lead"] = f"(?:{any_of(v.leads)}{parted}*){{1,3}}"
+    made["cheer"] = (
+        f"(?:{any_of(v.cheers)}|{parted}|[{re.escape(v.particles + v.applause)}❤🎉🌟⭐😍🥰💕💖])*"
     )
     made["negated"] = any_of(v.negations) + made["positive"]
     made["accepts"] = f"(?:^|[^不没未]){any_of(v.acceptances)}[吧{re.escape(v.particles)}]*$"
@@ -63,13 +86,24 @@ def patterns(v: Vocabulary) -> dict[str, re.Pattern[str]]:
     return {name: re.compile(pattern) for name, pattern in made.items()}
 
 
+def _report(v: Vocabulary) -> str:
+    """What was done: 更换了电源, 已重启服务器."""
+    what = f"[^{re.escape(_UNDONE + SEPARATORS)}]{{0,10}}"
+    return f"(?:(?:已|已经){any_of(v.reports)}|{any_of(v.reports)}(?:了|好了?|过|完了?)){what}"
+
+
 def any_of(words: tuple[str, ...]) -> str:
-    """Return an alternation that prefers the longest word."""
+    """Return an alternation that prefers the longest word; of no words, what never matches."""
+    if not words:
+        return "(?:(?!))"
     return "(?:" + "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True)) + ")"
 
 
-def doubt_about_yes(rest: str, v: Vocabulary) -> str:
-    """Return why an approval followed by ``rest`` is not certain; "" when it is."""
+def doubt_about_yes(rest: str, said_by: str, v: Vocabulary) -> str:
+    """Return why an approval followed by ``rest`` is not certain; "" when it is.
+
+    ``said_by`` is the number that says the same, "" where none does.
+    """
     made = patterns(v)
     if _asks(rest, v) or made["question"].search(rest):
         return "question"
@@ -92,12 +126,15 @@ def doubt_about_yes(rest: str, v: Vocabulary) -> str:
         return "several answers"
     number = remark.strip(TRAILING)
     if number.isdigit():
-        return "" if number == v.yes_number else "contradictory"
+        return "" if number == said_by else "contradictory"
     return "" if all(_is_harmless(one, v) for one in _CLAUSES.split(remark)) else "remark"
 
 
-def doubt_about_no(rest: str, weak: bool, v: Vocabulary) -> str:
-    """Return why a refusal followed by ``rest`` is not certain; "" when it is."""
+def doubt_about_no(rest: str, said_by: str, weak: bool, v: Vocabulary) -> str:
+    """Return why a refusal followed by ``rest`` is not certain; "" when it is.
+
+    ``said_by`` is the number that says the same, "" where none does.
+    """
     made = patterns(v)
     bare = rest.lstrip(v.particles)
     parted = not bare or bare[0] in SEPARATORS
@@ -125,15 +162,15 @@ def doubt_about_no(rest: str, weak: bool, v: Vocabulary) -> str:
         only_spaces and made["negative"].match(reason)
     ):
         return "contradictory"  # 不同意驳回
-    return _doubt_about_reason(rest, v)
+    return _doubt_about_reason(rest, said_by, v)
 
 
-def _doubt_about_reason(reason: str, v: Vocabulary) -> str:
+def _doubt_about_reason(reason: str, said_by: str, v: Vocabulary) -> str:
     made = patterns(v)
     if made["another"].search(reason):
         return "several answers"
     number = reason.strip(TRAILING)
-    if number != v.no_number and _COUNT.fullmatch(number):
+    if number != said_by and _COUNT.fullmatch(number):
         return "contradictory"  # 反对 0 票
     affirmed = made["negated"].sub("", reason)
     clauses = [one.strip(TRAILING) for one in _CLAUSES.split(affirmed)]
@@ -152,6 +189,19 @@ def _doubt_about_reason(reason: str, v: Vocabulary) -> str:
     if re.search(r"(?:但|不过|可是|but)(?:是?\W*$|.*(?:可以|行|好|准|ok|fine))", reason):
         return "conditional"
     return ""
+
+
+def doubt_about_received(rest: str, v: Vocabulary) -> str:
+    """Return why "received" followed by ``rest`` is not certain to be all; "" when it is."""
+    bare = rest.lstrip(RECEIVED_COLOUR)
+    if not bare.strip(TRAILING + v.applause):
+        return ""
+    bare = bare.lstrip(v.applause)
+    remark = bare.lstrip(SEPARATORS)
+    between = bare[: len(bare) - len(remark)]
+    if not between or (not between.strip() and remark[0].isascii() and remark[0].isalpha()):
+        return "longer word"  # 好了, ok le
+    return "remark" if _OPEN_REMARK.search(bare) else ""
 
 
 def _is_harmless(clause: str, v: Vocabulary) -> bool:

@@ -15,14 +15,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.errors import Overloaded, ValidationError
+from smsgw.errors import Conflict, Overloaded, ValidationError
 from smsgw.model import Coding, MessageClass, MessageStatus, Operator
 from smsgw.routing.numbers import normalise
 from smsgw.routing.rules import draw
@@ -54,6 +54,10 @@ WRITER_ROWS_MAX = 100_000
 """Rows that may wait for the database, a second or two of its work: above, nothing is accepted."""
 
 WRITER_RETRY_SECONDS = 1
+
+STUCK_SECONDS = 5.0
+"""How long one commit may take until nothing is accepted: its database is away, or hangs."""
+
 BACKLOG_RETRY_SECONDS = 30
 """When to come back: a full queue of a link is counted again as often as that."""
 
@@ -233,7 +237,10 @@ class Submission:
         return Deferred.fromCoroutine(cancel())
 
     def _check_writer(self) -> None:
-        queued = self._database.writer.queued
+        writer = self._database.writer
+        if (busy := writer.busy_seconds) > STUCK_SECONDS:
+            raise Overloaded(f"the database has not answered for {busy:.0f} s", int(STUCK_SECONDS))
+        queued = writer.queued
         if queued >= WRITER_ROWS_MAX:
             problem = f"{queued} rows wait for the database, limit {WRITER_ROWS_MAX}"
             raise Overloaded(problem, WRITER_RETRY_SECONDS)
@@ -378,16 +385,26 @@ class Submission:
                 expects_reply=outgoing.expects_reply,
                 extension=outgoing.extension,
                 access_number=outgoing.access_number,
+                send_at=_time(outgoing.due_at),
+                valid_for=DAY_SECONDS if outgoing.valid_for is None else outgoing.valid_for,
             )
         )
         about = {} if outgoing.request_id is None else {"request_id": str(outgoing.request_id)}
         messages.insert(connection, [plan.rows(self._node_for(plan))], about)
         return Inserted(plan.message.id, plan)
 
-    def dispatch(self, inserted: list[Inserted]) -> None:
+    def revoke(self, connection: Connection, message_id: int) -> StatusChange | None:
+        """End a request's message in the caller's transaction, if nothing of it was sent."""
+        try:
+            return unsent.cancel(connection, message_id, [], int(self._clock() * 1000))
+        except Conflict:
+            return None
+
+    def dispatch(self, inserted: list[Inserted], revoked: list[object]) -> None:
         """Send what :meth:`insert` wrote; on the reactor thread, after the commit."""
         plans = [one.payload for one in inserted if isinstance(one.payload, Plan)]
         self._dispatcher.offer([item for plan in plans for item in plan.segments])
+        self._dispatcher.follow([one for one in revoked if isinstance(one, StatusChange)])
 
     # ---- which link ----------------------------------------------------------------------
 
@@ -473,3 +490,7 @@ def signed(text: str, signature: str) -> str:
     Spec: text-and-long-messages.md section 5.
     """
     return text if text.lstrip().startswith("【") else signature + text
+
+
+def _time(ms: int) -> datetime | None:
+    return datetime.fromtimestamp(ms / 1000, UTC) if ms else None

@@ -7,13 +7,16 @@ words makes its own :class:`Vocabulary`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 TO_SIMPLIFIED = str.maketrans(
     "駁絕決準過贊許認無難應該嗎麼問題條見時還沒對錯為書報銷購買請辦執實發錢後們這個張項經讚總別來樣會說訂審"
-    "點開誤寫擬緩遲異議權隨緊儘盡財務轉謝電話領導勞煩處動進啟馬兩滿圖場訊壞費間備",
+    "點開誤寫擬緩遲異議權隨緊儘盡財務轉謝電話領導勞煩處動進啟馬兩滿圖場訊壞費間備"
+    "設畢維結復搶檢調裝換達單給評選號確幹趕驗測繼續辭聯絡撥",
     "驳绝决准过赞许认无难应该吗么问题条见时还没对错为书报销购买请办执实发钱后们这个张项经赞总别来样会说订审"
-    "点开误写拟缓迟异议权随紧尽尽财务转谢电话领导劳烦处动进启马两满图场讯坏费间备",
+    "点开误写拟缓迟异议权随紧尽尽财务转谢电话领导劳烦处动进启马两满图场讯坏费间备"
+    "设毕维结复抢检调装换达单给评选号确干赶验测继续辞联络拨",
 )
 """Traditional to simplified, one character to one, only those that occur in the words below."""
 
@@ -28,8 +31,6 @@ class Vocabulary:
             with more text they begin other words and phrases (``不行政``, ``no problem``).
         positives: Approvals. They must stand alone or before a separator.
         objects: What may follow an approval at once (``同意办理``).
-        yes_number: The choice that approves, once choices were offered.
-        no_number: The choice that refuses.
         opt_outs: Whole texts that ask to get no more messages.
         acknowledgements: Words that never decide, and may precede a decision at once.
         greetings: Words that may precede a decision when a separator follows.
@@ -62,6 +63,15 @@ class Vocabulary:
         strong_positives: What may not occur un-negated in the reason of a refusal.
         negations: What, before a strong positive, makes it a refusal.
         measures: Characters that make a leading number a quantity (``2 天后``).
+        received: Words that say the task was taken up, where that is an answer; besides
+            ``acknowledgements`` and ``greetings``.
+        transfers: Words that hand a task on, before whom to.
+        reports: What was done, as a remark: ``更换``, ``重启``.
+        prompts: What our own questions begin with, before a colon.
+        leads: What may precede an option that is chosen: ``我选``, ``投``.
+        cheers: Remarks that leave a chosen option as it is, whole.
+        praise: What, in the comment of a rating, speaks for a good one.
+        complaints: What speaks for a bad one; looked for first (``不好`` contains ``好``).
     """
 
     negatives: tuple[str, ...] = (
@@ -86,8 +96,6 @@ class Vocabulary:
         "报销", "采购", "购买", "请假", "出差", "用车", "发布", "播出", "发放", "立项", "此事",
         "该事项", "此事项",
     )  # fmt: skip
-    yes_number: str = "1"
-    no_number: str = "2"
     opt_outs: tuple[str, ...] = ("t", "td", "r", "退订", "unsubscribe", "stop")
     acknowledgements: tuple[str, ...] = (
         "好的", "ok", "okay", "嗯嗯", "嗯", "已阅", "已悉", "知道了",
@@ -196,7 +204,161 @@ class Vocabulary:
         "not ", "not be ", "don't ",
     )  # fmt: skip
     measures: str = "天个月号日万人次点元块周年小时份台件套张本条项位名家种部辆楼层级折倍成亿千百%"
+    received: tuple[str, ...] = ()
+    transfers: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ("待审批", "派工", "请评分", "投票")
+    leads: tuple[str, ...] = (
+        "我选", "我选择", "我投", "我投给", "我们选", "我们投", "选", "选择", "投", "投给", "投票",
+        "投票给", "我支持", "支持", "我的选择", "我的选择是", "答案", "答案是", "回复", "我",
+        "本人", "i choose", "choose", "vote", "vote for", "i vote for",
+    )  # fmt: skip
+    cheers: tuple[str, ...] = (
+        "加油", "必胜", "最棒", "你最棒", "真棒", "太棒了", "冲", "冲呀", "冠军", "一票", "投一票",
+        "我的一票", "我喜欢", "喜欢", "我支持", "支持你", "永远支持", "选手", "老师", "唱得真好",
+        "唱得好", "go", "best",
+    )  # fmt: skip
+    praise: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # over a thousand words, asked for several times for each reply
+        return hash(tuple(getattr(self, one.name) for one in fields(self)))
 
 
 DEFAULT = Vocabulary()
 """Chinese and English, for approvals."""
+
+_DONE = (
+    "完成", "完成了", "修好", "修复完成", "修复完毕", "修完", "修理完成", "修理好", "维修完成",
+    "维修完毕", "维修好", "维修结束", "抢修完成", "抢修完毕", "抢修结束", "检修完成", "检修完毕",
+    "处理完", "处理完成", "处理完毕", "处理好", "处理结束", "办完", "办好", "办妥", "办结", "搞定",
+    "搞好", "弄好", "弄完", "做完", "做好", "干完", "安装完成", "安装完毕", "安装好", "调试完成",
+    "调试完毕", "调试好", "更换完成", "更换完毕", "更换好", "换好", "装好", "布置完成", "布置完毕",
+    "布置好", "架设完成", "架设完毕", "测试完成", "测试完毕", "巡检完成", "巡检完毕", "任务结束",
+    "完工", "竣工", "解决了", "已解决", "得到解决", "修复了", "已修复", "排除了", "已排除",
+    "已恢复", "恢复了", "恢复正常", "已恢复正常", "恢复正常了",
+    "done", "finished", "completed", "complete", "fixed", "resolved", "all done", "job done",
+)  # fmt: skip
+
+TASKS = replace(
+    DEFAULT,
+    negatives=(
+        "无法处理", "处理不了", "不能处理", "没法处理", "没办法处理", "无法完成", "完成不了",
+        "不能完成", "没法完成", "没办法完成", "无法修复", "修不了", "修不好", "没法修", "无法维修",
+        "维修不了", "无法解决", "解决不了", "没法解决", "没办法解决", "无法到场", "无法到达",
+        "无法前往", "无法参加", "无法安排", "无法执行", "执行不了", "无法接单", "接不了", "去不了",
+        "去不成", "不能去", "没法去", "没办法去", "来不了", "不能来", "到不了", "赶不到",
+        "赶不过去",
+        "过不去", "办不了", "办不到", "做不了", "做不到", "干不了", "搞不定", "搞不了", "弄不了",
+        "弄不好", "装不了", "拒单", "拒接",
+        "can't come", "cannot come", "can't go", "cannot go", "can't make it", "cannot make it",
+        "can't do it", "cannot do it", "can't fix", "cannot fix", "unable to come", "unable to fix",
+        "unable to attend", "decline", "declined", "refuse", "refused",
+    ),
+    weak_negatives=(
+        "cannot", "can't", "can not", "unable",
+        "无法", "拒绝", "拒绝接单", "不接", "不接单", "不接受", "不去", "不做", "不干", "不行",
+        "不能", "否", "no", "reject", "rejected",
+    ),
+    positives=_DONE,
+    objects=(
+        "任务", "此任务", "该任务", "本任务", "工作", "维修", "抢修", "检修", "安装", "调试",
+        "处理",
+        "更换", "布置", "巡检", "测试",
+    ),
+    acknowledgements=(
+        "收到", "收到了", "已收到", "好的", "好滴", "好嘞", "ok", "okay", "嗯嗯", "嗯", "已阅",
+        "已悉", "知道了", "明白", "明白了", "了解", "遵命",
+    ),
+    greetings=("好", "您好", "你好", "领导好", "hi", "hello"),
+    intensifiers=(
+        "我们", "我方", "我", "我这边", "这边", "已", "已经", "现已", "现在已", "均已", "都已",
+        "全部", "全都", "都", "均", "刚", "刚刚", "任务", "工作", "设备", "故障", "问题", "现场",
+        "确认", "回复", "选择", "选", "报告", "i",
+    ),
+    longer_words=(*DEFAULT.longer_words, "中", "率", "前", "后", "度", "时", "情况", "多少", "几"),
+    courtesies=(
+        "谢谢", "谢谢您", "谢谢领导", "多谢", "感谢", "辛苦", "辛苦了", "不客气", "请验收",
+        "请查收", "请放心", "请知悉", "请领导放心", "一切正常", "运行正常", "测试正常", "设备正常",
+        "信号正常", "播出正常", "工作正常", "正常", "恢复正常", "已恢复正常", "已恢复", "已测试",
+        "测试通过", "已验收", "验收通过", "已离场", "已撤场", "已返回", "照片已发", "照片已上传",
+        "发自我的iphone", "发自我的手机", "来自我的手机",
+        "ok", "thanks", "many thanks", "thank you", "thx", "regards", "best regards", "all good",
+        "sent from my iphone",
+    ),
+    urges=(),
+    notices=("通知", "转告", "告知", "抄送", "知会"),
+    actions=("验收", "查收", "确认"),
+    reversals=(
+        *DEFAULT.reversals, "转派", "转给", "转交", "改派", "移交", "让", "已换", "换了", "已更换",
+        "更换了", "等", "稍后", "晚点", "晚些", "待会", "一会", "回头", "过两天", "过几天", "再去",
+        "再来", "再修", "再处理", "才能", "先",
+        ",转", " 转", "转到", "换张", "换人去", "叫", "我来", "怎么",
+    ),
+    acceptances=(*DEFAULT.acceptances, "去", "来", "处理", "接", "顶替", "代替", "替我"),
+    english_doubts=(
+        *DEFAULT.english_doubts, "will", "later", "tomorrow", "coming", "on my way", "soon",
+    ),
+    slips=(*DEFAULT.slips, "收到", "明白", "马上去", "马上到", "正常", "恢复"),
+    strong_positives=(
+        "完成", "修好", "搞定", "处理完", "处理好", "恢复正常", "已恢复", "已解决", "解决了",
+        "已修复", "办完", "办好", "弄好", "done", "finished", "completed", "fixed", "resolved",
+    ),
+    negations=(
+        "不", "没", "没有", "未", "未能", "不能", "无法", "没法", "没办法", "难以", "不会", "别",
+        "not ", "not be ", "don't ", "not yet ",
+    ),
+    received=(
+        "马上去", "马上到", "马上来", "马上处理", "马上办", "马上出发", "马上就到", "马上就去",
+        "这就去", "这就来", "立即处理", "立即去", "立即前往", "立刻去", "在路上", "在路上了",
+        "路上", "出发了", "已出发", "已经出发", "正在处理", "正在维修", "正在抢修", "正在赶来",
+        "正在路上", "正在前往", "处理中", "维修中", "抢修中", "已到", "已到场", "已到现场",
+        "已到达", "已到达现场", "到了", "到现场了", "到达现场", "接单", "已接单",
+        "received", "got it", "copy", "roger", "on my way", "on it", "working on it",
+    ),
+    transfers=(
+        "转派", "转派给", "请转派", "请转派给", "改派", "改派给", "请改派", "请改派给", "转给",
+        "请转给", "转交", "转交给", "请转交", "请转交给", "移交", "移交给", "派给", "转单",
+        "转单给",
+        "交给", "转", "请转",
+        "transfer to", "transfer", "reassign to", "reassign", "forward to", "hand over to",
+    ),
+    reports=(
+        "更换", "换", "重启", "调整", "清理", "清洗", "紧固", "重装", "升级", "焊接", "校准",
+        "复位",
+        "检查", "重新接线", "接好", "测试", "调试", "加固", "恢复", "配置", "重新配置", "替换",
+    ),
+)  # fmt: skip
+"""Chinese and English, for tasks that are taken up, done, handed on or declined."""
+
+RATED = replace(
+    DEFAULT,
+    leads=(
+        *DEFAULT.leads, "打", "给", "打分", "评分", "评", "评价", "我打", "我给", "我评", "给个",
+        "打个",
+        "我打分", "我的评分", "我的评价", "分数", "得分", "总评", "满意度", "总体", "整体",
+        "总体评价",
+    ),
+    praise=(
+        "很满意", "挺满意", "蛮满意", "十分满意", "特别满意", "满意", "很好", "挺好", "真好",
+        "太好", "非常好", "蛮好", "都好", "好评", "不错", "点赞", "赞",
+        "很棒", "真棒", "太棒", "优秀", "完美", "热情", "专业", "周到", "耐心", "及时", "负责",
+        "给力",
+        "无可挑剔", "没的说", "没得说", "一流", "👍", "❤", "🌹",
+        "good", "great", "excellent", "perfect", "nice",
+    ),
+    complaints=(
+        "不满意", "不太满意", "不是很满意", "不是满意", "没有满意", "不怎么满意", "不满", "不好",
+        "不太好",
+        "不怎么好", "不够", "不行", "不热情", "不专业", "不耐心", "不及时", "不负责", "没耐心",
+        "不周到", "不怎么样",
+        "很差", "太差", "差评", "极差", "真差", "差劲", "投诉", "失望", "糟糕", "糟", "垃圾",
+        "恶劣", "冷淡",
+        "敷衍", "气人", "生气", "烂", "坑", "👎", "💩", "bad", "poor", "terrible", "worst", "awful",
+    ),
+)  # fmt: skip
+"""Chinese and English, for a number on a scale and what people say with it."""

@@ -61,8 +61,8 @@ def end_waits(
     ended: list[Ended] = []
     for row in found:
         now = batch.find(row.message_id, row.part)
-        if now is None or now.state != "unknown":
-            continue  # another process was faster
+        if now is None or now.state != "unknown" or (now.next_attempt_at or 0) > now_ms:
+            continue  # another process was faster; it may even be in doubt again by now
         often = now.attempts >= attempts[row.message_class]
         if often or row.valid_until <= now_ms or now.message.final_at is not None:
             ended.append(Ended(None, batch.move(now, "expired", now_ms, "", UNKNOWN_ERROR)))

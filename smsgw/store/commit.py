@@ -4,8 +4,9 @@ In one group the batch operations run first, by rank, all rows of one operation 
 the single functions in the order they were asked for.
 
 A group that loses its connection fails, and the next one connects again, unless that was tried a
-moment ago. Only when the connection broke between a commit and its answer the group waits until
-the database is back and can tell whether it was kept.
+moment ago. Only when the connection broke between a commit and its answer the group waits, and all
+that come after it, until the database is back and can tell whether it was kept: whoever asked for
+it must neither take for lost what is kept, nor do it twice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction
@@ -31,9 +33,6 @@ T = TypeVar("T")
 
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Between tries to connect again; the last for all further ones."""
-
-DOUBT_SECONDS = 30.0
-"""How long a commit without an answer waits for the database to come back."""
 
 RACE_TRIES = 3
 """How often a single function is called that others outran, or a group that they lock out."""
@@ -75,6 +74,10 @@ class Backend(Protocol):
 
     def is_lost(self, connection: Connection) -> bool:
         """Tell whether a connection is of no use any more."""
+        ...
+
+    def is_read_only(self, error: BaseException) -> bool:
+        """Tell whether this connection takes no changes, and another one may."""
         ...
 
     def is_race(self, error: BaseException) -> bool:
@@ -137,6 +140,11 @@ class Committer:
         self._failed = 0  # tries to connect since the last good one
         self._try_at = 0.0
         self._problem = ""
+        self._ending = Event()
+
+    def end_soon(self) -> None:
+        """Wait for nothing any more, called on any thread: a start finds out what was kept."""
+        self._ending.set()
 
     def commit(self, group: Group) -> bool:
         """Do all calls in one transaction and note each one's outcome; tell whether it was kept."""
@@ -148,6 +156,10 @@ class Committer:
                 error = failed
                 if self._backend.is_deadlock(error):
                     continue
+                if self._backend.is_read_only(error) and self._connection is not None:
+                    self._drop(self._connection)
+                    self._try_at = time.monotonic() + PAUSES[-1] / 4
+                    self._problem = str(translated("the database takes no changes", error))
                 break
             return True
         failure = Failure(translated("commit", error or AssertionError("no try")))
@@ -272,9 +284,9 @@ class Committer:
 
     def _was_committed(self, transaction: str) -> bool:
         """Wait until the database can tell what became of a commit that was not answered."""
-        until = time.monotonic() + DOUBT_SECONDS
-        while time.monotonic() < until:
-            if self._connection is None:
+        _log.warn("a commit got no answer: all changes wait until the database tells of it")
+        while True:
+            if self._connection is None and time.monotonic() >= self._try_at:
                 self._reconnect()
             if self._connection is not None:
                 try:
@@ -284,8 +296,10 @@ class Committer:
                     if self._backend.is_lost(self._connection):
                         self._drop(self._connection)
                 if kept is not None:
+                    _log.info("it was kept" if kept else "it was not kept")
                     return kept
-            time.sleep(PAUSES[0])
+            if self._ending.wait(PAUSES[0]):
+                break
         raise StoreError("the connection was lost, and whether the commit was kept is not known")
 
 

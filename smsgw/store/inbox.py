@@ -57,6 +57,7 @@ class InboundRow(msgspec.Struct, gc=False):
     account: str = ""
     request_id: int | None = None
     assignment_id: int | None = None
+    conversation_id: int | None = None
     outcome: str = ""
     handled_at: int | None = None
 
@@ -306,9 +307,11 @@ def mark_handled(
     connection: Connection,
     inbound_id: int,
     outcome: str,
-    request_id: int | None,
-    assignment_id: int | None,
     at: int,
+    *,
+    request_id: int | None = None,
+    assignment_id: int | None = None,
+    conversation_id: int | None = None,
     account: str | None = None,
 ) -> bool:
     """Record what reading an inbound message led to; ``account`` sets its owner unless None.
@@ -316,12 +319,12 @@ def mark_handled(
     Returns:
         False, and nothing changed, when it was handled before (or is not recorded).
     """
-    values: dict[str, object] = {
-        "outcome": outcome,
+    about = {
         "request_id": request_id,
         "assignment_id": assignment_id,
-        "handled_at": at,
+        "conversation_id": conversation_id,
     }
+    values: dict[str, object] = {"outcome": outcome, "handled_at": at, **about}
     if account is not None:
         values["account"] = account
     changed = connection.execute(
@@ -332,8 +335,9 @@ def mark_handled(
     ).first()
     if changed is None:
         return False
-    about = None if request_id is None else str(request_id)
-    told = {"outcome": outcome, "request_id": about}
+    told = {"outcome": outcome, "request_id": None if request_id is None else str(request_id)}
+    if conversation_id is not None:
+        told["conversation_id"] = str(conversation_id)
     events.append(connection, at, [Event("inbound.handled", inbound_id, changed.account, told)])
     return True
 

@@ -2,13 +2,13 @@
 
 A row's id is that of its last change, so what changed since can be read in order of id. A row is
 never taken away while another node may still believe it: forgetting ends its time, and what has
-been over for a day is swept.
+been over for a day is swept. Other nodes are told of the first id of a change with its commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Connection, Insert, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,7 +17,11 @@ from smsgw.model import Event, Operator, PortedNumber
 from smsgw.store import events
 from smsgw.store.ids import NODE_BITS, SEQUENCE_BITS
 from smsgw.store.schema import ported_number
-from smsgw.store.statements import ids_of
+from smsgw.store.statements import ids_of, run, shared
+from smsgw.store.writer import Operation
+
+CHANNEL = "smsgw_ported"
+"""Notifications name the id of the first change of a commit."""
 
 OVERLAP_MS = 60_000
 """How far back changes are read again: other nodes' clocks differ, and their commits take time."""
@@ -58,7 +62,24 @@ def put(connection: Connection, numbers: Sequence[PortedNumber]) -> int:
         told = [_event("number.ported", row[0], _number(row[1:])) for row in rows]
         events.append(connection, 0, told)
         recorded += len(rows)
+        if rows:
+            _announce(connection, ids[0])
     return recorded
+
+
+class Learn(Operation[PortedNumber, None]):
+    """Record what messages prove, before the messages themselves."""
+
+    name: ClassVar[str] = "learn ported numbers"
+    rank: ClassVar[int] = 2
+
+    def execute(self, connection: Connection, rows: Sequence[PortedNumber]) -> list[None]:
+        """Record them all."""
+        put(connection, rows)
+        return [None] * len(rows)
+
+
+LEARN = Learn()
 
 
 def forget(connection: Connection, phones: Sequence[str], now: int) -> int:
@@ -76,7 +97,14 @@ def forget(connection: Connection, phones: Sequence[str], now: int) -> int:
             told.at = now
             events.append(connection, now, [told])
             forgotten += 1
+            _announce(connection, row[0])
     return forgotten
+
+
+def _announce(connection: Connection, first: int) -> None:
+    """Tell the other nodes, with the commit, from which id on to read."""
+    if shared(connection):
+        run(connection, "SELECT pg_notify(?, ?)", CHANNEL, str(first))
 
 
 def _event(kind: str, row_id: int, number: PortedNumber) -> Event:

@@ -57,6 +57,7 @@ DEADLOCKS = frozenset(("40001", "40P01", "55P03"))
 """A serialization failure, a deadlock, a lock that was waited for too long."""
 
 INVALID_PARAMETER = "22023"
+READ_ONLY = "25006"
 
 _STILL_OURS = """SELECT pg_current_xact_id()::text FROM node WHERE id = %s AND epoch = %s
  FOR KEY SHARE"""
@@ -168,6 +169,10 @@ class Cluster:
         if connection.invalidated or connection.closed:
             return True
         return bool(getattr(connection.connection.driver_connection, "closed", True))
+
+    def is_read_only(self, error: BaseException) -> bool:
+        """Tell whether the session was begun while the server, or this one, took no changes."""
+        return _sqlstate(error) == READ_ONLY
 
     def is_race(self, error: BaseException) -> bool:
         """Tell whether another process was faster, and one has to look again."""

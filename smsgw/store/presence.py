@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from smsgw.errors import StoreError
-from smsgw.store import nodes
+from smsgw.store import nodes, ported
 from smsgw.store.nodes import Lease
 from smsgw.store.postgresql import Cluster
 from smsgw.store.writer import Reactor
@@ -89,6 +89,7 @@ class Presence:
     Attributes:
         on_lost: Called once with a line for people when our lease is lost: others do our work.
         on_called: Called with the name of a link whose queue has something for whoever can send it.
+        on_ported: Called with the id of the first of the ported numbers that some process changed.
         on_ended: Called with nodes whose lease has ended.
     """
 
@@ -97,6 +98,7 @@ class Presence:
     def __init__(self, backend: Cluster, reactor: Reactor) -> None:
         self.on_lost: Callable[[str], None] = _nothing
         self.on_called: Callable[[str], None] = _nothing
+        self.on_ported: Callable[[int], None] = _nothing
         self.on_ended: Callable[[list[int]], None] = _nothing
         self._backend = backend
         self._reactor = reactor
@@ -269,6 +271,7 @@ class Presence:
         _driver(connection).add_notify_handler(self._notified)
         nodes.hold(connection, lease)
         _run(connection, f"LISTEN {CHANNEL}")
+        _run(connection, f"LISTEN {ported.CHANNEL}")
         self._since, self._due = time.monotonic(), 0.0
 
     def _turn(self, connection: Connection, lease: Lease) -> float:
@@ -327,11 +330,15 @@ class Presence:
             self._reactor.callFromThread(self._tell, told)
 
     def _notified(self, note: psycopg.Notify) -> None:
-        self._reactor.callFromThread(self._tell_called, note.payload)
+        self._reactor.callFromThread(self._tell_notified, note)
 
-    def _tell_called(self, link: str) -> None:
-        if self._stopped is None:
-            self.on_called(link)
+    def _tell_notified(self, note: psycopg.Notify) -> None:
+        if self._stopped is not None:
+            return
+        if note.channel == CHANNEL:
+            self.on_called(note.payload)
+        elif note.payload.isdecimal():
+            self.on_ported(int(note.payload))
 
     def _tell_ended(self, over: list[int]) -> None:
         if self._stopped is None:

@@ -33,10 +33,14 @@ class RequestRow(msgspec.Struct, gc=False):
 
     id: int
     account: str
+    type: str
     preset: str
     subject: str
     body: str
     reference: str
+    applicant_name: str
+    applicant_phone: str
+    settings: str
     state: str
     outcome: str
     version: int
@@ -50,9 +54,14 @@ class StepRow(msgspec.Struct, gc=False):
     id: int
     request_id: int
     position: int
+    name: str
     rule: str
+    reject_ends: bool
+    settings: str
     state: str
     outcome: str = ""
+    opened_at: int | None = None
+    closed_at: int | None = None
 
 
 class AssignmentRow(msgspec.Struct, gc=False):
@@ -62,15 +71,23 @@ class AssignmentRow(msgspec.Struct, gc=False):
     request_id: int
     step_id: int
     position: int
+    role: str
     name: str
     phone: str
     state: str
     prompt_message_id: int | None = None
     slot_id: int | None = None
     decision: str = ""
+    progress: str = ""
     reason: str = ""
+    asked_at: int | None = None
     answered_at: int | None = None
     asked_back: int = 0
+    reminded: int = 0
+    code: str = ""
+    code_failures: int = 0
+    delegated_from: int | None = None
+    delegated_by: str = ""
 
 
 class AnswerRow(msgspec.Struct, gc=False):
@@ -80,17 +97,19 @@ class AnswerRow(msgspec.Struct, gc=False):
     request_id: int
     assignment_id: int
     channel: str
+    actor: str
     inbound_id: int | None
     text: str
     decision: str
     reason: str
     rule: str
+    anomaly: str
     counted: bool
     at: int
 
 
 class RequestRows(msgspec.Struct):
-    """A request with its steps in order and its assignments by step and position."""
+    """A request with its steps in order and its assignments by step and position, oldest first."""
 
     request: RequestRow
     steps: list[StepRow]
@@ -108,9 +127,17 @@ def insert(connection: Connection, rows: RequestRows) -> None:
     insert_rows(connection, assignment, [_as_tuple(row) for row in rows.assignments])
 
 
-def get(connection: Connection, request_id: int) -> RequestRows | None:
-    """Return a request, or None."""
-    row = connection.execute(select(request).where(request.c.id == request_id)).first()
+def get(connection: Connection, request_id: int, *, lock: bool = False) -> RequestRows | None:
+    """Return a request, or None.
+
+    Args:
+        connection: Any connection; with ``lock`` one in a transaction that changes the request.
+        request_id: Which one.
+        lock: Let no other process change it until the transaction is over. Whoever changes a
+            request does so before it touches any other row of it: else two wait for each other.
+    """
+    query = select(request).where(request.c.id == request_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         return None
     steps = connection.execute(
@@ -120,13 +147,19 @@ def get(connection: Connection, request_id: int) -> RequestRows | None:
         select(assignment)
         .join(step, step.c.id == assignment.c.step_id)
         .where(assignment.c.request_id == request_id)
-        .order_by(step.c.position, assignment.c.position)
+        .order_by(step.c.position, assignment.c.position, assignment.c.id)
     )
     return RequestRows(
         RequestRow(*row),
         [StepRow(*found) for found in steps],
         [AssignmentRow(*found) for found in assignments],
     )
+
+
+def account_of(connection: Connection, request_id: int) -> str:
+    """Return whose a request is; "" when there is none."""
+    query = select(request.c.account).where(request.c.id == request_id)
+    return connection.execute(query).scalar() or ""
 
 
 def page(
@@ -166,9 +199,16 @@ def advance_version(connection: Connection, row: RequestRow, **values: Any) -> b
 
 
 def save_step(connection: Connection, row: StepRow) -> None:
-    """Write a step's state and outcome."""
+    """Write everything of a step that changes after it was made."""
     connection.execute(
-        update(step).where(step.c.id == row.id).values(state=row.state, outcome=row.outcome)
+        update(step)
+        .where(step.c.id == row.id)
+        .values(
+            state=row.state,
+            outcome=row.outcome,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+        )
     )
 
 
@@ -182,11 +222,21 @@ def save_assignment(connection: Connection, row: AssignmentRow) -> None:
             prompt_message_id=row.prompt_message_id,
             slot_id=row.slot_id,
             decision=row.decision,
+            progress=row.progress,
             reason=row.reason,
+            asked_at=row.asked_at,
             answered_at=row.answered_at,
             asked_back=row.asked_back,
+            reminded=row.reminded,
+            code=row.code,
+            code_failures=row.code_failures,
         )
     )
+
+
+def insert_assignment(connection: Connection, row: AssignmentRow) -> None:
+    """Insert somebody who is asked besides, or instead of, those a step began with."""
+    insert_rows(connection, assignment, [_as_tuple(row)])
 
 
 def get_assignment(connection: Connection, assignment_id: int) -> AssignmentRow | None:
@@ -248,6 +298,11 @@ def message_states(
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
+def operator_of(connection: Connection, message_id: int) -> str | None:
+    """Return whose subscriber a message went to, or None when it is not recorded."""
+    return connection.execute(select(message.c.operator).where(message.c.id == message_id)).scalar()
+
+
 def asked_back_at(connection: Connection, phone: str, assignment_id: int) -> int | None:
     """Return when a phone was last asked what it meant about an assignment, or None."""
     return connection.execute(
@@ -280,22 +335,3 @@ def automatic_answers(
     if before is not None:
         query = query.where(event.c.at < before)
     return connection.execute(query).scalar_one()
-
-
-def event_data(
-    connection: Connection, phone: str, access_number: str, kind: str, since: int
-) -> list[dict[str, Any]]:
-    """Return the data of events of ``kind`` about inbound messages of ``phone``, oldest first."""
-    found = connection.execute(
-        select(event.c.data)
-        .join(inbound, inbound.c.id == event.c.subject_id)
-        .where(
-            inbound.c.sender == phone,
-            inbound.c.access_number == access_number,
-            event.c.kind == kind,
-            OF_NO_MESSAGE,
-            event.c.at > since,
-        )
-        .order_by(event.c.id)
-    ).scalars()
-    return [msgspec.json.decode(data, type=dict[str, Any]) for data in found]

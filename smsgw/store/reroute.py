@@ -44,8 +44,8 @@ FindLink = Callable[[MessageRow, Collection[str], Why], Elsewhere | None]
 """(message, links it may not take, why) -> the message planned for another link, or None."""
 
 
-Place = tuple[str, int, int, int]
-"""A place in a link's queue: class, when it is due, message, part."""
+Place = tuple[int, int, int]
+"""A place in what waits for a link, of one class: when it is due, message, part."""
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -55,15 +55,26 @@ class Waiting(msgspec.Struct, gc=False):
         left: Ids of those that wait for it no longer.
         moved: Their segments as they are queued for other links.
         last: Where to go on; None when all were looked at.
+        next_at: When the next one is due that is to be sent later (ms), or else how far was looked.
     """
 
     left: set[int]
     moved: list[QueuedSegment]
     last: Place | None
+    next_at: int
 
 
-BEGINNING: Place = ("", -1, 0, 0)
+BEGINNING: Place = (-1, 0, 0)
 """Where :func:`move_waiting` begins."""
+
+AHEAD_MS = 3_600_000
+"""What waits for another try waits no longer, as a rule; what is due later is to be sent later."""
+
+
+def after(due_at: int) -> Place:
+    """Return where :func:`move_waiting` begins with what is due later than that."""
+    return due_at + 1, -1, 0
+
 
 NOT_RECEIVED = frozenset(("EXPIRED", "DELETED", "UNDELIV", "REJECTD"))
 """States that say that the phone has not got it. Others, such as a network's own codes, may mean
@@ -75,9 +86,9 @@ Spec: cmpp.md section 7, smgp.md section 7, SMPP 3.4 5.2.28.
 _FINDER = "smsgw.find_link"
 
 _PAGE = """SELECT ROWS(node, link, message_class, due_at, message_id, part, valid_until)
- FROM (SELECT * FROM queue WHERE node = ? AND link = ?
- AND (message_class, due_at, message_id, part) > (?, ?, ?, ?)
- ORDER BY message_class, due_at, message_id, part LIMIT ?) q"""
+ FROM (SELECT * FROM queue WHERE node = ? AND link = ? AND message_class = ?
+ AND (due_at, message_id, part) > (?, ?, ?) AND due_at <= ?
+ ORDER BY due_at, message_id, part LIMIT ?) q"""
 _PARTS = """SELECT ROWS(node, link, message_class, due_at, message_id, part, valid_until)
  FROM queue WHERE node = ? AND link = ? AND message_class = ? AND due_at {due}
  AND message_id = ?"""
@@ -167,29 +178,35 @@ def after_report(
 def move_waiting(
     connection: Connection,
     link: str,
+    message_class: str,
     now_ms: int,
-    after: Place,
+    start: Place,
     limit: int,
 ) -> Waiting:
     """Give what waits for a link that is down to other links of its route.
 
-    It runs on the writer's connection. Call it again with ``last`` until that is None.
+    What is to be sent later stays until it is due. It runs on the writer's connection. Call it
+    again with ``last`` until that is None.
 
     Args:
         connection: The writer's.
         link: Which is down.
+        message_class: Which class.
         now_ms: The present time.
-        after: Where the last call ended; :data:`BEGINNING` first.
+        start: Where the last call ended; first :data:`BEGINNING`, or :func:`after` a time.
         limit: The most rows of the queue to look at.
     """
-    node = ids_of(connection).node
-    page = _rows(connection, _PAGE, node, link, *after, limit)
-    done = Waiting(set(), [], None)
+    node, until = ids_of(connection).node, now_ms + AHEAD_MS
+    page = _rows(connection, _PAGE, node, link, message_class, *start, until, limit)
+    done = Waiting(set(), [], None, until)
     batch = Batch(connection)
     batch.load({one.message_id for one in page})
-    for message_id in dict.fromkeys(one.message_id for one in page):
+    for message_id, due_at in {one.message_id: one.due_at for one in page}.items():
         message = batch.messages.get(message_id)
         if message is None or not _all_waits(batch, message):
+            continue
+        if message.status == "scheduled" and due_at > now_ms:
+            done.next_at = min(done.next_at, due_at)
             continue
         row = _row(batch, message_id)
         parts = _parts_queued(batch, row)
@@ -201,7 +218,7 @@ def move_waiting(
     batch.save()
     if len(page) == limit:
         last = page[-1]
-        done.last = (last.message_class, last.due_at, last.message_id, last.part)
+        done.last = (last.due_at, last.message_id, last.part)
     return done
 
 

@@ -223,10 +223,25 @@ inbound = Table(
     Column("account", Chars(64), nullable=False),  # its owner; "" = the general inbox
     Column("request_id", Id, nullable=True),
     Column("assignment_id", Id, nullable=True),
+    Column("conversation_id", Id, nullable=True),
     Column("outcome", Chars(32), nullable=False),  # what reading it led to; "" until handled
     Column("handled_at", Millis, nullable=True),
     Index(None, "handled_at", "id"),
     Index(None, "sender", "destination", "received_at"),
+    Index(
+        "ix_inbound_conversation",
+        "conversation_id",
+        "id",
+        sqlite_where=text("conversation_id IS NOT NULL"),
+        postgresql_where=text("conversation_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_inbound_uncounted",
+        "request_id",
+        "outcome",
+        sqlite_where=text("outcome IN ('unclear', 'late')"),
+        postgresql_where=text("outcome IN ('unclear', 'late')"),
+    ),
 )
 
 request = Table(
@@ -234,12 +249,16 @@ request = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("account", Chars(64), nullable=False),
+    Column("type", Chars(64), nullable=False),  # the template it was made from, "" without one
     Column("preset", Chars(32), nullable=False),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("reference", Chars(128), nullable=False),
+    Column("applicant_name", Chars(64), nullable=False),
+    Column("applicant_phone", Chars(32), nullable=False),  # "" when nobody is told by SMS
+    Column("settings", Text, nullable=False),  # JSON: smsgw.services.requests.settings
     Column("state", Chars(16), nullable=False),  # open, closed, withdrawn, expired
-    Column("outcome", Chars(16), nullable=False),  # approved, rejected; "" while open
+    Column("outcome", Chars(16), nullable=False),  # approved, rejected …; "" while open
     Column("version", Integer, nullable=False),  # grows by one with every change: compare and set
     Column("created_at", Millis, nullable=False),
     Column("closed_at", Millis, nullable=True),
@@ -253,12 +272,19 @@ step = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("position", SmallInteger, nullable=False),
-    Column("rule", Chars(16), nullable=False),  # all, any
+    Column("name", Chars(64), nullable=False),
+    Column("rule", Chars(16), nullable=False),  # all, any, "2 of 3"
+    Column("reject_ends", Boolean, nullable=False),  # whether one rejection decides it
+    Column("settings", Text, nullable=False),  # JSON: smsgw.services.requests.settings
     Column("state", Chars(16), nullable=False),  # waiting, open, closed
     Column("outcome", Chars(16), nullable=False),
+    Column("opened_at", Millis, nullable=True),
+    Column("closed_at", Millis, nullable=True),
     UniqueConstraint("request_id", "position"),
 )
 
+# A person who is asked in a step. Of several at one position the last one is asked now; the others
+# handed it on.
 assignment = Table(
     "assignment",
     metadata,
@@ -266,17 +292,25 @@ assignment = Table(
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("step_id", Id, ForeignKey("step.id"), nullable=False),
     Column("position", SmallInteger, nullable=False),
+    Column("role", Chars(16), nullable=False),  # assignee, or escalation: decides for all
     Column("name", Chars(64), nullable=False),
     Column("phone", Chars(32), nullable=False),
-    # waiting, asked, unreachable (no question could be sent), answered, released
+    # waiting, asked, unreachable (no question could be sent), answered, released, delegated
     Column("state", Chars(16), nullable=False),
     Column("prompt_message_id", Id, nullable=True),
     Column("slot_id", Id, nullable=True),
-    Column("decision", Chars(16), nullable=False),  # yes, no; "" until answered
+    Column("decision", Chars(32), nullable=False),  # a choice's key; "" until answered
+    Column("progress", Chars(32), nullable=False),  # a choice's key that leaves it open; or ""
     Column("reason", Text, nullable=False),
+    Column("asked_at", Millis, nullable=True),
     Column("answered_at", Millis, nullable=True),
     Column("asked_back", SmallInteger, nullable=False),  # how often we had to ask what was meant
-    UniqueConstraint("step_id", "position"),
+    Column("reminded", SmallInteger, nullable=False),
+    Column("code", Chars(8), nullable=False),  # what a consent must carry; "" when nothing
+    Column("code_failures", SmallInteger, nullable=False),
+    Column("delegated_from", Id, nullable=True),  # the assignment that was handed on
+    Column("delegated_by", Chars(64), nullable=False),  # who did that, and how
+    Index(None, "step_id", "position"),
     Index(None, "phone", "state"),
     Index(None, "request_id"),
 )
@@ -288,15 +322,114 @@ answer = Table(
     Column("request_id", Id, ForeignKey("request.id"), nullable=False),
     Column("assignment_id", Id, ForeignKey("assignment.id"), nullable=False),
     Column("channel", Chars(8), nullable=False),  # sms, api
+    Column("actor", Chars(64), nullable=False),  # the phone that wrote it, or the token's name
     Column("inbound_id", Id, nullable=True),
     Column("text", Text, nullable=False),
-    Column("decision", Chars(16), nullable=False),  # yes, no; "" when unclear
+    Column("decision", Chars(32), nullable=False),  # a choice's key; "" when unclear
     Column("reason", Text, nullable=False),
     Column("rule", Chars(48), nullable=False),  # how it was matched and read
+    Column("anomaly", Chars(64), nullable=False),  # what is odd about it, "" when nothing
     Column("counted", Boolean, nullable=False),  # whether it changed the assignment
     Column("at", Millis, nullable=False),
-    UniqueConstraint("inbound_id"),
+    UniqueConstraint("inbound_id", "assignment_id"),
     Index(None, "request_id"),
+)
+
+# What is to happen to a request at a time: it is deleted in the transaction in which it happens.
+timer = Table(
+    "timer",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("kind", Chars(16), nullable=False),  # smsgw.services.requests.timers
+    Column("request_id", Id, nullable=False),
+    Column("subject_id", Id, nullable=False),  # the step or assignment it is about; else 0
+    Column("turn", SmallInteger, nullable=False),  # which one of several, from 0
+    Column("due_at", Millis, nullable=False),
+    Index(None, "due_at"),
+    Index(None, "request_id"),
+)
+
+# Which number stands for which item in the lists a phone was shown.
+listed = Table(
+    "listed",
+    metadata,
+    Column("phone", Chars(32), primary_key=True),
+    Column("access_number", Chars(21), primary_key=True),  # the list came from it
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("assignment_id", Id, nullable=False),
+    Column("at", Millis, nullable=False),  # when it was shown last
+    sqlite_with_rowid=False,
+)
+
+# Flows by name: a form's type to its steps.
+request_type = Table(
+    "request_type",
+    metadata,
+    Column("account", Chars(64), primary_key=True),
+    Column("name", Chars(64), primary_key=True),
+    Column("definition", Text, nullable=False),  # JSON: a request without subject and reference
+    Column("version", Integer, nullable=False),
+    Column("updated_at", Millis, nullable=False),
+)
+
+# Who may answer for a phone: a second number of the same person, or a substitute for a time.
+stand_in = Table(
+    "stand_in",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", Chars(64), nullable=False),
+    Column("kind", Chars(16), nullable=False),  # second, substitute
+    Column("phone", Chars(32), nullable=False),  # whose questions
+    Column("other_phone", Chars(32), nullable=False),  # who may answer them
+    Column("name", Chars(64), nullable=False),  # theirs
+    Column("from_at", Millis, nullable=False),
+    Column("until_at", Millis, nullable=True),  # NULL: until it is ended
+    Column("created_at", Millis, nullable=False),
+    Column("ended_at", Millis, nullable=True),  # rows are kept: they are the history
+    Index(None, "phone", "account"),
+    Index(None, "other_phone"),
+)
+
+# Sender numbers on which anybody may vote, and for which request.
+open_number = Table(
+    "open_number",
+    metadata,
+    Column("access_number", Chars(21), primary_key=True),
+    Column("extension", Chars(21), primary_key=True),
+    Column("request_id", Id, nullable=False),
+    Column("account", Chars(64), nullable=False),
+    Column("closed_at", Millis, nullable=True),  # late votes are known by it until it is reused
+    Index(None, "request_id"),
+)
+
+# One phone's vote: it counts once.
+ballot = Table(
+    "ballot",
+    metadata,
+    Column("request_id", Id, primary_key=True, autoincrement=False),
+    Column("phone", Chars(32), primary_key=True),
+    Column("choice", Chars(32), nullable=False),
+    Column("inbound_id", Id, nullable=False),  # the message that counts
+    Column("at", Millis, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What was done, and by whom: each row of a chain vouches for the one before. Every process has a
+# chain of its own, so that none waits for another.
+audit = Table(
+    "audit",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),  # the node
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),  # from 1, without gaps
+    Column("at", Millis, nullable=False),
+    Column("actor", Chars(64), nullable=False),  # a phone, a token's name, or "gateway"
+    Column("action", Chars(48), nullable=False),
+    Column("account", Chars(64), nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("detail", Text, nullable=False),  # canonical JSON: what was done, and digests of texts
+    Column("hash", LargeBinary(32), nullable=False),
+    Index(None, "subject_id"),
+    sqlite_with_rowid=False,
 )
 
 slot = Table(
@@ -309,15 +442,34 @@ slot = Table(
     Column(
         "generation", Integer, nullable=False
     ),  # how often this extension was given to the phone
-    Column("assignment_id", Id, nullable=False),  # whose reply it maps to
+    Column("plan", Chars(32), nullable=False),  # the purpose it was given out for
+    Column("owner", Chars(16), nullable=False),  # what its reply maps to: assignment, conversation
+    Column("owner_id", Id, nullable=False),
     Column("allocated_at", Millis, nullable=False),
     Column("expires_at", Millis, nullable=False),  # live until then, unless released earlier
     Column("released_at", Millis, nullable=True),
     Column("cools_until", Millis, nullable=True),  # late replies still map until then
     UniqueConstraint("phone", "access_number", "extension"),
-    Index(None, "assignment_id"),
+    Index(None, "owner_id"),
     Index(None, "access_number", "extension"),
     Index(None, "cools_until"),
+)
+
+# An extension that an application was given so that replies carry its own reference.
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", Chars(64), nullable=False),
+    Column("reference", Chars(128), nullable=False),
+    Column("phone", Chars(32), nullable=False),
+    Column("access_number", Chars(21), nullable=False),
+    Column("extension", Chars(21), nullable=False),
+    Column("slot_id", Id, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Column("ended_at", Millis, nullable=True),
+    Index(None, "account", "id"),
 )
 
 ported_number = Table(

@@ -115,6 +115,10 @@ class File:
         """A file stays where it is."""
         return False
 
+    def is_read_only(self, error: BaseException) -> bool:
+        """A file that cannot be written now may be written over the same connection later."""
+        return False
+
     def is_race(self, error: BaseException) -> bool:
         """There is nobody else to be outrun by."""
         return False

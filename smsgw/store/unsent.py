@@ -16,11 +16,14 @@ from smsgw.errors import Conflict, NotFound
 from smsgw.store import messages
 from smsgw.store.ids import node_of
 from smsgw.store.nodes import NOBODY
-from smsgw.store.progress import Batch, StatusChange
+from smsgw.store.progress import Batch, MessageNow, StatusChange
 from smsgw.store.queue import give_up, take_out
-from smsgw.store.statements import fetch_json, json_array
+from smsgw.store.statements import fetch_json, ids_of, json_array
 
 CANCELED_ERROR = "canceled before it was sent"
+
+CANCEL_TRIES = 3
+"""How often a message is looked for again that was where it was found no more."""
 
 
 class Census(msgspec.Struct, array_like=True, gc=False):
@@ -65,8 +68,18 @@ _WAITS_AT = (
  AND due_at IN IDS(?) AND message_id = ?"""
 )
 _WAITS = _PLACE + " FROM queue WHERE message_id = ?"
+_WAITS_IN = (
+    _PLACE
+    + """ FROM queue WHERE node IN IDS(?) AND link = ? AND message_class = ? AND due_at {due}
+ AND message_id = ?"""
+)
+_WAITS_NOW = tuple(_WAITS_IN.format(due=due) for due in ("= 0", "> 0"))
+"""Wherever a message may be by now, on the writer: there the whole queue cannot be searched."""
+
+_NODES = "SELECT ROWS(id) FROM node"
 
 _census_decoder = msgspec.json.Decoder(list[Census])
+_nodes_decoder = msgspec.json.Decoder(list[tuple[int]])
 _place_decoder = msgspec.json.Decoder(list[Place])
 
 
@@ -155,19 +168,19 @@ def cancel(
         now_ms: The present time.
 
     Raises:
-        Conflict: A part of it may have left, or it came to an end before.
+        Conflict: A part of it may have left, or it came to an end before; nothing changed.
     """
-    left = _leave(connection, places)
     batch = Batch(connection)
-    batch.load([message_id])
+    batch.load([message_id])  # from here on it takes no other link
     message = batch.messages[message_id]
-    waits = {part for _, part in left}
-    for part in message.segments:
-        if part.part not in waits or part.state != "queued" or part.possible_duplicate:
-            shown = messages.get(connection, message_id)
-            status = message.status if shown is None else shown.status
-            status = "being sent" if status in ("queued", "scheduled") else status
-            raise Conflict(f"message {message_id} is {status}: too late to cancel it")
+    untouched = all(
+        one.state == "queued" and not one.possible_duplicate for one in message.segments
+    )
+    if not (untouched and _leaves_whole(connection, message, places)):
+        shown = messages.get(connection, message_id)
+        status = message.status if shown is None else shown.status
+        status = "being sent" if status in ("queued", "scheduled") else status
+        raise Conflict(f"message {message_id} is {status}: too late to cancel it")
     ends = [
         change
         for part in message.segments
@@ -175,3 +188,25 @@ def cancel(
     ]
     batch.save()
     return ends[0]
+
+
+def _leaves_whole(connection: Connection, message: MessageNow, places: Sequence[Place]) -> bool:
+    """Take all parts of a message out of the queue, also where it went since it was found."""
+    left = _leave(connection, places)
+    for _ in range(CANCEL_TRIES):
+        if len(left) == message.parts:
+            return True
+        left += _leave(connection, _places_now(connection, message))
+    return len(left) == message.parts
+
+
+def _places_now(connection: Connection, message: MessageNow) -> list[Place]:
+    """Find where a message waits that has changed its link or its node, or was put back later."""
+    nodes = [row[0] for row in fetch_json(connection, _nodes_decoder, _NODES)]
+    owners = {ids_of(connection).node, NOBODY, node_of(message.id), *nodes}
+    row = messages.get(connection, message.id)
+    kind = "" if row is None else row.message_class
+    lane = (json_array(list(owners)), message.link, kind, message.id)
+    return [
+        one for query in _WAITS_NOW for one in fetch_json(connection, _place_decoder, query, *lane)
+    ]

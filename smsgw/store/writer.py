@@ -32,6 +32,10 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+SINGLES_MAX = 32
+"""Single functions of one group: each takes several statements, and everybody waits for all."""
+
+
 class Reactor(Protocol):
     """What the store needs of a Twisted reactor (IReactorTime and IReactorFromThreads)."""
 
@@ -89,16 +93,24 @@ class Writer:
         self._waiting: Group = []
         self._scheduled: IDelayedCall | None = None
         self._busy = False
+        self._busy_since = 0.0
+        self._committer: Committer | None = None
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._closing: Deferred[None] | None = None
 
     def start(self, committer: Committer) -> None:
         """Start the thread; from here on ``committer`` is its own, and it closes it."""
+        self._committer = committer
         self._thread = Thread(
             target=self._work, args=(committer,), name="smsgw-store-writer", daemon=True
         )
         self._thread.start()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the present group has been under way; 0 when there is none."""
+        return self._reactor.seconds() - self._busy_since if self._busy else 0.0
 
     def batch(self, operation: Operation[R, S], rows: Sequence[R]) -> Deferred[list[S]]:
         """Do ``operation`` for ``rows`` in the next group.
@@ -128,8 +140,11 @@ class Writer:
         return call.deferred
 
     def close(self) -> Deferred[None]:
-        """Commit what waits, refuse what comes, and fire when the thread has ended."""
-        if self._thread is None:
+        """Commit what waits, refuse what comes, and fire when the thread has ended.
+
+        A database that is away is not waited for.
+        """
+        if self._thread is None or self._committer is None:
             return succeed(None)
         closed: Deferred[None] = Deferred()
         if self._closing is not None:
@@ -137,6 +152,7 @@ class Writer:
             return closed
         self._closing = Deferred()
         self._closing.chainDeferred(closed)
+        self._committer.end_soon()
         self._hand_over()
         return closed
 
@@ -164,8 +180,9 @@ class Writer:
             self._scheduled.cancel()
             self._scheduled = None
         if self._waiting:
-            group, self._waiting = self._waiting, []
+            group, self._waiting = _next_group(self._waiting)
             self._busy = True
+            self._busy_since = self._reactor.seconds()
             self._groups.put(group)
         elif self._closing is not None:
             self._busy = True
@@ -210,3 +227,19 @@ class Writer:
             self._reactor.callFromThread(self._group_ended, group, seconds, committed)
         committer.close()
         self._reactor.callFromThread(self._thread_ended)
+
+
+def _next_group(waiting: Group) -> tuple[Group, Group]:
+    """Return what of it goes into one transaction, and what is left for the next ones."""
+    if len(waiting) <= SINGLES_MAX:
+        return waiting, []
+    group: Group = []
+    left: Group = []
+    singles = 0
+    for call in waiting:
+        if isinstance(call, SingleCall):
+            singles += 1
+            (group if singles <= SINGLES_MAX else left).append(call)
+        else:
+            group.append(call)
+    return group, left

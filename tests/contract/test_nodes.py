@@ -10,18 +10,23 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from smsgw.delivery.portability import Portability
 from smsgw.errors import StoreError
-from smsgw.store import nodes
+from smsgw.model import Operator
+from smsgw.routing.ported import PortedNumbers
+from smsgw.store import commit, nodes, ported
 from smsgw.store.address import Server
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT
 from smsgw.store.presence import CHANNEL, Permit
 from tests.support.reactor import reactor_test
-from tests.support.store import accepted, message_row
-from tests.support.stores import execute
+from tests.support.store import PHONE, accepted, message_row
+from tests.support.stores import SERVER, execute
 
 LEASE = 0.8
 LONG = 60.0
+KILL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 
 @asynccontextmanager
@@ -220,3 +225,54 @@ class TestCalls:
             execute(server, "SELECT pg_notify(%s, 'cmcc')", CHANNEL)
             await until(lambda: called)
             assert called == ["cmcc"]
+
+
+@reactor_test
+async def test_a_session_that_takes_no_changes_is_left_for_one_that_does(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "PAUSES", (0.01,))
+    setting, every = f'ALTER DATABASE "{server.name}"', Server.parse(SERVER)
+    async with joined(server) as one:
+
+        async def refusal() -> str:
+            try:
+                await one.writer.batch(ACCEPT, [accepted(message_row(one.ids), one.ids.node)])
+            except StoreError as error:
+                return str(error)
+            return ""
+
+        try:
+            execute(every, f"{setting} SET default_transaction_read_only = on")
+            execute(server, KILL)
+            while "read-only transaction" not in await refusal():
+                await deferLater(reactor, 0.005)
+        finally:
+            execute(every, f"{setting} RESET default_transaction_read_only")
+        while await refusal():
+            await deferLater(reactor, 0.005)
+
+
+class TestPortedNumbers:
+    @reactor_test
+    async def test_what_one_learns_or_forgets_the_others_know_at_once(self, server: Server) -> None:
+        async with joined(server) as one, joined(server) as two:
+            nodes = []
+            for database in (one, two):
+                numbers = PortedNumbers(reactor.seconds)
+                node = Portability(database, reactor, numbers, {"cucc": Operator.UNICOM})
+                await node.start()
+                nodes.append((node, numbers))
+            (first, known), (second, other) = nodes
+            execute(server, "SELECT pg_notify(%s, 'what is no id')", ported.CHANNEL)
+            first.learn("cucc", [PHONE])
+            await until(lambda: known.find(PHONE) and other.find(PHONE))
+            assert await second.forget([PHONE]) == 1
+            await until(lambda: known.find(PHONE) is None)
+            phones = [f"13900001{number:03}" for number in range(40)]
+            for phone in phones:
+                first.learn("cucc", [phone])
+            await until(lambda: all(other.find(phone) for phone in phones))
+            first.stop()
+            second.stop()
+            first.learn("cucc", [PHONE])  # what is heard after the end is not read

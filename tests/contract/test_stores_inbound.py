@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
@@ -63,7 +64,7 @@ class TestInbox:
             assert await database.read(inbox.unhandled) == [row]
 
             def handle(connection: Connection) -> bool:
-                return inbox.mark_handled(connection, row.id, "inbox", None, None, NOW)
+                return inbox.mark_handled(connection, row.id, "inbox", NOW)
 
             assert [await database.writer.run(handle) for _ in range(2)] == [True, False]
             same = await database.read(
@@ -131,21 +132,29 @@ class TestRequests:
     @reactor_test
     async def test_a_slot_is_found_reused_and_released_by_who_has_it(self, place: Place) -> None:
         async with opened(place) as database:
-            row = SlotRow(database.ids.next(), PHONE, ACCESS, "001", 1, 7, NOW, NOW + 10)
-            row.cools_until = NOW + 20
+            of, slot_id = ("vote", "assignment", 7), database.ids.next()
+            row = SlotRow(slot_id, PHONE, ACCESS, "001", 1, *of, NOW, NOW + 10)
+            row.cools_until = NOW + 30
 
             def work(connection: Connection) -> None:
-                slots.insert(connection, row)
+                assert slots.insert(connection, row)
+                twin = msgspec.structs.replace(row, id=database.ids.next())
+                assert not slots.insert(connection, twin)
                 assert slots.find(connection, PHONE, ACCESS, "001") == row
                 assert slots.used(connection, PHONE, ACCESS) == {"001"}
                 assert slots.counts(connection, NOW) == (1, 0)
-                assert not slots.release(connection, row.id, 8, NOW, NOW + 20)
-                assert slots.release(connection, row.id, 7, NOW, NOW + 20)
+                assert not slots.release(connection, row.id, "assignment", 8, NOW)
+                assert not slots.release(connection, row.id, "conversation", 7, NOW)
+                assert slots.release(connection, row.id, "assignment", 7, NOW)
                 least = [
                     slots.least_recent(connection, PHONE, ACCESS, "0", 3, at, before)
                     for at, before in ((NOW, None), (NOW + 20, None), (NOW, NOW))
                 ]
                 assert [found and found.id for found in least] == [None, row.id, row.id]
+                static = slots.least_recent(
+                    connection, PHONE, ACCESS, "", 3, NOW + 20, taken=["9", "00"]
+                )
+                assert static is None
                 row.generation = 2
                 assert [slots.reuse(connection, row) for _ in range(2)] == [True, False]
 

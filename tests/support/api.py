@@ -56,6 +56,7 @@ class ApiServer:
     async def __aexit__(self, *exc: object) -> None:
         await self.port.stopListening()
         await closed_connections()
+        self.front.close()
 
     async def get(self, path: str, **kwargs: Any) -> Answer:
         return await self.call("GET", path, **kwargs)

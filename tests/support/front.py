@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,104 +12,19 @@ from smsgw.errors import Conflict, NotFound
 from smsgw.interfaces.http.front import NewMessage
 from smsgw.model import MessageClass, MessageStatus, PortedNumber
 from smsgw.routing.numbers import normalise
-from smsgw.services.requests.model import StepDraft
+from smsgw.services.conversations import Conversations
+from smsgw.services.ledger import SlotPlans
+from smsgw.services.requests.engine import RequestEngine
+from smsgw.services.requests.stand_ins import StandIns
+from smsgw.services.requests.types import RequestTypes
+from smsgw.services.slots import SlotMap
+from tests.support.conversations import Desk
+from tests.support.memory import ACCESS
+from tests.support.requests import Office
 
 CREATED = "2026-11-18T11:06:40.123+00:00"
 
 Json = dict[str, Any]
-
-
-class FakeRequests:
-    """Keeps requests; an answer to one assignee closes it."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, Json] = {}
-
-    async def create(
-        self,
-        account: str,
-        preset: str,
-        subject: str,
-        body: str,
-        steps: Sequence[StepDraft],
-        reference: str = "",
-    ) -> int:
-        request_id = 9000 + len(self.made)
-        shown: list[Json] = []
-        for place, step in enumerate(steps):
-            people = [
-                {
-                    "id": str(100 * place + index),
-                    "name": one.name,
-                    "phone": normalise(one.phone, f"steps[{place}].assignees[{index}].phone"),
-                    "sender_number": f"10690001{index:03}",
-                    "prompt_status": "delivered",
-                    "decision": None,
-                    "reason": "",
-                    "rule": None,
-                }
-                for index, one in enumerate(step.assignees)
-            ]
-            shown.append({"position": place, "rule": step.rule, "assignees": people})
-        self.made[request_id] = {
-            "id": str(request_id),
-            "account": account,
-            "preset": preset,
-            "subject": subject,
-            "body": body,
-            "reference": reference,
-            "state": "open",
-            "outcome": None,
-            "version": 0,
-            "created_at": CREATED,
-            "closed_at": None,
-            "steps": shown,
-        }
-        return request_id
-
-    async def show(self, request_id: int, account: str | None = None) -> Json:
-        request = self.made.get(request_id)
-        if request is None or request["account"] != account:
-            raise NotFound(f"request {request_id}: not recorded")
-        return request
-
-    async def list(
-        self,
-        *,
-        account: str | None = None,
-        state: str | None = None,
-        reference: str | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> Sequence[Json]:
-        found = [
-            one
-            for one in reversed(self.made.values())
-            if one["account"] == account
-            and (state is None or one["state"] == state)
-            and (reference is None or one["reference"] == reference)
-            and (before is None or int(one["id"]) < before)
-        ]
-        return found[:limit]
-
-    async def decide(
-        self,
-        request_id: int,
-        assignment_id: int,
-        decision: str,
-        reason: str = "",
-        version: int | None = None,
-        account: str | None = None,
-    ) -> int:
-        request = await self.show(request_id, account)
-        if request["state"] != "open":
-            raise Conflict(f"request {request_id} is closed")
-        for step in request["steps"]:
-            for one in step["assignees"]:
-                if one["id"] == str(assignment_id):
-                    one |= {"decision": decision, "reason": reason}
-        request |= {"state": "closed", "outcome": "approved" if decision == "yes" else "rejected"}
-        return 1
 
 
 class FakePorted:
@@ -129,12 +45,26 @@ class FakePorted:
         return sum(self.known.pop(phone, None) is not None for phone in phones)
 
 
+class FakeAudit:
+    """Three entries of one chain, and one document."""
+
+    async def entries(self, account: str, *, after: tuple[int, int], limit: int) -> Sequence[Json]:
+        places = [(0, sequence) for sequence in (1, 2, 3)]
+        found = [place for place in places if place > after][:limit]
+        return [{"id": f"{chain}-{sequence}", "account": account} for chain, sequence in found]
+
+    async def evidence(self, account: str, request_id: int) -> Json:
+        if request_id != 9000:
+            raise NotFound(f"request {request_id}: not recorded")
+        return {"format": "smsgw-evidence-1", "request": {"id": "9000", "subject": "采购"}}
+
+
 class FakeFront:
     """Accepts messages; each look at one moves it along ``course``."""
 
     def __init__(self) -> None:
-        self.requests = FakeRequests()
         self.ported = FakePorted()
+        self.audit = FakeAudit()
         self.sent: dict[int, Json] = {}
         self.received: list[Json] = []
         self.unmatched: list[Json] = []
@@ -143,6 +73,42 @@ class FakeFront:
         self.trouble: Exception | None = None
         self.held: Deferred[None] = succeed(None)
         """What ``send`` waits for."""
+
+    @functools.cached_property
+    def desk(self) -> Desk:
+        """The real conversations, on a store in memory."""
+        return Desk()
+
+    @functools.cached_property
+    def office(self) -> Office:
+        """The real requests, on another store in memory."""
+        return Office(plans=SlotPlans(digits_max={ACCESS: 20}))
+
+    @property
+    def requests(self) -> RequestEngine:
+        return self.office.engine
+
+    @property
+    def types(self) -> RequestTypes:
+        return RequestTypes(self.office.store, self.office.tools, self.office.time)
+
+    @property
+    def stand_ins(self) -> StandIns:
+        return StandIns(self.office.store, self.office.time)
+
+    def close(self) -> None:
+        """Close the stores that were used."""
+        for name in ("desk", "office"):
+            if name in self.__dict__:
+                getattr(self, name).store.close()
+
+    @property
+    def conversations(self) -> Conversations:
+        return self.desk.conversations
+
+    @property
+    def slots(self) -> SlotMap:
+        return self.desk.slots
 
     async def send(self, account: str, outgoing: Sequence[NewMessage]) -> Sequence[int]:
         if self.trouble is not None:
@@ -258,5 +224,5 @@ class FakeFront:
             },
         ]
 
-    def readiness(self) -> Sequence[str]:
+    async def readiness(self) -> Sequence[str]:
         return self.reasons

@@ -17,7 +17,7 @@ from smsgw.interfaces.http.front import NewMessage
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.states import Side
 from smsgw.services.gateway import Gateway
-from smsgw.services.requests.model import AssigneeDraft, StepDraft
+from smsgw.services.requests.drafts import Person, RequestDraft, StepDraft
 from tests.support.api import closed_connections
 from tests.support.daemon import TOKEN, Town
 from tests.support.raw_peer import RawGateway, RawPeer, dial, until
@@ -67,7 +67,7 @@ def message(to: str, words: str = "您好", **fields: Any) -> NewMessage:
 
 def prompt(*phones: str) -> list[StepDraft]:
     """One step that asks all of these."""
-    return [StepDraft([AssigneeDraft(phone, f"p{i}") for i, phone in enumerate(phones)], "all")]
+    return [StepDraft(assignees=[Person(phone, f"p{i}") for i, phone in enumerate(phones)])]
 
 
 class Inside:
@@ -110,10 +110,8 @@ class Inside:
 
     async def ask(self, *phones: str) -> int:
         """Ask for approval; returns the request once every prompt was sent."""
-        steps = prompt(*phones)
-        request_id: int = await self.gateway.requests.create(
-            ACCOUNT, "approval", "外景转播车申请", "请答复", steps
-        )
+        draft = RequestDraft(subject="外景转播车申请", body="请答复", steps=prompt(*phones))
+        request_id: int = await self.gateway.requests.create(ACCOUNT, draft)
         await self.person(request_id, lambda one: one["prompt_status"] in ("sent", "delivered"))
         return request_id
 

@@ -1,107 +1,48 @@
-"""A synchronous store in memory, a composer that keeps what it was given, and an office to ask."""
+"""A composer that keeps what it was given, and an office to ask."""
 
 from __future__ import annotations
 
-import functools
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.pool import StaticPool
-from twisted.internet.defer import Deferred, execute
-from twisted.python.failure import Failure
+from sqlalchemy import Connection
 
 from smsgw.errors import ValidationError
 from smsgw.model import Event
-from smsgw.services.requests.changes import Inserted, Outgoing
+from smsgw.services.requests.changes import Inserted, Outgoing, Tools
+from smsgw.services.requests.drafts import Person, RequestDraft, StepDraft
 from smsgw.services.requests.engine import RequestEngine
-from smsgw.services.requests.model import AssigneeDraft, StepDraft
-from smsgw.store import events, inbox, messages
+from smsgw.store import inbox, messages
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
-from smsgw.store.schema import metadata
-from smsgw.store.statements import give_ids
-from tests.support.store import NOW, accepted, inbound_row, message_row
+from tests.support.memory import ACCESS, ANN, BOB, EVE, MemoryStore, Time, result_of
+from tests.support.store import accepted, inbound_row, message_row
 
-T = TypeVar("T")
-
-ACCESS = "10690001"
-ANN, BOB, EVE = "13800001001", "13300001001", "13000001001"
-
-
-class Time:
-    """A clock that goes only when told to."""
-
-    def __init__(self) -> None:
-        self.ms = NOW
-
-    def __call__(self) -> float:
-        return self.ms / 1000
-
-    def advance(self, seconds: float) -> None:
-        self.ms += int(seconds * 1000)
-
-
-@functools.cache
-def _empty_database() -> sqlite3.Connection:
-    """Every table, made once for all tests."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    metadata.create_all(engine)
-    return cast(sqlite3.Connection, engine.raw_connection().dbapi_connection)
-
-
-class MemoryStore:
-    """SQLite in memory behind the database's interface; every call is done when it returns."""
-
-    def __init__(self, clock: Time | None = None) -> None:
-        self.ids = IdSource(0, clock or Time())
-        self.writer = self
-        engine = create_engine("sqlite://", poolclass=StaticPool)
-        event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
-        event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN"))
-        self._connection = engine.connect()
-        give_ids(self._connection, self.ids)
-        _empty_database().backup(cast(Any, self._connection.connection.dbapi_connection))
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        with self._connection.begin():
-            yield self._connection
-            events.write_noted(self._connection)
-
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        def work() -> T:
-            with self.transaction() as connection:
-                return fn(connection)
-
-        return execute(work)
-
-    read = run
-
-    def close(self) -> None:
-        self._connection.engine.dispose()
-
-
-def result_of(deferred: Deferred[T]) -> T:
-    """The value of a Deferred that has fired; raises what it failed with."""
-    results: list[Any] = []
-    deferred.addBoth(results.append)
-    assert results, "has not fired"
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    value: T = results[0]
-    return value
+__all__ = [
+    "ACCESS",
+    "ANN",
+    "BOB",
+    "EVE",
+    "MemoryStore",
+    "Office",
+    "RecordingComposer",
+    "Time",
+    "asking",
+    "result_of",
+]
 
 
 class RecordingComposer:
     """Writes message rows and keeps what it was asked to send."""
 
-    def __init__(self, ids: IdSource, numbers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, ids: IdSource, numbers: dict[str, str] | None = None, clock: Time | None = None
+    ) -> None:
         self.ids = ids
         self.numbers = numbers
+        self.clock = clock or Time()
+        self.held: dict[int, Outgoing] = {}
+        self.revoked: list[Outgoing] = []
         self.sent: list[Outgoing] = []
         self.dispatched: list[int] = []
         self.refuse: ValidationError | None = None
@@ -128,11 +69,17 @@ class RecordingComposer:
         messages.insert(connection, [accepted(row)])
         return Inserted(row.id, outgoing)
 
-    def dispatch(self, inserted: list[Inserted]) -> None:
+    def revoke(self, connection: Connection, message_id: int) -> object | None:
+        held = self.held.get(message_id)
+        return None if held is None or held.due_at <= self.clock.ms else message_id
+
+    def dispatch(self, inserted: list[Inserted], revoked: list[object]) -> None:
         for one in inserted:
             self.dispatched.append(one.message_id)
             assert isinstance(one.payload, Outgoing)
+            self.held[one.message_id] = one.payload
             self.sent.append(one.payload)
+        self.revoked += [self.held[one] for one in revoked if isinstance(one, int)]
 
 
 class Office:
@@ -141,24 +88,25 @@ class Office:
     def __init__(self, numbers: dict[str, str] | None = None, **options: Any) -> None:
         self.time = Time()
         self.store = MemoryStore(self.time)
-        self.composer = RecordingComposer(self.store.ids, numbers)
+        self.composer = RecordingComposer(self.store.ids, numbers, self.time)
         self.events: list[Event] = []
         self.options = options
         self.engine = self.restarted()
 
     def restarted(self) -> RequestEngine:
         """A new engine on the same store, as after a crash."""
-        self.engine = RequestEngine(
-            self.store, self.composer, self.time, self.events.append, **self.options
-        )
+        self.tools = Tools(self.store.ids, self.composer, **self.options)
+        self.engine = RequestEngine(self.store, self.tools, self.time, self.events.append)
+        self.engine.timers.start()
         return self.engine
 
     def create(
         self, *steps: StepDraft | tuple[str, ...], subject: str = "采购申请", **fields: Any
     ) -> int:
         drafts = [step if isinstance(step, StepDraft) else asking(*step) for step in steps]
-        given = {"account": "office", "preset": "approval", "body": "请审批", **fields}
-        return result_of(self.engine.create(subject=subject, steps=drafts, **given))
+        account = fields.pop("account", "office")
+        draft = RequestDraft(subject=subject, steps=drafts, **{"body": "请审批", **fields})
+        return result_of(self.engine.create(account, draft))
 
     def prompt_to(self, phone: str) -> Outgoing:
         """The last message to a phone."""
@@ -214,6 +162,7 @@ class Office:
         return [one.kind for one in self.events]
 
 
-def asking(*phones: str, rule: str = "all") -> StepDraft:
+def asking(*phones: str, rule: str = "all", **fields: Any) -> StepDraft:
     """A step that asks these phones."""
-    return StepDraft([AssigneeDraft(phone, f"N{phone[:3]}") for phone in phones], rule)
+    people = [Person(phone, f"N{phone[:3]}") for phone in phones]
+    return StepDraft(assignees=people, rule=rule, **fields)

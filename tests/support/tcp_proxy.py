@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import suppress
 from threading import Thread
 
@@ -13,8 +14,10 @@ class TcpProxy:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         cut_at: The connection over which these octets go to the server is cut.
+        after: Only one over which these went before.
         answer: Cut it only when the server has answered them, and keep the answer.
         leave: Be away from then on.
+        delay: Seconds by which all that goes to the server is held up.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -24,8 +27,10 @@ class TcpProxy:
         self._silent: socket.socket | None = None
         self.port = 0
         self.cut_at = b""
+        self.after = b""
         self.answer = False
         self.leave = False
+        self.delay = 0.0
         self.back()
 
     def back(self) -> None:
@@ -34,6 +39,11 @@ class TcpProxy:
         self.port = listener.getsockname()[1]
         self._listener = listener
         Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing is passed on."""
+        return self._listener is None
 
     def away(self) -> None:
         """Cut every connection and take no more."""
@@ -56,14 +66,18 @@ class TcpProxy:
                     Thread(target=target, args=ends, daemon=True).start()
 
     def _ask(self, near: socket.socket, far: socket.socket) -> None:
+        meant = False
         with suppress(OSError):
             while data := near.recv(65536):
-                if self.cut_at and self.cut_at in data:
+                meant = bool(self.cut_at) and (meant or self.after in data)
+                if meant and self.cut_at in data:
                     self.cut_at = b""
                     if not self.answer:
                         self._cut()
                         break
                     self._silent = far
+                if self.delay:
+                    time.sleep(self.delay)
                 far.sendall(data)
         _close(near)
         _close(far)

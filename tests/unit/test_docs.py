@@ -46,6 +46,7 @@ SECRETS = {
     "SMSGW_CUCC_LISTENER_SECRET": "four",
 }
 RULE = '\n[[routing.rules]]\nlinks = ["cmcc"]\n'
+NUMBERS = "[conversations.vote]\nprefix = '9'\n[extensions.a]\naccount = 'a'\nextension = '80'\n"
 
 
 def name_of(path: Path) -> str:
@@ -73,10 +74,10 @@ def exists(code: str) -> bool:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every key of the example's three links, with a rule, as ``smsgw check`` shows them."""
+    """Every key of the example's three links, with what it lacks, as ``smsgw check`` shows them."""
     file = tmp_path_factory.mktemp("docs") / "smsgw.toml"
     example = (ROOT / "examples" / "smsgw.toml").read_text(encoding="utf-8")
-    file.write_text(example + RULE, encoding="utf-8")
+    file.write_text(example + RULE + NUMBERS, encoding="utf-8")
     return effective(load(file, SECRETS))
 
 
@@ -103,6 +104,12 @@ def accepted(settings: dict[str, Any], section: str) -> set[str]:
         return keys | {"tls", "proxy_protocol"}  # shown where they are set
     if section == "[[routing.rules]]":
         return set(settings["routing"]["rules"][0])
+    if section == "[conversations]":
+        return set(settings["conversations"]) - {"vote"}
+    if section == "[conversations.PURPOSE]":
+        return set(settings["conversations"]["vote"])
+    if section == "[extensions.NAME]":
+        return set(settings["extensions"]["a"])
     if section == "[gateway]":
         return {*settings["gateway"], "database_password", "lease"}
     name = section.strip("[]")
@@ -156,6 +163,9 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         "[http]",
         "[tokens.NAME]",
         "[conversations]",
+        "[conversations.PURPOSE]",
+        "[extensions.NAME]",
+        "[quiet_hours]",
         "[delivery]",
         "[links.NAME]",
         '[links.NAME] protocol = "cmpp"',
@@ -194,7 +204,7 @@ def test_every_metric_is_documented() -> None:
 
 
 EVENT = re.compile(
-    r'"((?:message|report|inbound|request|reply|conversations|number)\.[a-z_]+)"(?!\))'
+    r'"((?:message|report|inbound|request|reply|conversations?|number)\.[a-z_]+)"(?!\))'
 )
 
 

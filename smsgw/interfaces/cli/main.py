@@ -43,6 +43,10 @@ PLACES: dict[str, Place] = {
     "msg": Place(f"{_CLI}.messages", "msg", "Show or cancel one message."),
     "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
     "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
+    "conversations": Place(
+        f"{_CLI}.conversations", "conversations", "Open numbers to answer to, see the answers."
+    ),
+    "slots": Place(f"{_CLI}.slots", "slots", "See which extensions are in use, and what is left."),
     "links": Place(f"{_CLI}.links", "links", "Show the carriers and whether they are up."),
     "reports": Place(f"{_CLI}.reports", "reports", "List status reports that match no message."),
     "route": Place(f"{_CLI}.route", "route", "See which links a message would take, and why."),
@@ -50,6 +54,7 @@ PLACES: dict[str, Place] = {
     "pdu": Place(f"{_CLI}.pdu", "pdu", "Decode and encode PDUs."),
     "text": Place(f"{_CLI}.text", "text", "See how a text is coded and split."),
     "simulate": Place(f"{_CLI}.simulate", "simulate", "Run one simulated carrier."),
+    "audit": Place(f"{_CLI}.audit", "audit", "Check that what was recorded is still whole."),
     "db": Place(_DAEMON, "db", "Look after the database."),
 }
 """Every subcommand, in the order of the overview."""

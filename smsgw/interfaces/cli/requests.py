@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from smsgw.interfaces.cli.audit import evidence
 from smsgw.interfaces.cli.client import Api, Json, api_options
 from smsgw.interfaces.cli.main import EPILOG
 from smsgw.interfaces.cli.messages import page_options
@@ -17,6 +18,9 @@ RULES = ("all", "any")
 @click.group(epilog=EPILOG)
 def requests() -> None:
     """Ask people, and see what they answered."""
+
+
+requests.add_command(evidence)
 
 
 @requests.command(epilog=EPILOG)

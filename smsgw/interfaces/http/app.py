@@ -22,6 +22,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from smsgw.interfaces.http import (
+    audit,
+    conversations,
     events,
     health,
     inbound,
@@ -30,6 +32,7 @@ from smsgw.interfaces.http import (
     reports,
     requests,
     routing,
+    slots,
 )
 from smsgw.interfaces.http.auth import Tokens
 from smsgw.interfaces.http.calls import Call, Reply, Route
@@ -71,6 +74,9 @@ def make_app(
         *links.routes(front),
         *reports.routes(front),
         *routing.routes(front),
+        *audit.routes(front),
+        *conversations.routes(front),
+        *slots.routes(front),
         *health.routes(front, metrics),
     ]:
         api.add(app, route)

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.problems import Problem, invalid
-from smsgw.model import MessageClass
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -51,7 +51,7 @@ class Call:
         try:
             return msgspec.json.decode(self.body, type=type_)
         except msgspec.ValidationError as error:
-            raise _wrong_field(error) from None
+            raise _wrong_field(error, type_) from None
         except RecursionError:
             problem = "the body is nested too deeply"
             raise invalid("", problem, HTTPStatus.BAD_REQUEST) from None
@@ -167,15 +167,42 @@ def _is_id(written: str) -> bool:
 _NAMED_FIELD = re.compile(r"(required|unknown) field `([^`]*)`")
 
 
-def _wrong_field(error: msgspec.ValidationError) -> Problem:
+def _wrong_field(error: msgspec.ValidationError, type_: Any) -> Problem:
     """msgspec says ``… - at `$.messages[0].to```; a field is written ``messages[0].to``."""
     text, _, path = str(error).partition(" - at `$")
     parts = [path.removesuffix("`").removeprefix(".")]
+    if wrong := _WRONG_CHOICE.fullmatch(text):
+        text = f"{wrong[1]} is none of {', '.join(_allowed(type_, parts[0]))}"
     if named := _NAMED_FIELD.search(text):  # missing or unknown: msgspec names it in the text
         parts.append(named[2])
         text = "is missing" if named[1] == "required" else "unknown field"
     name = ".".join(filter(None, parts))
     return invalid(name, _in_words(text) if name else f"the body {_in_words(text)}")
+
+
+def _allowed(type_: Any, path: str) -> list[str]:
+    """Return what the enum at a path such as ``steps[0].on_deadline`` may be."""
+    kinds = _kinds(inspect.type_info(type_))
+    for name, _ in _PATH.findall(path):
+        kinds = [inner for kind in kinds for one in _parts(kind, name) for inner in _kinds(one)]
+    return [
+        str(member.value)
+        for kind in kinds
+        if isinstance(kind, inspect.EnumType)
+        for member in kind.cls
+    ]
+
+
+def _kinds(type_: inspect.Type) -> list[inspect.Type]:
+    """Return the members of a union, and of any other type itself."""
+    return list(type_.types) if isinstance(type_, inspect.UnionType) else [type_]
+
+
+def _parts(type_: inspect.Type, name: str) -> list[inspect.Type]:
+    """Return the types of the field ``name``; "" is any entry of a list."""
+    if isinstance(type_, inspect.StructType):
+        return [field.type for field in type_.fields if field.encode_name == name]
+    return [type_.item_type] if isinstance(type_, inspect.ListType) and not name else []
 
 
 def _in_words(text: str) -> str:
@@ -194,15 +221,16 @@ def _in_words(text: str) -> str:
     if wrong := _WRONG_TYPE.fullmatch(text):
         wanted = " or ".join(_TYPES.get(type_, type_) for type_ in wrong[1].split(" | "))
         return f"is {_TYPES.get(wrong[2], wrong[2])}; write {wanted}"
-    if wrong := _WRONG_CHOICE.fullmatch(text):
-        return f"{wrong[1]} is none of {', '.join(MessageClass)}"
+    if text.startswith("Invalid RFC3339"):
+        return f"is no time; write it like {_TIME}"
     return text.replace("`", "'")
 
 
+_TIME = "2026-11-22T18:00:00+08:00"
+_PATH = re.compile(r"\.?([^.\[\]]+)|\[[^\]]*\]()")
 _WRONG_LIMIT = re.compile(r"Expected `([^`]*)` (of length )?([<>]=?) (\S+)")
 _WRONG_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _WRONG_CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
-"""A message class: the only choice that is not checked further in."""
 _TYPES = {
     "str": "a text",
     "int": "a whole number",
@@ -210,4 +238,5 @@ _TYPES = {
     "bool": "true or false",
     "array": "a list",
     "object": "an object",
+    "datetime": f"a time like {_TIME}",
 }

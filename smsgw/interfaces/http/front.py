@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import msgspec
 
 from smsgw.model import MessageClass, PortedNumber
-from smsgw.services.requests.model import StepDraft
+from smsgw.services.requests.drafts import Person, RequestDraft
+from smsgw.services.requests.stand_ins import StandInDraft
 
 Json = dict[str, Any]
 
@@ -45,15 +46,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 class RequestFront(Protocol):
     """Requests and their answers (:class:`smsgw.services.requests.engine.RequestEngine`)."""
 
-    def create(
-        self,
-        account: str,
-        preset: str,
-        subject: str,
-        body: str,
-        steps: Sequence[StepDraft],
-        reference: str = "",
-    ) -> Awaitable[int]:
+    def create(self, account: str, draft: RequestDraft) -> Awaitable[int]:
         """Record a request, ask its first step, and return its id once all that is durable."""
         ...
 
@@ -89,6 +82,83 @@ class RequestFront(Protocol):
         """
         ...
 
+    def delegate(
+        self,
+        request_id: int,
+        assignment_id: int,
+        to: Person,
+        version: int | None = None,
+        account: str | None = None,
+    ) -> Awaitable[int]:
+        """Give an assignee's place to somebody else; return the request's new version."""
+        ...
+
+    def withdraw(
+        self,
+        request_id: int,
+        reason: str = "",
+        version: int | None = None,
+        account: str | None = None,
+    ) -> Awaitable[int]:
+        """End a request that need not be decided any more; return its new version."""
+        ...
+
+    def close(
+        self, request_id: int, version: int | None = None, account: str | None = None
+    ) -> Awaitable[int]:
+        """End a survey or a vote with what was answered; return its new version."""
+        ...
+
+    def resend(
+        self, request_id: int, assignment_id: int | None, account: str | None = None
+    ) -> Awaitable[int]:
+        """Ask again who has not answered; return how many were asked."""
+        ...
+
+    def digest(self, phone: str, account: str | None = None) -> Awaitable[bool]:
+        """Send a phone the list of all it has open; return whether there was anything."""
+        ...
+
+
+class TypesFront(Protocol):
+    """Flows saved by name (:class:`smsgw.services.requests.types.RequestTypes`)."""
+
+    def put(
+        self, account: str, name: str, flow: RequestDraft, version: int | None = None
+    ) -> Awaitable[int]:
+        """Save a flow; return its version."""
+        ...
+
+    def show(self, account: str, name: str) -> Awaitable[Json]:
+        """Return a flow."""
+        ...
+
+    def list(self, account: str, *, after: str, limit: int) -> Awaitable[Sequence[Json]]:
+        """Return an account's flows by name, after one of them."""
+        ...
+
+    def remove(self, account: str, name: str) -> Awaitable[None]:
+        """Forget a flow."""
+        ...
+
+
+class StandInsFront(Protocol):
+    """Who answers for whom (:class:`smsgw.services.requests.stand_ins.StandIns`)."""
+
+    def create(self, account: str, draft: StandInDraft) -> Awaitable[int]:
+        """Record one; return its id."""
+        ...
+
+    def end(self, account: str, row_id: int) -> Awaitable[None]:
+        """End one."""
+        ...
+
+    def list(
+        self, account: str, *, phone: str | None, ended: bool, before: int | None, limit: int
+    ) -> Awaitable[Sequence[Json]]:
+        """Return an account's, newest first, older than the id ``before``."""
+        ...
+
 
 class PortedFront(Protocol):
     """Numbers that changed operator (:class:`smsgw.delivery.portability.Portability`)."""
@@ -106,6 +176,91 @@ class PortedFront(Protocol):
         ...
 
 
+class AuditFront(Protocol):
+    """What was done, and by whom (:class:`smsgw.services.audit_log.AuditLog`)."""
+
+    def entries(
+        self, account: str, *, after: tuple[int, int], limit: int
+    ) -> Awaitable[Sequence[Json]]:
+        """Return an account's entries by chain and sequence, after one of them."""
+        ...
+
+    def evidence(self, account: str, request_id: int) -> Awaitable[Json]:
+        """Return everything that proves what became of a request."""
+        ...
+
+
+class ConversationsFront(Protocol):
+    """Numbers to answer to (:class:`smsgw.services.conversations.Conversations`)."""
+
+    def open(
+        self,
+        account: str,
+        to: str,
+        reference: str,
+        *,
+        valid_for: float | None = None,
+        text: str | None = None,
+        message_class: MessageClass = MessageClass.INTERACTIVE,
+    ) -> Awaitable[Json]:
+        """Give out an extension, and send a text from it if there is one.
+
+        Raises:
+            ConversationsExhausted: All extensions of the phone are in use.
+        """
+        ...
+
+    def send(
+        self,
+        account: str,
+        conversation_id: int,
+        text: str,
+        message_class: MessageClass = MessageClass.INTERACTIVE,
+    ) -> Awaitable[Json]:
+        """Send another text; return its ``message_id``."""
+        ...
+
+    def end(self, account: str, conversation_id: int) -> Awaitable[Json]:
+        """End a conversation; return it as it is then."""
+        ...
+
+    def show(self, account: str, conversation_id: int) -> Awaitable[Json]:
+        """Return a conversation with its newest replies."""
+        ...
+
+    def list(
+        self,
+        account: str,
+        *,
+        before: int | None = None,
+        reference: str | None = None,
+        to: str | None = None,
+        limit: int = 50,
+    ) -> Awaitable[Sequence[Json]]:
+        """Return conversations, newest first, older than the id ``before``."""
+        ...
+
+
+class SlotsFront(Protocol):
+    """Which extension stands for what (:class:`smsgw.services.slots.SlotMap`)."""
+
+    def page(
+        self,
+        account: str,
+        *,
+        phone: str | None = None,
+        access_number: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Awaitable[Sequence[Json]]:
+        """Return an account's slots in use, newest row first, older than the id ``before``."""
+        ...
+
+    def capacity(self, account: str) -> Awaitable[Json]:
+        """Return how full each range is, and the account's busiest recipients."""
+        ...
+
+
 class Front(Protocol):
     """The gateway as the HTTP API sees it."""
 
@@ -115,8 +270,33 @@ class Front(Protocol):
         ...
 
     @property
+    def types(self) -> TypesFront:
+        """Flows saved by name."""
+        ...
+
+    @property
+    def stand_ins(self) -> StandInsFront:
+        """Who answers for whom."""
+        ...
+
+    @property
     def ported(self) -> PortedFront:
         """Numbers that changed operator."""
+        ...
+
+    @property
+    def audit(self) -> AuditFront:
+        """What was done, and by whom."""
+        ...
+
+    @property
+    def conversations(self) -> ConversationsFront:
+        """Numbers to answer to."""
+        ...
+
+    @property
+    def slots(self) -> SlotsFront:
+        """Which extension stands for what."""
         ...
 
     def explain(
@@ -177,7 +357,7 @@ class Front(Protocol):
         """Return the state of every link."""
         ...
 
-    def readiness(self) -> Sequence[str]:
+    def readiness(self) -> Awaitable[Sequence[str]]:
         """Return why the gateway should get no work now; nothing when it should."""
         ...
 

@@ -15,7 +15,7 @@ def routes(front: Front, metrics: Exposition) -> list[Route]:
         return Reply({"status": "ok"})
 
     async def ready(call: Call) -> Reply:
-        reasons = front.readiness()
+        reasons = await front.readiness()
         if reasons:
             content = {"status": "not ready", "reasons": reasons}
             return Reply(content, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""``/v1/requests``: questions to people, and their answers.
+"""``/v1/requests`` and what belongs to them: questions to people, and their answers.
 
 What a request may hold is checked by the engine, which names the same fields as the JSON.
 """
@@ -6,7 +6,6 @@ What a request may hold is checked by the engine, which names the same fields as
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
 
 import msgspec
 
@@ -21,43 +20,15 @@ from smsgw.interfaces.http.calls import (
     page,
 )
 from smsgw.interfaces.http.front import Front
-from smsgw.services.requests.model import AssigneeDraft, StepDraft
+from smsgw.routing.numbers import normalise
+from smsgw.services.requests.drafts import Person, RequestDraft
+from smsgw.services.requests.stand_ins import StandInDraft
 
 STATES = ("open", "closed", "withdrawn", "expired")
-PRESET = "approval"
-
-
-class AssigneeBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Whom to ask."""
-
-    phone: Annotated[str, msgspec.Meta(max_length=64)]
-    name: str = ""
-
-
-class StepBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is asked at the same time, and whether ``all`` or ``any`` of them must approve."""
-
-    assignees: list[AssigneeBody]
-    rule: str = "all"
-
-    def draft(self) -> StepDraft:
-        """Return it as the engine takes it."""
-        people = [AssigneeDraft(one.phone, one.name) for one in self.assignees]
-        return StepDraft(people, self.rule)
-
-
-class RequestBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A request as it is written in JSON."""
-
-    subject: str
-    steps: list[StepBody]
-    body: str = ""
-    preset: str = PRESET
-    reference: str = ""
 
 
 class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
-    """An answer given over the API instead of a phone."""
+    """An answer given over the API instead of a phone; ``decision`` is an allowed answer's key."""
 
     assignment_id: str
     decision: str
@@ -65,15 +36,56 @@ class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
     version: int | None = None
 
 
+class DelegationBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An assignee's place, given to somebody else."""
+
+    assignment_id: str
+    to: Person
+    version: int | None = None
+
+
+class WithdrawalBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The end of a request that need not be decided any more."""
+
+    reason: str = ""
+    version: int | None = None
+
+
+class VersionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Only if the request is at this version; without one, however it is."""
+
+    version: int | None = None
+
+
+class ResendBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Whom to ask again; everybody who has not answered unless given."""
+
+    assignment_id: str | None = None
+
+
+class DigestBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Who gets the list of all they have open."""
+
+    phone: str
+
+
+class TypeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A flow to save; with ``version`` only over that one, 0 for a new one."""
+
+    name: str
+    flow: RequestDraft
+    version: int | None = None
+
+
 def routes(front: Front) -> list[Route]:
     """Return the endpoints."""
+    return [*_requests(front), *_life(front), *_types(front), *_stand_ins(front)]
 
+
+def _requests(front: Front) -> list[Route]:
     async def post(call: Call) -> Reply:
-        body = call.json(RequestBody)
-        steps = [step.draft() for step in body.steps]
-        request_id = await front.requests.create(
-            call.account, body.preset, body.subject, body.body, steps, body.reference
-        )
+        draft = call.json(RequestDraft)
+        request_id = await front.requests.create(call.account, draft)
         headers = {"Location": f"/v1/requests/{request_id}"}
         return Reply({"id": str(request_id)}, HTTPStatus.CREATED, headers)
 
@@ -91,16 +103,16 @@ def routes(front: Front) -> list[Route]:
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.requests.show(call.id("request"), call.account))
+        return await _shown(front, call)
 
     async def decide(call: Call) -> Reply:
         body = call.json(DecisionBody)
-        request_id = call.id("request")
         assignment_id = number_of("assignment_id", body.assignment_id)
         await front.requests.decide(
-            request_id, assignment_id, body.decision, body.reason, body.version, call.account
-        )
-        return Reply(await front.requests.show(request_id, call.account))
+            call.id("request"), assignment_id, body.decision, body.reason, body.version,
+            call.account,
+        )  # fmt: skip
+        return await _shown(front, call)
 
     return [
         Route("POST", "/v1/requests", post),
@@ -108,3 +120,107 @@ def routes(front: Front) -> list[Route]:
         Route("GET", "/v1/requests/<id>", shown),
         Route("POST", "/v1/requests/<id>/decisions", decide),
     ]
+
+
+def _life(front: Front) -> list[Route]:
+    async def delegate(call: Call) -> Reply:
+        body = call.json(DelegationBody)
+        assignment_id = number_of("assignment_id", body.assignment_id)
+        await front.requests.delegate(
+            call.id("request"), assignment_id, body.to, body.version, call.account
+        )
+        return await _shown(front, call)
+
+    async def withdraw(call: Call) -> Reply:
+        body = call.json(WithdrawalBody) if call.body else WithdrawalBody()
+        await front.requests.withdraw(call.id("request"), body.reason, body.version, call.account)
+        return await _shown(front, call)
+
+    async def close(call: Call) -> Reply:
+        body = call.json(VersionBody) if call.body else VersionBody()
+        await front.requests.close(call.id("request"), body.version, call.account)
+        return await _shown(front, call)
+
+    async def resend(call: Call) -> Reply:
+        body = call.json(ResendBody) if call.body else ResendBody()
+        written = body.assignment_id
+        assignment_id = None if written is None else number_of("assignment_id", written)
+        await front.requests.resend(call.id("request"), assignment_id, call.account)
+        return await _shown(front, call)
+
+    async def digest(call: Call) -> Reply:
+        phone = normalise(call.json(DigestBody).phone, "phone")
+        return Reply({"sent": await front.requests.digest(phone, call.account)})
+
+    return [
+        Route("POST", "/v1/requests/<id>/delegations", delegate),
+        Route("POST", "/v1/requests/<id>/withdraw", withdraw),
+        Route("POST", "/v1/requests/<id>/close", close),
+        Route("POST", "/v1/requests/<id>/resend", resend),
+        Route("POST", "/v1/digests", digest),
+    ]
+
+
+def _types(front: Front) -> list[Route]:
+    async def put(call: Call) -> Reply:
+        body = call.json(TypeBody)
+        version = await front.types.put(call.account, body.name, body.flow, body.version)
+        return Reply({"name": body.name, "version": version})
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit")
+        limit = limit_of(parameters)
+        after = parameters.get("cursor", "")
+        found = await front.types.list(call.account, after=after, limit=limit + 1)
+        last = found[limit - 1]["name"] if len(found) > limit else None
+        return Reply({"types": found[:limit], "next": last})
+
+    async def shown(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.types.show(call.account, call.path["id"]))
+
+    async def remove(call: Call) -> Reply:
+        await front.types.remove(call.account, call.path["id"])
+        return Reply({"name": call.path["id"]})
+
+    return [
+        Route("POST", "/v1/request-types", put),
+        Route("GET", "/v1/request-types", listed),
+        Route("GET", "/v1/request-types/<id>", shown),
+        Route("POST", "/v1/request-types/<id>/remove", remove),
+    ]
+
+
+def _stand_ins(front: Front) -> list[Route]:
+    async def post(call: Call) -> Reply:
+        row_id = await front.stand_ins.create(call.account, call.json(StandInDraft))
+        return Reply({"id": str(row_id)}, HTTPStatus.CREATED)
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit", "phone", "ended")
+        limit = limit_of(parameters)
+        written = parameters.get("phone")
+        phone = None if written is None else normalise(written, "phone")
+        found = await front.stand_ins.list(
+            call.account,
+            phone=phone,
+            ended=one_of(parameters, "ended", ("true", "false")) == "true",
+            before=cursor_of(parameters),
+            limit=limit + 1,
+        )
+        return page("stand_ins", found, limit)
+
+    async def end(call: Call) -> Reply:
+        row_id = call.id("stand-in")
+        await front.stand_ins.end(call.account, row_id)
+        return Reply({"id": str(row_id)})
+
+    return [
+        Route("POST", "/v1/stand-ins", post),
+        Route("GET", "/v1/stand-ins", listed),
+        Route("POST", "/v1/stand-ins/<id>/end", end),
+    ]
+
+
+async def _shown(front: Front, call: Call) -> Reply:
+    return Reply(await front.requests.show(call.id("request"), call.account))

@@ -118,6 +118,11 @@ class Metrics:
         self._slots = Gauge(
             "smsgw_slots_in_use", "Extensions that are live.", registry=self.registry
         )
+        self._ran_out = counter(
+            "smsgw_slots_ran_out_total",
+            "Extensions needed when none was free: a cool-down shortened, or none (exhausted).",
+            "outcome",
+        )
         self._queued = Gauge(
             "smsgw_store_queued_rows", "Rows that wait for a commit.", registry=self.registry
         )
@@ -155,6 +160,8 @@ class Metrics:
                 self._inbound.of(link, kind)
         for message_class in MessageClass:
             self._accepted.of(message_class)
+        for outcome in ("shortened", "exhausted"):
+            self._ran_out.of(outcome)
 
     def watch_window(self, link: str, in_use: Callable[[], int]) -> None:
         """Ask ``in_use`` at each scrape how many submits of a link are unanswered."""
@@ -231,6 +238,10 @@ class Metrics:
     def request_finished(self, outcome: str, count: int = 1) -> None:
         """So many requests ended so (``approved``, ``rejected``)."""
         self._requests.of(outcome).inc(count)
+
+    def slots_ran_out(self, outcome: str) -> None:
+        """An extension was needed that was not free: ``shortened`` or ``exhausted``."""
+        self._ran_out.of(outcome).inc()
 
     # ---- store ---------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """One transaction's changes to requests: rows, slots, composed messages and events together.
 
 Rules: everything here happens on the writer thread, inside one transaction, and touches nothing but
-the connection and its own values; what must happen after the commit (sending, telling the observer)
-waits in :attr:`Changes.inserted` and :attr:`Changes.events`.
+the connection and its own values; what must happen after the commit (sending, telling the observer,
+arming timers) waits in :class:`Changes`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from smsgw.errors import ConfigError, Conflict, LinkError, ValidationError
-from smsgw.model import Event, MessageClass
-from smsgw.services import conversations
-from smsgw.services.conversations import ConversationsExhausted, SlotPlan
-from smsgw.services.replies import make_short_id
-from smsgw.services.requests import model
-from smsgw.services.requests.model import Decision, Outcome
+from smsgw.errors import Conflict
+from smsgw.model import Event, MessageClass, Operator
+from smsgw.services import audit
+from smsgw.services.ledger import ASSIGNMENT, SlotPlan, SlotPlans
+from smsgw.services.quiet import QuietHours
 from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.store import events as event_rows
-from smsgw.store import requests as rows_of
-from smsgw.store import slots
+from smsgw.store import slots, timers
 from smsgw.store.ids import IdSource
-from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRow, RequestRows, StepRow
+from smsgw.store.requests import AssignmentRow, RequestRow, RequestRows
+from smsgw.store.timers import TimerRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+GATEWAY = "gateway"
+"""Who acts when nobody does: time has come."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -44,6 +45,8 @@ class Outgoing(msgspec.Struct, frozen=True):
         request_id: The request it is about, or None.
         reference: The request's reference.
         message_class: How urgent it is.
+        due_at: When to send it, in milliseconds since the Unix epoch; 0 for at once.
+        valid_for: Seconds after which it is not sent any more; None is the usual time.
     """
 
     account: str
@@ -55,6 +58,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     request_id: int | None
     reference: str = ""
     message_class: MessageClass = MessageClass.INTERACTIVE
+    due_at: int = 0
+    valid_for: float | None = None
 
 
 class Inserted(msgspec.Struct, frozen=True):
@@ -90,23 +95,41 @@ class Composer(Protocol):
         """
         ...
 
-    def dispatch(self, inserted: list[Inserted]) -> None:
-        """Send what is committed now; called on the reactor thread."""
+    def revoke(self, connection: Connection, message_id: int) -> object | None:
+        """End a message nothing of which was sent, in the caller's transaction.
+
+        Returns:
+            What :meth:`dispatch` must hear; None, and nothing changed, when it was sent.
+        """
+        ...
+
+    def dispatch(self, inserted: list[Inserted], revoked: list[object]) -> None:
+        """Send what is committed now, and not what was revoked; on the reactor thread."""
         ...
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What every transaction of the engine uses."""
+    """What every transaction of the engine uses.
+
+    Attributes:
+        ids: Where ids come from.
+        composer: Turns texts into messages.
+        plans: How extensions are made.
+        presets: The kinds of request, by name.
+        quiet: When nobody is asked.
+        operators: Whose subscribers each link serves.
+        accept_lost_extension: Whether a clear reply without its extension decides the one open
+            item at once.
+    """
 
     ids: IdSource
     composer: Composer
-    plan: SlotPlan = field(default_factory=SlotPlan)
+    plans: SlotPlans = field(default_factory=SlotPlans)
     presets: Mapping[str, Preset] = field(default_factory=lambda: dict(PRESETS))
+    quiet: QuietHours = field(default_factory=QuietHours)
+    operators: Mapping[str, Operator] = field(default_factory=dict)
     accept_lost_extension: bool = False
-
-
-_UNSENDABLE = (ValidationError, ConfigError, LinkError)
 
 
 class Changes:
@@ -115,20 +138,32 @@ class Changes:
     Attributes:
         connection: The transaction.
         now: Milliseconds since the Unix epoch.
+        actor: Who does it: a phone, a token's name, or :data:`GATEWAY`.
         events: What happened, in order; written by :meth:`finish`.
         inserted: What the composer wrote.
+        revoked: What it took back.
+        wake_at: When the earliest of the timers that were set is due; None when none was.
     """
 
-    def __init__(self, tools: Tools, connection: Connection, now: int) -> None:
+    def __init__(
+        self, tools: Tools, connection: Connection, now: int, actor: str = GATEWAY
+    ) -> None:
         self.tools = tools
         self.connection = connection
         self.now = now
+        self.actor = actor
         self.events: list[Event] = []
         self.inserted: list[Inserted] = []
+        self.revoked: list[object] = []
+        self.wake_at: int | None = None
+        self._sent: list[tuple[int, int]] = []
 
     def emit(self, kind: str, subject_id: int, account: str, **data: Any) -> None:
         """Note something a subscriber may want to know; ids in ``data`` become text."""
-        shown = {key: str(value) if key.endswith("_id") else value for key, value in data.items()}
+        shown = {
+            key: str(value) if key.endswith("_id") and value is not None else value
+            for key, value in data.items()
+        }
         self.events.append(Event(kind, subject_id, account, shown))
 
     def tell(self, kind: str, rows: RequestRows, row: AssignmentRow, **data: Any) -> None:
@@ -137,202 +172,50 @@ class Changes:
         self.emit(kind, rows.request.id, rows.request.account, **about, **data)
 
     def finish(self) -> None:
-        """Write the events: the transaction's last statement."""
+        """Write the events and who vouches for them: the transaction's last statements."""
         event_rows.append(self.connection, self.now, self.events)
+        audit.record(self.connection, self.now, self.events, self.actor, self._sent)
 
     def send(self, outgoing: Outgoing) -> int:
         """Compose a message and return its id."""
         inserted = self.tools.composer.insert(self.connection, outgoing)
         self.inserted.append(inserted)
+        if outgoing.request_id is not None:
+            self._sent.append((outgoing.request_id, inserted.message_id))
         return inserted.message_id
+
+    def revoke(self, message_id: int) -> bool:
+        """Take a message back if nothing of it was sent; tell whether it was taken back."""
+        revoked = self.tools.composer.revoke(self.connection, message_id)
+        if revoked is None:
+            return False
+        self.revoked.append(revoked)
+        return True
+
+    def set_timer(
+        self, kind: str, request_id: int, due_at: int, subject_id: int = 0, turn: int = 0
+    ) -> None:
+        """Have something happen to a request at a time."""
+        row = TimerRow(self.tools.ids.next(), kind, request_id, subject_id, turn, due_at)
+        timers.set(self.connection, [row])
+        self.wake_at = due_at if self.wake_at is None else min(self.wake_at, due_at)
 
     def preset_of(self, request: RequestRow) -> Preset:
         """Return the preset of a stored request."""
         return self.tools.presets[request.preset]
 
+    def plan_for(self, request: RequestRow, access_number: str) -> SlotPlan:
+        """Return how a request's extensions under one of our numbers are made."""
+        return self.tools.plans.plan(access_number, request.type, request.preset)
+
     def sender_of(self, row: AssignmentRow) -> tuple[str, str] | None:
         """Return the access number and extension that stand for an assignment, or None."""
         slot = slots.get(self.connection, row.slot_id) if row.slot_id is not None else None
-        if slot is None or slot.assignment_id != row.id:
+        if slot is None or (slot.owner, slot.owner_id) != (ASSIGNMENT, row.id):
             return None
         return slot.access_number, slot.extension
 
-    def advance(self, rows: RequestRows, *, strict: bool = False) -> None:
-        """Apply what follows from the answers so far, and raise the request's version.
 
-        Args:
-            rows: The request as it is now, the new answer included; changed in place.
-            strict: Raise when somebody cannot be asked, instead of noting it.
-
-        Raises:
-            Conflict: Somebody else changed the request first; undo the transaction.
-            ValidationError: Strict, and somebody cannot be asked.
-        """
-        request, values = rows.request, {}
-        for effect in model.advance(_as_model(rows)):
-            if isinstance(effect, model.OpenStep):
-                self._open(rows, _step(rows, effect.step_id), strict)
-            elif isinstance(effect, model.CloseStep):
-                self._close(rows, _step(rows, effect.step_id), effect.outcome)
-            else:
-                values = self._close_request(rows, effect.outcome)
-        if not rows_of.advance_version(self.connection, request, **values):
-            raise Conflict(f"request {request.id}: changed by somebody else meanwhile")
-        request.version += 1
-
-    def decide(
-        self,
-        rows: RequestRows,
-        row: AssignmentRow,
-        decision: Decision,
-        answer: AnswerRow,
-    ) -> None:
-        """Record an assignee's answer, end their conversation, and apply what follows."""
-        row.state, row.decision = "answered", decision.value
-        row.reason, row.answered_at = answer.reason, self.now
-        rows_of.save_assignment(self.connection, row)
-        rows_of.insert_answer(self.connection, answer)
-        self._release(rows.request, row)
-        self.tell(
-            "request.answered",
-            rows,
-            row,
-            decision=decision.value,
-            reason=answer.reason,
-            channel=answer.channel,
-            rule=answer.rule,
-        )
-        self.advance(rows)
-
-    def _open(self, rows: RequestRows, step: StepRow, strict: bool) -> None:
-        """Ask a step's assignees.
-
-        Whoever cannot be asked becomes ``unreachable``: shown, told by ``request.prompt_failed``,
-        and decided over the API only. The step waits for them as for everybody else.
-        """
-        step.state = "open"
-        rows_of.save_step(self.connection, step)
-        request = rows.request
-        self.emit("request.step_opened", request.id, request.account, step=step.position)
-        for row in rows.of_step(step.id):
-            row.state = "asked"
-            try:
-                self._ask(rows.request, row)
-            except _UNSENDABLE as error:
-                if strict:
-                    raise _located(error, step, row) from error
-                self._release(rows.request, row)
-                row.state, row.slot_id = "unreachable", None
-                self.tell("request.prompt_failed", rows, row, problem=str(error))
-            rows_of.save_assignment(self.connection, row)
-
-    def _ask(self, request: RequestRow, row: AssignmentRow) -> None:
-        access_number = self.tools.composer.sender_for(row.phone)
-        extension = short_id = ""
-        try:
-            slot = conversations.allocate(
-                self.connection, row.phone, access_number, self.tools.plan, self.now, row.id
-            )
-        except ConversationsExhausted as error:
-            short_id = make_short_id(row.id)
-            self.emit("conversations.exhausted", row.id, request.account, problem=str(error))
-        else:
-            row.slot_id, extension = slot.slot_id, slot.extension
-            self.emit(
-                "conversations.opened",
-                slot.slot_id,
-                request.account,
-                request_id=request.id,
-                assignment_id=row.id,
-                phone=row.phone,
-                sender_number=access_number + extension,
-            )
-            if slot.shortened:
-                self.emit("conversations.shortened", row.id, request.account, phone=row.phone)
-        preset = self.preset_of(request)
-        row.prompt_message_id = self.send(
-            Outgoing(
-                account=request.account,
-                to=row.phone,
-                text=preset.prompt(request.subject, request.body, short_id),
-                access_number=access_number,
-                extension=extension,
-                expects_reply=True,
-                request_id=request.id,
-                reference=request.reference,
-            )
-        )
-
-    def _close(self, rows: RequestRows, step: StepRow, outcome: Outcome) -> None:
-        step.state, step.outcome = "closed", outcome.value
-        rows_of.save_step(self.connection, step)
-        for row in rows.of_step(step.id):
-            if row.state == "asked":
-                row.state = "released"
-                rows_of.save_assignment(self.connection, row)
-                self._release(rows.request, row)
-        request = rows.request
-        self.emit(
-            "request.step_closed",
-            request.id,
-            request.account,
-            step=step.position,
-            outcome=outcome.value,
-        )
-
-    def _close_request(self, rows: RequestRows, outcome: Outcome) -> dict[str, Any]:
-        request = rows.request
-        request.state, request.outcome, request.closed_at = "closed", outcome.value, self.now
-        refusals = [
-            (row.name or row.phone, row.reason) for row in rows.assignments if row.decision == "no"
-        ]
-        text = self.preset_of(request).result(request.subject, outcome, refusals)
-        self.emit(
-            "request.closed",
-            request.id,
-            request.account,
-            outcome=outcome.value,
-            reference=request.reference,
-            text=text,
-        )
-        return {"state": request.state, "outcome": request.outcome, "closed_at": self.now}
-
-    def _release(self, request: RequestRow, row: AssignmentRow) -> None:
-        slot_id = row.slot_id
-        if slot_id is not None and conversations.release(
-            self.connection, slot_id, row.id, self.tools.plan, self.now
-        ):
-            about = {"request_id": request.id, "assignment_id": row.id, "phone": row.phone}
-            self.emit("conversations.ended", slot_id, request.account, **about)
-
-
-def _step(rows: RequestRows, step_id: int) -> StepRow:
-    return next(step for step in rows.steps if step.id == step_id)
-
-
-def _as_model(rows: RequestRows) -> model.Request:
-    answered = sorted(
-        (row for row in rows.assignments if row.decision),
-        key=lambda row: (row.answered_at or 0, row.id),
-    )
-    return model.Request(
-        closed=rows.request.state != "open",
-        steps=tuple(step_model(rows, step) for step in rows.steps),
-        answers=tuple(model.Answer(row.id, Decision(row.decision)) for row in answered),
-    )
-
-
-def step_model(rows: RequestRows, step: StepRow) -> model.Step:
-    """Return a stored step as the pure model has it."""
-    assignees = tuple(model.Assignee(row.id, row.position) for row in rows.of_step(step.id))
-    return model.Step(step.id, model.Rule(step.rule), model.Progress(step.state), assignees)
-
-
-def _located(error: Exception, step: StepRow, row: AssignmentRow) -> Exception:
-    """Name the place in the customer's request that a composer's error is about."""
-    if not isinstance(error, ValidationError):
-        return error
-    if error.field == "text":
-        return ValidationError("body", error.problem)
-    path = f"steps[{step.position}].assignees[{row.position}].phone"
-    return ValidationError(path, error.problem)
+def conflict(request: RequestRow) -> Conflict:
+    """Return what somebody hears who was second."""
+    return Conflict(f"request {request.id}: changed by somebody else meanwhile; read it again")

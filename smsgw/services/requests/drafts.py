@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
 
 from smsgw.errors import ValidationError
 from smsgw.routing.numbers import normalise
+from smsgw.services.choices import Choice, Effect
 from smsgw.services.requests.changes import Composer
-from smsgw.services.requests.model import AssigneeDraft, Rule, StepDraft
+from smsgw.services.requests.model import parse_rule
+from smsgw.services.requests.places import ASSIGNEE, default_rule, own_answers
 from smsgw.services.requests.presets import Preset
+from smsgw.services.requests.settings import (
+    Audience,
+    Confirmation,
+    Counts,
+    Escalation,
+    OnDeadline,
+    RequestSettings,
+    StepSettings,
+    VoteSettings,
+    encode,
+)
 from smsgw.store.ids import IdSource
 from smsgw.store.requests import AssignmentRow, RequestRow, RequestRows, StepRow
 
@@ -19,24 +35,151 @@ REFERENCE_MAX = 128
 REASON_MAX = 1000
 STEPS_MAX = 20
 ASSIGNEES_MAX = 50
+VOTERS_MAX = 1000
+ANSWERS_MAX = 20
+ANSWER_MAX = 32
+REMINDERS_MAX = 10
+ESCALATIONS_MAX = 5
+SECONDS_MIN = 1.0
+SECONDS_MAX = 90 * 86_400.0
 
 
-def check_texts(
-    preset: str, presets: Mapping[str, Preset], subject: str, body: str, reference: str
-) -> None:
-    """Check everything of a new request but its steps.
+class Person(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody, as a customer writes them."""
+
+    phone: str
+    name: str = ""
+
+
+class AnswerDraft(msgspec.Struct, forbid_unknown_fields=True):
+    """An allowed answer: ``key`` is its label unless given, in a vote its number."""
+
+    label: str
+    key: str = ""
+    effect: Effect = Effect.FOR
+    words: list[str] = []
+
+
+class StepDraft(msgspec.Struct, forbid_unknown_fields=True):
+    """One step, as a customer writes it: who is asked at the same time, and the rule.
+
+    Attributes:
+        assignees: Whom to ask; nobody where anybody may vote.
+        rule: ``all``, ``any`` or such as ``2 of 3``; "" is the preset's.
+        reject_ends: Whether one rejection decides; None is true for ``all`` and else false.
+        name: What people call it.
+        deadline_after: Seconds it may take; None without a limit.
+        on_deadline: What it comes to then; None is the request's.
+        reminders: Seconds after the question at which who has not answered is asked again.
+        escalation: Who is asked besides, and when.
+        answers: What may be answered; empty is what the preset allows.
+    """
+
+    assignees: list[Person] = []
+    rule: str = ""
+    reject_ends: bool | None = None
+    name: str = ""
+    deadline_after: float | None = None
+    on_deadline: OnDeadline | None = None
+    reminders: list[float] = []
+    escalation: list[Escalation] = []
+    answers: list[AnswerDraft] = []
+
+
+class RequestDraft(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request, as a customer writes it; what is None is its type's, or usual.
+
+    Attributes:
+        subject: What is to be decided, in one line.
+        steps: In order.
+        body: Everything people need to know.
+        type: The name of a saved flow that says whatever is left out here.
+        preset: The kind of request; ``approval`` unless given.
+        reference: The customer's own.
+        applicant: Who is told of the outcome by SMS.
+        deadline: When it ends, whatever was answered; with its zone.
+        on_deadline: What it comes to then.
+        confirmation: What a consent needs besides the word, where the value is high.
+        allow_change: Whether another answer replaces the first until the step closes.
+        urgent: Whether people are asked in quiet hours too.
+        vote: How votes are taken.
+    """
+
+    subject: str = ""
+    steps: list[StepDraft] | None = None
+    body: str | None = None
+    type: str = ""
+    preset: str | None = None
+    reference: str = ""
+    applicant: Person | None = None
+    deadline: datetime | None = None
+    on_deadline: OnDeadline | None = None
+    confirmation: Confirmation | None = None
+    allow_change: bool | None = None
+    urgent: bool | None = None
+    vote: VoteSettings | None = None
+
+    def over(self, base: RequestDraft) -> RequestDraft:
+        """Return what this says, and where it says nothing what ``base`` does."""
+        own = msgspec.structs.asdict(self)
+        usual = msgspec.structs.asdict(base)
+        return RequestDraft(
+            **{key: usual[key] if value is None else value for key, value in own.items()}
+        )
+
+
+_decoder = msgspec.json.Decoder(RequestDraft)
+
+
+def decode(text: str) -> RequestDraft:
+    """Return a draft that was kept as JSON."""
+    return _decoder.decode(text)
+
+
+class Checked(msgspec.Struct):
+    """A draft that can be asked: phones normalised, answers told apart."""
+
+    preset: Preset
+    draft: RequestDraft
+    steps: list[StepDraft]
+    answers: list[tuple[Choice, ...]]
+    settings: RequestSettings
+    applicant: Person
+
+
+def check(
+    draft: RequestDraft, presets: Mapping[str, Preset], composer: Composer, now: int
+) -> Checked:
+    """Check everything of a new request.
+
+    Args:
+        draft: Complete: what its type says is in it.
+        presets: By name.
+        composer: Knows which phones can be asked.
+        now: Milliseconds since the Unix epoch.
 
     Raises:
-        ValidationError: Its field says which.
+        ValidationError: Its field is a path such as ``steps[0].assignees[1].phone``.
     """
-    if preset not in presets:
-        known = ", ".join(presets)
-        raise ValidationError("preset", f"{preset!r} is no preset; write one of {known}")
-    if not subject.strip():
+    preset = _preset(draft.preset or "approval", presets)
+    if not draft.subject.strip():
         raise ValidationError("subject", "empty; say what is to be decided")
-    check_length("subject", subject, SUBJECT_MAX)
-    check_length("body", body, BODY_MAX)
-    check_length("reference", reference, REFERENCE_MAX)
+    check_length("subject", draft.subject, SUBJECT_MAX)
+    check_length("body", draft.body or "", BODY_MAX)
+    check_length("reference", draft.reference, REFERENCE_MAX)
+    settings = _settings(draft, preset, now)
+    applicant = draft.applicant or Person("")
+    if draft.applicant is not None:
+        applicant = _person(draft.applicant, "applicant", composer)
+    steps = draft.steps or []
+    if not 1 <= len(steps) <= STEPS_MAX:
+        raise ValidationError("steps", f"{len(steps)} steps, allowed 1 to {STEPS_MAX}")
+    if preset.name == "vote" and len(steps) > 1:
+        raise ValidationError("steps", f"{len(steps)} steps; a vote has one")
+    people = [_Step(f"steps[{place}]", preset, settings, composer) for place in range(len(steps))]
+    answers = [place.answers(step) for place, step in zip(people, steps, strict=True)]
+    checked = [place.check(step) for place, step in zip(people, steps, strict=True)]
+    return Checked(preset, draft, checked, answers, settings, applicant)
 
 
 def check_length(field: str, text: str, limit: int) -> None:
@@ -45,63 +188,247 @@ def check_length(field: str, text: str, limit: int) -> None:
         raise ValidationError(field, f"{len(text)} characters, limit {limit}; shorten it")
 
 
-def check_steps(steps: Sequence[StepDraft], composer: Composer) -> list[StepDraft]:
-    """Return the steps with normalised phones, each of which some link serves.
+def check_person(person: Person, path: str, composer: Composer) -> Person:
+    """Return somebody with their phone normalised, if a link serves it.
 
     Raises:
-        ValidationError: Its field is a path such as ``steps[0].assignees[1].phone``.
+        ValidationError: Its field begins with ``path``.
     """
-    if not 1 <= len(steps) <= STEPS_MAX:
-        raise ValidationError("steps", f"{len(steps)} steps, allowed 1 to {STEPS_MAX}")
-    return [_check_step(place, step, composer) for place, step in enumerate(steps)]
+    return _person(person, path, composer)
 
 
-def _check_step(place: int, step: StepDraft, composer: Composer) -> StepDraft:
-    path = f"steps[{place}]"
-    if step.rule not in tuple(Rule):
-        known = ", ".join(Rule)
-        raise ValidationError(f"{path}.rule", f"{step.rule!r} is no rule; write one of {known}")
-    count = len(step.assignees)
-    if not 1 <= count <= ASSIGNEES_MAX:
+def _preset(name: str, presets: Mapping[str, Preset]) -> Preset:
+    if name not in presets:
+        known = ", ".join(presets)
+        raise ValidationError("preset", f"{name!r} is no preset; write one of {known}")
+    return presets[name]
+
+
+def _settings(draft: RequestDraft, preset: Preset, now: int) -> RequestSettings:
+    deadline_at = None
+    if draft.deadline is not None:
+        if draft.deadline.tzinfo is None:
+            raise ValidationError("deadline", "has no zone; write +08:00 or Z at its end")
+        deadline_at = int(draft.deadline.timestamp() * 1000)
+        ahead = (deadline_at - now) / 1000
+        if ahead <= 0:
+            raise ValidationError("deadline", f"{-ahead:.0f} s ago; write a time to come")
+        _check_seconds("deadline", ahead)
+    vote = draft.vote
+    if preset.name == "vote":
+        vote = vote or VoteSettings()
+    elif vote is not None:
+        raise ValidationError("vote", f"preset {preset.name} takes no votes; write preset vote")
+    if vote is not None:
+        _check_vote(vote)
+        _check_open(draft, vote)
+    return RequestSettings(
+        deadline_at=deadline_at,
+        on_deadline=draft.on_deadline,
+        confirmation=draft.confirmation,
+        allow_change=bool(draft.allow_change) or _last_counts(vote),
+        urgent=bool(draft.urgent),
+        vote=vote,
+    )
+
+
+def _check_vote(vote: VoteSettings) -> None:
+    extension = vote.extension
+    if vote.audience is Audience.ASSIGNEES:
+        if extension:
+            raise ValidationError("vote.extension", "is for a vote of anyone; leave it out")
+        return
+    if not extension:
+        raise ValidationError("vote.extension", "empty; write the digits that anyone sends to")
+    if not (extension.isascii() and extension.isdigit()):
+        raise ValidationError("vote.extension", f"{extension[:20]!r} is not digits only")
+
+
+def _last_counts(vote: VoteSettings | None) -> bool:
+    return vote is not None and vote.counts is Counts.LAST
+
+
+def _check_open(draft: RequestDraft, vote: VoteSettings) -> None:
+    """Refuse for a vote of anyone what needs people who are known."""
+    if vote.audience is Audience.ASSIGNEES:
+        return
+    if draft.allow_change:
+        raise ValidationError("allow_change", 'is for assignees; write vote.counts "last"')
+    if draft.confirmation is not None:
+        raise ValidationError("confirmation", "is for assignees; leave it out in a vote of anyone")
+    for place, step in enumerate(draft.steps or []):
+        for name in ("assignees", "rule", "reject_ends", "reminders", "escalation"):
+            if getattr(step, name) not in ([], "", None):
+                raise ValidationError(f"steps[{place}].{name}", "anyone may vote; leave it out")
+        for index, answer in enumerate(step.answers):
+            if not answer.effect.answers:
+                path = f"steps[{place}].answers[{index}].effect"
+                raise ValidationError(path, f"{answer.effect} is for assignees; leave it out")
+
+
+def _check_seconds(field: str, seconds: float) -> None:
+    if not SECONDS_MIN <= seconds <= SECONDS_MAX:
         raise ValidationError(
-            f"{path}.assignees", f"{count} assignees, allowed 1 to {ASSIGNEES_MAX}"
+            field, f"{seconds:g} seconds, allowed {SECONDS_MIN:g} to {SECONDS_MAX:g}"
         )
-    seen: dict[str, int] = {}
-    checked: list[AssigneeDraft] = []
-    for index, assignee in enumerate(step.assignees):
-        where = f"{path}.assignees[{index}]"
-        check_length(f"{where}.name", assignee.name, NAME_MAX)
-        phone = normalise(assignee.phone, f"{where}.phone")
-        if phone in seen:
-            raise ValidationError(
-                f"{where}.phone",
-                f"the same number as assignees[{seen[phone]}]; name each phone once per step",
-            )
-        seen[phone] = index
-        try:
-            composer.sender_for(phone)
-        except ValidationError as error:
-            raise ValidationError(f"{where}.phone", error.problem) from error
-        checked.append(AssigneeDraft(phone, assignee.name.strip()))
-    return StepDraft(checked, step.rule)
 
 
-def rows(request: RequestRow, steps: Sequence[StepDraft], ids: IdSource) -> RequestRows:
+def _person(person: Person, path: str, composer: Composer) -> Person:
+    check_length(f"{path}.name", person.name, NAME_MAX)
+    phone = normalise(person.phone, f"{path}.phone")
+    try:
+        composer.sender_for(phone)
+    except ValidationError as error:
+        raise ValidationError(f"{path}.phone", error.problem) from error
+    return Person(phone, person.name.strip())
+
+
+class _Step:
+    """Checks one step."""
+
+    def __init__(
+        self, path: str, preset: Preset, settings: RequestSettings, composer: Composer
+    ) -> None:
+        self.path = path
+        self.preset = preset
+        self.settings = settings
+        self.composer = composer
+        vote = settings.vote
+        self.anyone = vote is not None and vote.audience is Audience.ANYONE
+
+    def check(self, step: StepDraft) -> StepDraft:
+        """Return the step with normalised phones and its rule written out."""
+        path = self.path
+        check_length(f"{path}.name", step.name, NAME_MAX)
+        limit = VOTERS_MAX if self.preset.name in ("vote", "survey") else ASSIGNEES_MAX
+        count = len(step.assignees)
+        if not self.anyone and not 1 <= count <= limit:
+            raise ValidationError(f"{path}.assignees", f"{count} assignees, allowed 1 to {limit}")
+        people = self._people(step.assignees)
+        rule = step.rule or default_rule(self.preset)
+        if not self.anyone:
+            parse_rule(rule, step.reject_ends, count, f"{path}.rule")
+        self._check_times(step)
+        contacts = [
+            self._contact(contact, f"{path}.escalation[{place}]")
+            for place, contact in enumerate(step.escalation)
+        ]
+        return msgspec.structs.replace(step, assignees=people, rule=rule, escalation=contacts)
+
+    def answers(self, step: StepDraft) -> tuple[Choice, ...]:
+        """Return the step's own answers, told apart; () for the preset's."""
+        path, vote = f"{self.path}.answers", self.settings.vote is not None
+        if not step.answers and not self.preset.choices:
+            raise ValidationError(path, "empty; write what people may vote for")
+        if len(step.answers) > ANSWERS_MAX:
+            raise ValidationError(path, f"{len(step.answers)} answers, allowed {ANSWERS_MAX}")
+        made = []
+        for place, one in enumerate(step.answers):
+            check_length(f"{path}[{place}].label", one.label, ANSWER_MAX)
+            check_length(f"{path}[{place}].key", one.key, ANSWER_MAX)
+            key = one.key or (str(place + 1) if vote else one.label)
+            made.append(Choice(key, one.label, one.effect, tuple(one.words)))
+        if made:
+            own_answers(self.preset, made, path)
+        return tuple(made)
+
+    def _people(self, people: Sequence[Person]) -> list[Person]:
+        seen: dict[str, int] = {}
+        checked = []
+        for index, person in enumerate(people):
+            where = f"{self.path}.assignees[{index}]"
+            one = _person(person, where, self.composer)
+            if one.phone in seen:
+                raise ValidationError(
+                    f"{where}.phone",
+                    f"the same number as assignees[{seen[one.phone]}]; name each phone once "
+                    "per step",
+                )
+            seen[one.phone] = index
+            checked.append(one)
+        return checked
+
+    def _check_times(self, step: StepDraft) -> None:
+        if step.deadline_after is not None:
+            _check_seconds(f"{self.path}.deadline_after", step.deadline_after)
+        if len(step.reminders) > REMINDERS_MAX:
+            problem = f"{len(step.reminders)} reminders, allowed {REMINDERS_MAX}"
+            raise ValidationError(f"{self.path}.reminders", problem)
+        if len(step.escalation) > ESCALATIONS_MAX:
+            problem = f"{len(step.escalation)} contacts, allowed {ESCALATIONS_MAX}"
+            raise ValidationError(f"{self.path}.escalation", problem)
+        before = 0.0
+        for place, after in enumerate(step.reminders):
+            field = f"{self.path}.reminders[{place}]"
+            _check_seconds(field, after)
+            if after <= before:
+                raise ValidationError(field, f"{after:g} s is not after {before:g} s before it")
+            before = after
+
+    def _contact(self, contact: Escalation, path: str) -> Escalation:
+        _check_seconds(f"{path}.after", contact.after)
+        person = _person(Person(contact.phone, contact.name), path, self.composer)
+        return Escalation(contact.after, person.phone, person.name)
+
+
+def rows(checked: Checked, account: str, ids: IdSource, now: int) -> RequestRows:
     """Return the rows of a new request, every step waiting."""
+    draft = checked.draft
+    request = RequestRow(
+        id=ids.next(),
+        account=account,
+        type=draft.type,
+        preset=checked.preset.name,
+        subject=draft.subject.strip(),
+        body=(draft.body or "").strip(),
+        reference=draft.reference,
+        applicant_name=checked.applicant.name,
+        applicant_phone=checked.applicant.phone,
+        settings=encode(checked.settings),
+        state="open",
+        outcome="",
+        version=0,
+        created_at=now,
+    )
     made = RequestRows(request, [], [])
-    for place, draft in enumerate(steps):
-        step = StepRow(ids.next(), request.id, place, draft.rule, "waiting")
-        made.steps.append(step)
+    for place, (step, answers) in enumerate(zip(checked.steps, checked.answers, strict=True)):
+        row = _step_row(ids.next(), request.id, place, step, answers)
+        made.steps.append(row)
         made.assignments.extend(
             AssignmentRow(
                 id=ids.next(),
                 request_id=request.id,
-                step_id=step.id,
+                step_id=row.id,
                 position=index,
-                name=assignee.name,
-                phone=assignee.phone,
+                role=ASSIGNEE,
+                name=person.name,
+                phone=person.phone,
                 state="waiting",
             )
-            for index, assignee in enumerate(draft.assignees)
+            for index, person in enumerate(step.assignees)
         )
     return made
+
+
+def _step_row(
+    step_id: int, request_id: int, place: int, step: StepDraft, answers: tuple[Choice, ...]
+) -> StepRow:
+    settings = StepSettings(
+        deadline_after=step.deadline_after,
+        on_deadline=step.on_deadline,
+        reminders=tuple(step.reminders),
+        escalation=tuple(step.escalation),
+        answers=answers,
+    )
+    rule = step.rule
+    ends = rule == "all" if step.reject_ends is None else step.reject_ends
+    return StepRow(
+        id=step_id,
+        request_id=request_id,
+        position=place,
+        name=step.name.strip(),
+        rule=rule,
+        reject_ends=ends,
+        settings=encode(settings),
+        state="waiting",
+    )

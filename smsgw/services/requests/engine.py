@@ -1,4 +1,4 @@
-"""The question engine's front door: create, reply, decide, show.
+"""The question engine's front door: create, reply, decide, delegate, withdraw, show.
 
 Rules: everything a call changes is one transaction; messages leave and the observer hears only
 after its commit. A reply is handled once however often it is given. It knows no carrier, no PDU and
@@ -12,24 +12,36 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.model import Event
-from smsgw.services.conversations import SlotPlan
-from smsgw.services.requests import drafts, view
-from smsgw.services.requests.changes import Changes, Composer, Tools
-from smsgw.services.requests.model import Decision, StepDraft
-from smsgw.services.requests.presets import PRESETS, Preset
+from smsgw.services.choices import Effect
+from smsgw.services.requests import drafts, due, listing, view, votes
+from smsgw.services.requests.asking import UNSENDABLE, ask, dismiss, hand_on, unreachable
+from smsgw.services.requests.changes import GATEWAY, Changes, Tools
+from smsgw.services.requests.drafts import Person, RequestDraft
+from smsgw.services.requests.following import advance, end, end_step, raise_version, record
+from smsgw.services.requests.model import Outcome
+from smsgw.services.requests.places import assignment_by_id, choice_by_key, choices_of, step_by_id
 from smsgw.services.requests.reply import settle
+from smsgw.services.requests.settings import OnDeadline
+from smsgw.services.requests.timers import TimerKind, Timers
+from smsgw.services.requests.votes import Votes
+from smsgw.store import request_types as types_of
 from smsgw.store import requests as rows_of
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
-from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRow, RequestRows
+from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRows
+from smsgw.store.timers import TimerRow
+from smsgw.store.writer import Operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+R = TypeVar("R")
+S = TypeVar("S")
 T = TypeVar("T")
 
 _log = Logger()
@@ -40,6 +52,10 @@ class Runs(Protocol):
 
     def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
         """Call ``fn`` inside one transaction."""
+        ...
+
+    def batch(self, operation: Operation[R, S], rows: Sequence[R]) -> Deferred[list[S]]:
+        """Do ``operation`` for ``rows`` in one transaction with what else comes."""
         ...
 
 
@@ -66,47 +82,35 @@ class RequestEngine:
 
     Args:
         store: The open database.
-        composer: Turns prompts and answers into messages.
-        clock: Seconds since the Unix epoch.
+        tools: What its transactions use.
+        reactor: Its clock and timers.
         on_event: Called on the reactor thread with every event after its commit.
-        plan: How extensions are made.
-        presets: The kinds of request.
-        accept_lost_extension: Let a clear reply that lost its extension decide the phone's one
-            open item; by default the person is asked by name first.
+        shared: Whether other processes write to the same database.
+
+    Attributes:
+        timers: What is due; started and stopped by the owner.
+        votes: Counts votes of anyone together; started and stopped by the owner.
     """
 
     def __init__(
         self,
         store: Store,
-        composer: Composer,
-        clock: Callable[[], float],
+        tools: Tools,
+        reactor: IReactorTime,
         on_event: Callable[[Event], None] = lambda event: None,
         *,
-        plan: SlotPlan | None = None,
-        presets: Sequence[Preset] = tuple(PRESETS.values()),
-        accept_lost_extension: bool = False,
+        shared: bool = False,
     ) -> None:
         self._store = store
-        self._composer = composer
-        self._clock = clock
+        self._tools = tools
+        self._clock = reactor
         self._on_event = on_event
-        self._tools = Tools(
-            ids=store.ids,
-            composer=composer,
-            plan=plan or SlotPlan(),
-            presets={preset.name: preset for preset in presets},
-            accept_lost_extension=accept_lost_extension,
-        )
+        self.timers = Timers(store, reactor, self._fire, shared=shared)
+        self.votes = Votes(store, tools.presets, tools.plans, reactor, shared=shared)
 
-    def create(
-        self,
-        account: str,
-        preset: str,
-        subject: str,
-        body: str,
-        steps: Sequence[StepDraft],
-        reference: str = "",
-    ) -> Deferred[int]:
+    # ---- asking --------------------------------------------------------------------------
+
+    def create(self, account: str, draft: RequestDraft, actor: str = "") -> Deferred[int]:
         """Store a request and ask the first step's assignees.
 
         Returns:
@@ -115,31 +119,85 @@ class RequestEngine:
         """
 
         async def create() -> int:
-            drafts.check_texts(preset, self._tools.presets, subject, body, reference)
-            checked = drafts.check_steps(steps, self._composer)
+            whole = await self._completed(account, draft)
+            now = self._now()
+            checked = drafts.check(whole, self._tools.presets, self._tools.composer, now)
 
             def work(changes: Changes) -> int:
-                request = RequestRow(
-                    id=changes.tools.ids.next(),
-                    account=account,
-                    preset=preset,
-                    subject=subject.strip(),
-                    body=body.strip(),
-                    reference=reference,
-                    state="open",
-                    outcome="",
-                    version=0,
-                    created_at=changes.now,
-                )
-                rows = drafts.rows(request, checked, changes.tools.ids)
+                rows = drafts.rows(checked, account, self._tools.ids, changes.now)
+                request = rows.request
                 rows_of.insert(changes.connection, rows)
-                changes.emit("request.created", request.id, account, reference=reference)
-                changes.advance(rows, strict=True)
+                told = {"reference": request.reference, "preset": request.preset}
+                changes.emit("request.created", request.id, account, **told)
+                deadline_at = checked.settings.deadline_at
+                if deadline_at is not None:
+                    changes.set_timer(TimerKind.REQUEST_DEADLINE, request.id, deadline_at)
+                votes.open_numbers(changes, rows)
+                advance(changes, rows, strict=True)
                 return request.id
 
-            return await self._commit(work)
+            request_id = await self.commit(work, actor or account)
+            if checked.settings.vote is not None:
+                self.votes.add(checked.settings.vote.extension)
+            return request_id
 
         return _deferred(create())
+
+    async def _completed(self, account: str, draft: RequestDraft) -> RequestDraft:
+        """Return a draft with what its type says filled in."""
+        if not draft.type:
+            return draft
+        row = await self._store.read(lambda c: types_of.get(c, account, draft.type))
+        if row is None:
+            raise ValidationError("type", f"{draft.type[:64]!r} is no saved flow; save it first")
+        return draft.over(drafts.decode(row.definition))
+
+    def resend(
+        self, request_id: int, assignment_id: int | None, account: str | None = None
+    ) -> Deferred[int]:
+        """Ask again who has not answered, one or all of the open step; fires with how many.
+
+        The extension stays while it is live; else there is a new one. Fails with NotFound, or with
+        Conflict when nobody is being asked.
+        """
+
+        def work(changes: Changes) -> int:
+            rows = _open_request(changes, request_id, account)
+            found = [
+                row
+                for row in rows.assignments
+                if row.state in ("asked", "unreachable") and assignment_id in (None, row.id)
+            ]
+            if not found:
+                raise Conflict(f"request {request_id}: nobody there is being asked now")
+            for row in found:
+                row.state = "asked"
+                try:
+                    ask(changes, rows, row, again=True)
+                except UNSENDABLE as error:
+                    unreachable(changes, rows, row, error)
+                else:
+                    changes.tell("request.resent", rows, row)
+                rows_of.save_assignment(changes.connection, row)
+            raise_version(changes, rows)
+            return len(found)
+
+        return _deferred(self.commit(work, account or GATEWAY))
+
+    def digest(self, phone: str, account: str | None = None) -> Deferred[bool]:
+        """Send a phone the list of all it has open; fires with whether there was anything.
+
+        Args:
+            phone: Normalised.
+            account: Only its requests; None is anyone's.
+        """
+
+        def work(changes: Changes) -> bool:
+            return listing.send(changes, phone, account) is not None
+
+        return _deferred(self.commit(work))
+
+    # ---- answers -------------------------------------------------------------------------
 
     def reply(self, inbound: InboundRow) -> Deferred[str]:
         """Read a stored inbound message and do what follows; see :func:`reply.settle`.
@@ -147,7 +205,12 @@ class RequestEngine:
         Returns:
             Fires with the outcome after the commit; with the same one when given again.
         """
-        return _deferred(self._commit(lambda changes: settle(changes, inbound.id)))
+
+        def alone() -> Deferred[str]:
+            return _deferred(self.commit(lambda changes: settle(changes, inbound.id)))
+
+        counted = self.votes.take(inbound)
+        return alone() if counted is None else counted.addCallback(lambda found: found or alone())
 
     def decide(
         self,
@@ -157,16 +220,18 @@ class RequestEngine:
         reason: str = "",
         version: int | None = None,
         account: str | None = None,
+        actor: str = "",
     ) -> Deferred[int]:
         """Answer for an assignee, over the API or a console.
 
         Args:
             request_id: The request.
             assignment_id: The assignee's place in it.
-            decision: ``yes`` or ``no``.
+            decision: The key of one of the answers allowed there.
             reason: Theirs.
             version: The request's version the decision was made on; None skips the comparison.
             account: Only if the request is this account's; None is anyone's.
+            actor: Who decides; "" for the account.
 
         Returns:
             Fires with the request's new version. Fails with Conflict when somebody was first,
@@ -174,34 +239,132 @@ class RequestEngine:
         """
 
         async def decide() -> int:
-            if decision not in tuple(Decision):
-                raise ValidationError("decision", f"{decision!r}; write yes or no")
             drafts.check_length("reason", reason, drafts.REASON_MAX)
 
             def work(changes: Changes) -> int:
-                rows = rows_of.get(changes.connection, request_id)
-                if rows is None or (account is not None and rows.request.account != account):
-                    raise NotFound(f"request {request_id}: not recorded")
+                rows = _request(changes, request_id, account)
                 row = _open_assignment(rows, assignment_id, version)
+                preset = changes.preset_of(rows.request)
+                step = step_by_id(rows, row.step_id)
+                choice = choice_by_key(preset, step, decision)
+                if choice is None or choice.effect is Effect.TRANSFER:
+                    allowed = [
+                        one.key
+                        for one in choices_of(preset, step)
+                        if one.effect is not Effect.TRANSFER
+                    ]
+                    raise ValidationError("decision", f"{decision!r}; write {_or(allowed)}")
                 answer = AnswerRow(
                     id=changes.tools.ids.next(),
                     request_id=request_id,
                     assignment_id=assignment_id,
                     channel="api",
+                    actor=changes.actor,
                     inbound_id=None,
                     text="",
                     decision=decision,
                     reason=reason,
                     rule="api",
+                    anomaly="",
                     counted=True,
                     at=changes.now,
                 )
-                changes.decide(rows, row, Decision(decision), answer)
+                record(changes, rows, row, choice, answer)
                 return rows.request.version
 
-            return await self._commit(work)
+            return await self.commit(work, actor or account or GATEWAY)
 
         return _deferred(decide())
+
+    # ---- its life ------------------------------------------------------------------------
+
+    def delegate(
+        self,
+        request_id: int,
+        assignment_id: int,
+        to: Person,
+        version: int | None = None,
+        account: str | None = None,
+        actor: str = "",
+    ) -> Deferred[int]:
+        """Give an assignee's place to somebody else, who is asked; fires with the new version.
+
+        Fails with NotFound, ValidationError (``to.phone``), or Conflict when they are not being
+        asked any more.
+        """
+
+        async def delegate() -> int:
+            person = drafts.check_person(to, "to", self._tools.composer)
+
+            def work(changes: Changes) -> int:
+                rows = _request(changes, request_id, account)
+                row = _open_assignment(rows, assignment_id, version)
+                hand_on(changes, rows, row, person.phone, person.name, f"api:{changes.actor}")
+                preset, subject = changes.preset_of(rows.request), rows.request.subject
+                text = preset.handed_on(subject, person.name or person.phone)
+                dismiss(changes, rows, row, text)
+                raise_version(changes, rows)
+                return rows.request.version
+
+            return await self.commit(work, actor or account or GATEWAY)
+
+        return _deferred(delegate())
+
+    def withdraw(
+        self,
+        request_id: int,
+        reason: str = "",
+        version: int | None = None,
+        account: str | None = None,
+        actor: str = "",
+    ) -> Deferred[int]:
+        """End an open request: nobody need answer any more; fires with the new version.
+
+        Fails with NotFound, or with Conflict when it is over already.
+        """
+
+        async def withdraw() -> int:
+            drafts.check_length("reason", reason, drafts.REASON_MAX)
+
+            def work(changes: Changes) -> int:
+                rows = _open_request(changes, request_id, account, version)
+                told = {"reason": reason, "reference": rows.request.reference}
+                changes.emit("request.withdrawn", request_id, rows.request.account, **told)
+                end(changes, rows, Outcome.WITHDRAWN)
+                return rows.request.version
+
+            return await self.commit(work, actor or account or GATEWAY)
+
+        return _deferred(withdraw())
+
+    def close(
+        self,
+        request_id: int,
+        version: int | None = None,
+        account: str | None = None,
+        actor: str = "",
+    ) -> Deferred[int]:
+        """End a survey or a vote with what was answered until now; fires with the new version.
+
+        Fails with NotFound, or with Conflict when it is over already, or is to be decided.
+        """
+
+        def work(changes: Changes) -> int:
+            rows = _open_request(changes, request_id, account, version)
+            preset = changes.preset_of(rows.request)
+            if preset.on_deadline is not OnDeadline.APPROVE:
+                raise Conflict(f"request {request_id} is a {preset.name}: decide or withdraw it")
+            for step in rows.steps:
+                if step.state == "open":
+                    end_step(changes, rows, step, Outcome.APPROVED)
+            return rows.request.version
+
+        return _deferred(self.commit(work, actor or account or GATEWAY))
+
+    def _fire(self, timer: TimerRow) -> Deferred[None]:
+        return _deferred(self.commit(lambda changes: due.fire(changes, timer)))
+
+    # ---- looking -------------------------------------------------------------------------
 
     def show(self, request_id: int, account: str | None = None) -> Deferred[dict[str, Any]]:
         """Return a request, JSON-ready, with its steps, assignees and answers.
@@ -209,7 +372,10 @@ class RequestEngine:
         Returns:
             Fails with NotFound when there is none, or it is another account's.
         """
-        return self._store.read(lambda connection: view.show(connection, request_id, account))
+        presets = self._tools.presets
+        return self._store.read(
+            lambda connection: view.show(connection, presets, request_id, account)
+        )
 
     def list(
         self,
@@ -235,19 +401,24 @@ class RequestEngine:
 
         return self._store.read(page)
 
-    async def _commit(self, work: Callable[[Changes], T]) -> T:
+    def _now(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    async def commit(self, work: Callable[[Changes], T], actor: str = GATEWAY) -> T:
         """Run ``work`` in one transaction, then send and tell what came of it."""
-        now = int(self._clock() * 1000)
+        now = self._now()
 
         def run(connection: Connection) -> tuple[T, Changes]:
-            changes = Changes(self._tools, connection, now)
+            changes = Changes(self._tools, connection, now, actor)
             result = work(changes)
             changes.finish()
             return result, changes
 
         result, changes = await self._store.writer.run(run)
-        if changes.inserted:
-            self._composer.dispatch(changes.inserted)
+        if changes.inserted or changes.revoked:
+            self._tools.composer.dispatch(changes.inserted, changes.revoked)
+        if changes.wake_at is not None:
+            self.timers.wake(changes.wake_at)
         for event in changes.events:
             try:
                 self._on_event(event)
@@ -261,10 +432,46 @@ def _deferred(work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
     return Deferred.fromCoroutine(work)
 
 
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(words)
+
+
+def _request(changes: Changes, request_id: int, account: str | None) -> RequestRows:
+    rows = rows_of.get(changes.connection, request_id, lock=True)
+    if rows is None or (account is not None and rows.request.account != account):
+        raise NotFound(f"request {request_id}: not recorded")
+    return rows
+
+
+def _open_request(
+    changes: Changes, request_id: int, account: str | None, version: int | None = None
+) -> RequestRows:
+    """Return a request that is not over.
+
+    Raises:
+        NotFound: There is none.
+        Conflict: It is over, or was changed since ``version``.
+    """
+    rows = _request(changes, request_id, account)
+    request = rows.request
+    if request.state != "open":
+        raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
+    _check_version(rows, version)
+    return rows
+
+
+def _check_version(rows: RequestRows, version: int | None) -> None:
+    request = rows.request
+    if version is not None and version != request.version:
+        raise Conflict(
+            f"request {request.id} is at version {request.version}, not {version}; read it again"
+        )
+
+
 def _open_assignment(rows: RequestRows, assignment_id: int, version: int | None) -> AssignmentRow:
     """Return the assignment if it may still be decided."""
     request = rows.request
-    row = next((one for one in rows.assignments if one.id == assignment_id), None)
+    row = assignment_by_id(rows, assignment_id)
     if row is None:
         raise NotFound(f"request {request.id}: no assignee {assignment_id}")
     if row.state == "answered":
@@ -273,8 +480,5 @@ def _open_assignment(rows: RequestRows, assignment_id: int, version: int | None)
         raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
     if row.state not in ("asked", "unreachable"):
         raise Conflict(f"assignee {row.id} is not being asked now ({row.state})")
-    if version is not None and version != request.version:
-        raise Conflict(
-            f"request {request.id} is at version {request.version}, not {version}; read it again"
-        )
+    _check_version(rows, version)
     return row

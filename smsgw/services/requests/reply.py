@@ -1,54 +1,67 @@
 """Reads one inbound message and does everything that follows, in one transaction.
 
-Rules: an inbound message is handled once, however often it is given. A phone gets at most
-:data:`ANSWERS` automatic answers in ten minutes, a service number none. We ask back once per item,
-and once a day about what came without its extension; what stays unclear is a person's to read
-(event ``request.unclear``).
+Rules: an inbound message is handled once, however often it is given. We ask back once per item, and
+once a day about what came without its extension; what stays unclear is a person's to read (event
+``request.unclear``). A batch answer (``1 3 5 同意``) is recorded for each item and confirmed once.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import hmac
 
-from smsgw.errors import ConfigError, Conflict, LinkError, NotFound, ValidationError
-from smsgw.services.replies import Kind, Reading, make_short_id
+from smsgw.errors import Conflict, NotFound
+from smsgw.services import conversations, ledger
+from smsgw.services.choices import Choice, Effect
+from smsgw.services.ledger import CONVERSATION
+from smsgw.services.replies import Kind, Reading
+from smsgw.services.requests import counting, listing
+from smsgw.services.requests.answering import (
+    ECHO_MS,
+    answer_phone,
+    heard_us,
+    same_before,
+)
+from smsgw.services.requests.asking import UNSENDABLE, asked_of, hand_on
 from smsgw.services.requests.changes import Changes, Outgoing
+from smsgw.services.requests.following import raise_version, record
 from smsgw.services.requests.matching import (
     ASKED_LIFE_MS,
     CERTAIN,
-    LIST_LIFE_MS,
-    LISTED,
     Match,
     asked_back_before,
     match,
 )
-from smsgw.services.requests.model import Decision, Outcome
-from smsgw.services.requests.presets import LIST_SHOWN
+from smsgw.services.requests.model import Outcome
+from smsgw.services.requests.places import (
+    DELEGATED,
+    assignment_by_id,
+    choice_by_key,
+    step_by_id,
+    successor,
+)
+from smsgw.services.requests.settings import Confirmation, request_settings
+from smsgw.services.targets import Target, target_of
 from smsgw.store import inbox
 from smsgw.store import requests as rows_of
 from smsgw.store.inbox import InboundRow
-from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRows
-
-ANSWERS = 3
-ANSWERS_WINDOW_MS = 600_000
-ANSWERED = "reply.answered"
-"""Kind of the event that tells of an automatic answer; the limit counts them."""
+from smsgw.store.requests import AnswerRow, AssignmentRow
 
 REPEAT_WINDOW_MS = 600_000
-ECHO_MS = 15_000
-"""The same text again so soon is an echo, unless it can be the answer to ours."""
-READ_MS = 3_000
-"""Nobody gets a question of ours, reads it and answers it faster."""
 
-_SERVICE_NUMBER = re.compile(r"106\d*|100\d{2}|12\d{3}|95\d{3,}|96\d{3,}")
+CODE_TRIES = 3
+"""So many wrong codes, and a request is decided over the API only."""
+
+_MADE = ("decided", "noted", "transferred", "repeated")
+"""Outcomes after which the same text again says nothing new."""
 
 
 def settle(changes: Changes, inbound_id: int) -> str:
     """Handle an inbound message unless it was handled before; return its outcome.
 
-    Outcomes: ``decided``, ``asked_back``, ``listed``, ``unclear`` (for a person), ``repeated``,
-    ``already`` (they had answered), ``late`` (decided without them), ``stranger``, ``inbox``.
+    Outcomes: ``decided``, ``noted`` (recorded, the question stays open), ``transferred``,
+    ``unconfirmed`` (a consent that needs more), ``asked_back``, ``listed``, ``unclear`` (for a
+    person), ``repeated``, ``already`` (they had answered), ``late`` (decided without them),
+    ``stranger``, ``inbox``, and of conversations ``replied`` and ``late``.
 
     Raises:
         NotFound: No such inbound message.
@@ -59,89 +72,269 @@ def settle(changes: Changes, inbound_id: int) -> str:
         raise NotFound(f"inbound {inbound_id}: not recorded")
     if inbound.handled_at is not None:
         return inbound.outcome
-    found = match(changes, inbound)
+    changes.actor = inbound.sender
+    if inbound.extension:
+        number = inbound.access_number, inbound.extension
+        found = ledger.find(changes.connection, inbound.sender, *number, changes.now)
+        if found is not None and found.slot.owner == CONVERSATION:
+            return conversations.take(changes, inbound, found)
+        if found is None:
+            presets = changes.tools.presets
+            (counted,) = counting.settle(changes.connection, presets, [inbound], changes.now)
+            if counted:
+                return counted
+    return _settle(changes, inbound, match(changes, inbound))
+
+
+def _settle(changes: Changes, inbound: InboundRow, found: Match) -> str:
     request_id = assignment_id = account = None
-    if found.assignment is not None:
-        rows = rows_of.get(changes.connection, found.assignment.request_id)
-        if rows is None:
-            raise AssertionError(f"assignment {found.assignment.id} without its request")
-        # The row of the request, so that what changes it is seen by what reads the request.
-        row = next(one for one in rows.assignments if one.id == found.assignment.id)
-        outcome = _Reply(changes, inbound, found, rows, row).settle()
-        request_id, assignment_id, account = rows.request.id, row.id, rows.request.account
+    if found.answers:
+        replies = [_Reply(changes, inbound, found.how, *one) for one in found.answers]
+        accounts = {one.rows.request.account for one in replies}
+        account = accounts.pop() if len(accounts) == 1 else None
+        if len(replies) == 1:
+            request_id, assignment_id = replies[0].rows.request.id, replies[0].row.id
+            outcome = replies[0].settle()
+            replies[0].say()
+        else:
+            outcome = _settle_batch(changes, inbound, replies)
     elif found.how == "several":
         outcome = _list(changes, inbound, found)
     else:
         outcome = "inbox"
-    handled = (outcome, request_id, assignment_id, changes.now, account)
-    if not inbox.mark_handled(changes.connection, inbound.id, *handled):
+    if not inbox.mark_handled(
+        changes.connection,
+        inbound.id,
+        outcome,
+        changes.now,
+        request_id=request_id,
+        assignment_id=assignment_id,
+        account=account,
+    ):
         raise Conflict(f"inbound {inbound.id}: another process has handled it meanwhile")
     return outcome
 
 
+def _settle_batch(changes: Changes, inbound: InboundRow, replies: list[_Reply]) -> str:
+    """Record an answer to several items, each by itself, and confirm them in one message."""
+    before = same_before(changes, inbound, REPEAT_WINDOW_MS)
+    if before is not None and before.outcome in _MADE:
+        return "repeated"
+    outcomes = []
+    for one in replies:
+        one.reload()  # an item before may have changed the request that this one belongs to
+        outcomes.append(one.settle())
+    said = [one.said for one in replies if one.said]
+    first = replies[0].rows.request
+    same = all(one.rows.request.account == first.account for one in replies)
+    if said:
+        message = Outgoing(
+            account=first.account if same else "",
+            to=inbound.sender,
+            text="\n".join(said),
+            access_number=inbound.access_number,
+            extension=inbound.extension,
+            expects_reply=False,
+            request_id=None,
+        )
+        answer_phone(changes, inbound, message)
+    return "decided" if "decided" in outcomes else outcomes[0]
+
+
 class _Reply:
-    """One inbound message that is about one assignment."""
+    """What one inbound message says about one assignment.
+
+    Attributes:
+        rows: The request.
+        row: The assignment, one of the request's rows.
+        said: What the phone is to hear; "" for nothing.
+    """
 
     def __init__(
         self,
         changes: Changes,
         inbound: InboundRow,
-        found: Match,
-        rows: RequestRows,
+        how: str,
         row: AssignmentRow,
+        reading: Reading,
     ) -> None:
         self.changes = changes
         self.inbound = inbound
-        self.how = found.how
-        self.reading = found.reading
-        self.rows = rows
-        self.row = row
-        self.preset = changes.preset_of(rows.request)
+        self.how = how
+        self.reading = reading
         if inbound.missing:
             self.reading = Reading(Kind.UNCLEAR, "", "incomplete")
+        self.row = row
+        self.reload()
+        self.preset = changes.preset_of(self.rows.request)
+        self.settings = request_settings(self.rows.request.settings)
+        self.step = step_by_id(self.rows, self.row.step_id)
+        self.anomaly = self._anomaly()
+        self.said = ""
+        self._expects_reply = False
+
+    def reload(self) -> None:
+        """Read the request as it is now."""
+        rows = rows_of.get(self.changes.connection, self.row.request_id, lock=True)
+        row = None if rows is None else assignment_by_id(rows, self.row.id)
+        if rows is None or row is None:
+            raise AssertionError(f"assignment {self.row.id} without its request")
+        self.rows, self.row = rows, row
+        self.step = step_by_id(rows, row.step_id)
 
     def settle(self) -> str:
+        """Record what was said and apply what follows; returns the outcome."""
         if self.how == "stranger":
             return self._note("request.stranger", "stranger")
-        if self.row.state == "answered":
+        is_open = self.rows.request.state == "open" and self.step.state == "open"
+        if self.row.state == DELEGATED:
+            return self._handed_on()
+        if self.row.state == "answered" and not (is_open and self._changes_mind()):
             return self._already()
-        if self.row.state != "asked" or self.rows.request.state != "open":
+        if self.row.state not in ("asked", "answered") or not is_open:
             return self._late()
         if self._is_echo():
             return self._note("request.repeated", "repeated")
         if self._is_certain():
-            return self._decide()
+            return self._take(self._choice())
+        if self.reading.rule == "code missing" and self.how in CERTAIN:
+            return self._without_code()
+        if self.reading.rule == "no target" and self.how in CERTAIN:
+            return self._transfer(self.reading.reason)
         return self._ask_back()
+
+    def say(self) -> bool:
+        """Answer from the number the question came from; tell whether it goes out."""
+        if not self.said:
+            return False
+        text, self.said = self.said, ""
+        own = self.changes.sender_of(self.row)
+        access_number, extension = own or (self.inbound.access_number, "")
+        request = self.rows.request
+        message = Outgoing(
+            account=request.account,
+            to=self.inbound.sender,
+            text=text,
+            access_number=access_number,
+            extension=extension,
+            expects_reply=self._expects_reply,
+            request_id=request.id,
+            reference=request.reference,
+        )
+        return answer_phone(self.changes, self.inbound, message)
+
+    # ---- what was said -------------------------------------------------------------------
+
+    def _choice(self) -> Choice:
+        found = choice_by_key(self.preset, self.step, self.reading.choice)
+        if found is None:
+            raise AssertionError(f"{self.reading.choice} is no answer of step {self.step.id}")
+        return found
 
     def _is_certain(self) -> bool:
         """Whether the words decide; numbers do only where we offered them."""
-        if self.how not in CERTAIN or self.reading.kind not in (Kind.YES, Kind.NO):
+        if self.how not in CERTAIN or self.reading.kind is not Kind.CLEAR:
             return False
-        return self.reading.rule != "number" or self._were_numbers_offered()
+        if self.reading.rule != "number" or self.preset.numbered:
+            return True
+        return self._were_numbers_offered()
 
     def _were_numbers_offered(self) -> bool:
         """Whether our question showed numbers: it does where an extension carries it."""
         asked = asked_back_before(self.changes, self.inbound, self.row)
         return asked is not None and self.changes.sender_of(self.row) is not None
 
-    def _decide(self) -> str:
-        decision = Decision(self.reading.kind.value)
-        answer = self._answer(counted=True)
-        self.changes.decide(self.rows, self.row, decision, answer)
-        text = self.preset.confirmation(self.rows.request.subject, decision, self.reading.reason)
-        self._say(text)
+    def _changes_mind(self) -> bool:
+        """Whether this is another answer than the one recorded, and may replace it."""
+        allowed = self.settings.allow_change and self._is_certain()
+        return allowed and self.reading.choice != self.row.decision
+
+    # ---- answers that count --------------------------------------------------------------
+
+    def _take(self, choice: Choice) -> str:
+        if choice.effect is Effect.TRANSFER:
+            return self._transfer(self.reading.reason)
+        if choice.effect is Effect.PROGRESS:
+            if self.row.progress == choice.key:
+                return self._note("request.repeated", "repeated")
+            record(self.changes, self.rows, self.row, choice, self._answer(counted=True))
+            return "noted"
+        if choice.effect is Effect.FOR and self.settings.confirmation is not None:
+            refused = self._unconfirmed()
+            if refused:
+                return refused
+        subject = self.rows.request.subject
+        record(self.changes, self.rows, self.row, choice, self._answer(counted=True))
+        self.said = self.preset.confirmation(subject, choice, self.reading.reason)
         return "decided"
+
+    def _unconfirmed(self) -> str:
+        """Why a consent to something of high value does not count; "" when it does."""
+        if self.settings.confirmation is Confirmation.API or self.anomaly or self._is_locked():
+            return self._needs_console()
+        if not hmac.compare_digest(self.reading.code.encode(), self.row.code.encode()):
+            self.row.code_failures += 1
+            rows_of.save_assignment(self.changes.connection, self.row)
+            if self._is_locked():
+                return self._needs_console()
+            return self._without_code()
+        return ""
+
+    def _is_locked(self) -> bool:
+        return self.row.code_failures >= CODE_TRIES
+
+    def _without_code(self) -> str:
+        if self._is_locked():
+            return self._needs_console()
+        left = CODE_TRIES - self.row.code_failures
+        asked = asked_of(self.changes, self.rows, self.row)
+        self._ask(self.preset.needs_code(self.rows.request.subject, asked, left))
+        return self._note("request.unconfirmed", "unconfirmed")
+
+    def _needs_console(self) -> str:
+        self.said = self.preset.needs_console(self.rows.request.subject)
+        return self._note("request.unconfirmed", "unconfirmed")
+
+    def _transfer(self, words: str) -> str:
+        """Hand the item on to whom the words name."""
+        subject = self.rows.request.subject
+        target = target_of(words) or Target("", "")
+        phone = target.phone or self._phone_of(target.name)
+        if not phone:
+            self._ask(self.preset.bad_transfer(subject, "未写明手机号"))
+            return self._note("request.unclear", "unclear")
+        name = target.name or phone
+        try:
+            by = f"sms:{self.inbound.sender}"
+            hand_on(self.changes, self.rows, self.row, phone, target.name, by)
+        except UNSENDABLE:
+            self._ask(self.preset.bad_transfer(subject, "该号码无法接收或已在处理"))
+            return self._note("request.unclear", "unclear")
+        rows_of.insert_answer(self.changes.connection, self._answer(counted=True))
+        raise_version(self.changes, self.rows)
+        self.said = self.preset.handed_on(subject, name)
+        return "transferred"
+
+    def _phone_of(self, name: str) -> str:
+        """The phone of somebody the request names; "" when that is nobody, or not only one."""
+        phones = {row.phone for row in self.rows.assignments if name and row.name == name}
+        return phones.pop() if len(phones) == 1 else ""
+
+    # ---- answers that do not -------------------------------------------------------------
 
     def _ask_back(self) -> str:
         if self._may_ask_back():
             own = self.changes.sender_of(self.row)
-            short_id = "" if own else make_short_id(self.row.id)
-            text = self.preset.ask_back(self.rows.request.subject, short_id)
-            if self._say(text, expects_reply=True):
+            asked = asked_of(self.changes, self.rows, self.row, with_id=not own)
+            self._ask(self.preset.ask_back(self.rows.request.subject, asked))
+            if self.say():
                 self.row.asked_back += 1
                 rows_of.save_assignment(self.changes.connection, self.row)
                 return self._note("request.asked_back", "asked_back")
         return self._note("request.unclear", "unclear")
+
+    def _ask(self, text: str) -> None:
+        self.said, self._expects_reply = text, True
 
     def _may_ask_back(self) -> bool:
         if self.row.asked_back == 0:
@@ -149,61 +342,69 @@ class _Reply:
         at = rows_of.asked_back_at(self.changes.connection, self.inbound.sender, self.row.id)
         return self.how == "lost" and (at is None or self.changes.now - at >= ASKED_LIFE_MS)
 
+    def _handed_on(self) -> str:
+        """They are asked no more: somebody else is."""
+        heir = successor(self.rows, self.row)
+        if self.reading.rule != "acknowledgement" and not self._previous(ECHO_MS):
+            subject = self.rows.request.subject
+            self.said = self.preset.handed_on(subject, heir.name or heir.phone)
+        return self._note("request.late", "late")
+
     def _already(self) -> str:
         """They had answered: tell what is recorded, unless this only says the same again."""
         if self._is_repeat():
             return self._note("request.repeated", "repeated")
         if self.reading.rule != "acknowledgement":
-            outcome = self.rows.request.outcome
-            self._say(
-                self.preset.already_answered(
-                    self.rows.request.subject,
-                    Decision(self.row.decision),
-                    Outcome(outcome) if outcome else None,
-                )
-            )
+            choice = choice_by_key(self.preset, self.step, self.row.decision)
+            assert choice is not None
+            subject, outcome = self.rows.request.subject, self._outcome()
+            self.said = self.preset.already_answered(subject, choice, outcome)
         return self._note("request.already", "already")
 
     def _late(self) -> str:
-        outcome = self.rows.request.outcome
-        known = Outcome(outcome) if outcome else None
         if self.reading.rule != "acknowledgement" and not self._previous(ECHO_MS):
-            self._say(self.preset.already_closed(self.rows.request.subject, known))
+            self.said = self.preset.already_closed(self.rows.request.subject, self._outcome())
         return self._note("request.late", "late")
+
+    def _outcome(self) -> Outcome | None:
+        outcome = self.rows.request.outcome
+        return Outcome(outcome) if outcome else None
 
     def _is_repeat(self) -> bool:
         """Whether this is the very text that decided, within ten minutes."""
         previous = self._previous(REPEAT_WINDOW_MS)
-        return previous is not None and previous.outcome in ("decided", "repeated")
+        return previous is not None and previous.outcome in _MADE
 
     def _is_echo(self) -> bool:
-        return self._previous(ECHO_MS) is not None and not _heard_us(self.changes, self.inbound)
+        return self._previous(ECHO_MS) is not None and not heard_us(self.changes, self.inbound)
 
     def _previous(self, window: int) -> InboundRow | None:
         """The same text to the same number about the same assignment, handled before."""
-        one = self.inbound
-        found = inbox.recent_same(
-            self.changes.connection,
-            one.sender,
-            one.destination,
-            one.text,
-            one.received_at - window,
-            before=one.id,
-        )
+        found = same_before(self.changes, self.inbound, window)
         return found if found and found.assignment_id == self.row.id else None
 
+    def _anomaly(self) -> str:
+        """What is odd about how the message came; "" when nothing."""
+        asked = self.row.prompt_message_id
+        went = None if asked is None else rows_of.operator_of(self.changes.connection, asked)
+        came = self.changes.tools.operators.get(self.inbound.link)
+        if went is None or came is None or came == went:
+            return ""
+        return f"came over {self.inbound.link} ({came}), asked over {went}"
+
     def _answer(self, *, counted: bool) -> AnswerRow:
-        clear = self.reading.kind in (Kind.YES, Kind.NO)
         return AnswerRow(
             id=self.changes.tools.ids.next(),
             request_id=self.rows.request.id,
             assignment_id=self.row.id,
             channel="sms",
+            actor=self.inbound.sender,
             inbound_id=self.inbound.id,
             text=self.inbound.text,
-            decision=self.reading.kind.value if clear else "",
+            decision=self.reading.choice,
             reason=self.reading.reason,
             rule=f"{self.how}:{self.reading.rule}",
+            anomaly=self.anomaly,
             counted=counted,
             at=self.changes.now,
         )
@@ -212,6 +413,7 @@ class _Reply:
         """Keep an answer that decides nothing, and tell the request's owner."""
         answer = self._answer(counted=False)
         rows_of.insert_answer(self.changes.connection, answer)
+        told = {"anomaly": self.anomaly} if self.anomaly else {}
         self.changes.tell(
             kind,
             self.rows,
@@ -220,100 +422,39 @@ class _Reply:
             sender=self.inbound.sender,
             text=self.inbound.text,
             rule=answer.rule,
+            **told,
         )
         return outcome
-
-    def _say(self, text: str, *, expects_reply: bool = False) -> bool:
-        """Answer from the number the question came from."""
-        own = self.changes.sender_of(self.row)
-        access_number, extension = own or (self.inbound.access_number, "")
-        request = self.rows.request
-
-        def outgoing(served_from: str) -> Outgoing:
-            return Outgoing(
-                account=request.account,
-                to=self.inbound.sender,
-                text=text,
-                access_number=access_number or served_from,
-                extension=extension,
-                expects_reply=expects_reply,
-                request_id=request.id,
-                reference=request.reference,
-            )
-
-        return _say(self.changes, self.inbound, outgoing, access_number)
 
 
 def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
     """Ask which of several items is meant; once, then it is a person's to read."""
     before = inbox.page(changes.connection, before=inbound.id, sender=inbound.sender, limit=1)
-    day_ago = inbound.received_at - LIST_LIFE_MS
+    day_ago = inbound.received_at - listing.LIFE_MS
     asked = before and before[0].outcome == "listed" and before[0].received_at > day_ago
     echoed = (
         before
         and before[0].outcome in ("listed", "repeated")
         and before[0].text == inbound.text
         and inbound.received_at - before[0].received_at < ECHO_MS
-        and not _heard_us(changes, inbound)
+        and not heard_us(changes, inbound)
     )
     if echoed:
         return "repeated"
-    _, first = next(iter(found.choices.values()))
-    accounts = {request.account for _, request in found.choices.values()}
-    account = first.account if len(accounts) == 1 else ""
-    subjects = [(number, request.subject) for number, (_, request) in found.choices.items()]
-
-    def outgoing(served_from: str) -> Outgoing:
-        return Outgoing(
-            account=account,
-            to=inbound.sender,
-            text=changes.preset_of(first).listing(subjects),
-            access_number=inbound.access_number or served_from,
-            extension="",
-            expects_reply=True,
-            request_id=None,
-        )
-
-    if not asked and _say(changes, inbound, outgoing, inbound.access_number):
-        shown = list(found.choices.items())[:LIST_SHOWN]
-        items = {str(number): str(row.id) for number, (row, _) in shown}
-        changes.emit(LISTED, inbound.id, account, phone=inbound.sender, items=items)
+    account = listing.account_of(found.choices)
+    message = Outgoing(
+        account=account,
+        to=inbound.sender,
+        text=listing.text_of(changes, found.choices),
+        access_number=inbound.access_number,
+        extension="",
+        expects_reply=True,
+        request_id=None,
+    )
+    if not asked and answer_phone(changes, inbound, message):
+        shown = listing.remember(changes, inbound.sender, inbound.access_number, found.choices)
+        items = {str(number): str(row_id) for number, row_id in shown.items()}
+        changes.emit("reply.listed", inbound.id, account, phone=inbound.sender, items=items)
         return "listed"
     changes.emit("reply.unclear", inbound.id, account, phone=inbound.sender, text=inbound.text)
     return "unclear"
-
-
-def _heard_us(changes: Changes, inbound: InboundRow) -> bool:
-    """Whether we said something just before ``inbound``, with time to read it."""
-    heard = rows_of.automatic_answers(
-        changes.connection,
-        inbound.sender,
-        ANSWERED,
-        inbound.received_at - ECHO_MS - 1,
-        inbound.received_at - READ_MS,
-    )
-    return heard > 0
-
-
-def _say(
-    changes: Changes,
-    inbound: InboundRow,
-    outgoing: Callable[[str], Outgoing],
-    access_number: str,
-) -> bool:
-    """Send an automatic answer if this phone may get one; tell whether it goes out."""
-    phone = inbound.sender
-    if _SERVICE_NUMBER.fullmatch(phone):
-        return False
-    since = changes.now - ANSWERS_WINDOW_MS
-    if rows_of.automatic_answers(changes.connection, phone, ANSWERED, since) >= ANSWERS:
-        return False
-    try:
-        served_from = access_number or changes.tools.composer.sender_for(phone)
-        message = outgoing(served_from)
-        message_id = changes.send(message)
-    except (ValidationError, ConfigError, LinkError) as error:
-        changes.emit("reply.failed", inbound.id, "", phone=phone, problem=str(error))
-        return False
-    changes.emit(ANSWERED, inbound.id, message.account, phone=phone, message_id=message_id)
-    return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -217,67 +216,3 @@ async def test_every_list_prints_the_apis_json(command: str) -> None:
         result = await smsgw(api.url, *command.split(), "--json")
         assert result.exit_code == 0
         assert isinstance(json.loads(result.stdout), dict)
-
-
-@reactor_test
-async def test_a_request_is_made_shown_listed_and_decided() -> None:
-    async with ApiServer() as api:
-        people = ["--approver", f"张三:{PHONE}", "--approver", "李四：13300001001"]
-        made = await smsgw(
-            api.url,
-            "requests",
-            "new",
-            "--subject",
-            "预算",
-            "--body",
-            "详情",
-            "--rule",
-            "any",
-            *people,
-        )
-        assert (made.exit_code, made.output) == (0, "9000\n")
-        shown = await smsgw(api.url, "requests", "show", "9000")
-        assert ["subject", "预算"] in rows(shown)
-        first = ["1", "any", "张三", PHONE, "10690001000", "delivered", "", "", ""]
-        assert first in rows(shown)
-        listed = await smsgw(api.url, "requests", "list", "--state", "open")
-        assert rows(listed)[1][:3] == ["9000", "预算", "open"]
-        decided = await smsgw(api.url, "requests", "decide", "9000", "0", "yes")
-        assert (decided.exit_code, decided.output) == (0, "9000 approved\n")
-        again = await smsgw(api.url, "requests", "decide", "9000", "0", "no", "--json")
-        assert (again.exit_code, again.stderr) == (1, "smsgw: request 9000 is closed\n")
-        as_json: Any = json.loads(
-            (await smsgw(api.url, "requests", "show", "9000", "--json")).stdout
-        )
-        assert as_json["outcome"] == "approved"
-
-
-@reactor_test
-async def test_a_request_may_have_several_steps() -> None:
-    async with ApiServer() as api:
-        made = await smsgw(
-            api.url,
-            *("requests", "new", "--subject", "x", "--json"),
-            *("--step", f"any=a:{PHONE},b:13300001001", "--step", "c:13000001001"),
-        )
-        assert json.loads(made.stdout) == {"id": "9000"}
-        steps = api.front.requests.made[9000]["steps"]
-        assert [step["rule"] for step in steps] == ["any", "all"]
-        assert [len(step["assignees"]) for step in steps] == [2, 1]
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        [],
-        ["--approver", f"a:{PHONE}", "--step", f"b:{PHONE}"],
-        ["--approver", PHONE],
-        ["--approver", "a:"],
-        ["--step", f"most=a:{PHONE}"],
-    ],
-)
-@reactor_test
-async def test_a_request_written_wrongly_is_a_usage_error(args: list[str]) -> None:
-    result = await smsgw("http://127.0.0.1:1", "requests", "new", "--subject", "x", *args)
-    assert result.exit_code == 2
-    assert "Error: " in result.stderr

@@ -9,6 +9,7 @@ import treq
 from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.client import HTTPConnectionPool
 
@@ -16,7 +17,6 @@ from smsgw.daemon import assembly as module
 from smsgw.daemon.assembly import make_gateway
 from smsgw.daemon.config import load
 from smsgw.protocols.registry import CARRIERS
-from smsgw.services.conversations import SlotPlan
 from smsgw.transport.link import Link
 from tests.support.api import closed_connections
 from tests.support.daemon import free_port
@@ -61,12 +61,13 @@ async def test_it_starts_and_stops_as_a_service(config):
     assert service.url.endswith(":0")
     assert service.listener_port("one") == 0
     service.startService()
-    await until(lambda: service.gateway.readiness() != ["starting or stopping"])
+    while await service.gateway.readiness() == ["starting or stopping"]:
+        await deferLater(reactor, 0.005)
     assert await status(f"{service.url}/healthz") == 200
     assert await status(f"{service.url}/readyz") == 503
     assert service.listener_port("one") > 0
     await service.stopService()
-    assert service.gateway.readiness() == ["starting or stopping"]
+    assert await service.gateway.readiness() == ["starting or stopping"]
     await closed_connections()
 
 
@@ -104,13 +105,6 @@ async def test_a_taken_listener_stops_the_start(config):
 def test_an_ipv6_address_is_written_as_urls_want_it(config):
     loaded = config(('[http]\nlisten = "127.0.0.1:0', '[http]\nlisten = "[::1]:8080'))
     assert make_gateway(loaded, reactor).url == "http://[::1]:8080"
-
-
-def test_the_plan_of_the_slots_is_the_configuration_s(config):
-    loaded = config(("[gateway]", "[conversations]\ndigits = 4\n[gateway]"))
-    plan = module._slot_plan(loaded)
-    assert (plan.digits, plan.life_seconds) == (4, 72 * 3600)
-    assert isinstance(plan, SlotPlan)
 
 
 def test_a_link_without_a_listener_has_none(config):

@@ -251,51 +251,6 @@ async def test_a_client_that_hangs_up_does_not_undo_what_it_asked_for() -> None:
 
 
 @reactor_test
-async def test_requests_are_made_listed_shown_and_decided() -> None:
-    async with ApiServer() as api:
-        body = {
-            "preset": "approval",
-            "subject": "预算",
-            "body": "详情",
-            "steps": [{"rule": "any", "assignees": [{"name": "张", "phone": PHONE}]}],
-            "reference": "oa-1",
-        }
-        made = await api.post("/v1/requests", json=body)
-        assert (made.status, made.json()) == (201, {"id": "9000"})
-        assert made.header("Location") == "/v1/requests/9000"
-        shown = (await api.get("/v1/requests/9000")).json()
-        assert (shown["subject"], shown["created_at"]) == ("预算", CREATED)
-        assert shown["steps"][0]["assignees"][0]["phone"] == PHONE
-        listed = (await api.get("/v1/requests?state=open&reference=oa-1")).json()
-        assert [one["id"] for one in listed["requests"]] == ["9000"]
-        assert listed["next"] is None
-        decision = {"assignment_id": "0", "decision": "no", "reason": "预算不够", "version": 0}
-        decided = await api.post("/v1/requests/9000/decisions", json=decision)
-        assert (decided.status, decided.json()["outcome"]) == (200, "rejected")
-        again = await api.post("/v1/requests/9000/decisions", json=decision)
-        problem(again, 409, "conflict")
-        wrong = await api.post(
-            "/v1/requests/9000/decisions", json={"assignment_id": "x", "decision": "no"}
-        )
-        problem(wrong, 422, "invalid")
-        assert fields(wrong) == ["assignment_id"]
-
-
-@reactor_test
-async def test_a_wrong_phone_in_a_request_is_named_by_its_path() -> None:
-    async with ApiServer() as api:
-        people = [{"phone": PHONE}, {"phone": "12"}]
-        for assignees, field in [
-            (people, "steps[0].assignees[1].phone"),
-            ([{"phone": 12}], "steps[0].assignees[0].phone"),
-        ]:
-            body = {"subject": "x", "steps": [{"assignees": assignees}]}
-            answer = await api.post("/v1/requests", json=body)
-            problem(answer, 422, "invalid")
-            assert fields(answer) == [field]
-
-
-@reactor_test
 async def test_inbound_events_and_links_are_listed() -> None:
     async with ApiServer() as api:
         api.front.received = [{"id": "2", "text": "同意"}, {"id": "1", "text": "?"}]

@@ -18,6 +18,7 @@ from smsgw.errors import Conflict, NotFound, Overloaded, ValidationError
 from smsgw.model import MoMessage
 from smsgw.services import submission
 from smsgw.services.gateway import Gateway
+from smsgw.services.requests.drafts import RequestDraft
 from smsgw.simulator.script import always
 from smsgw.transport import adapter
 from tests.support.daemon import LOGINS, free_port
@@ -121,8 +122,9 @@ async def test_what_cannot_be_sent_as_written_names_its_field_and_stores_nothing
             with pytest.raises(ValidationError) as caught:
                 await town.gateway.send(ACCOUNT, bad)
             assert caught.value.field == field
+        draft = RequestDraft(subject="x", steps=prompt("12"))
         with pytest.raises(ValidationError, match=r"steps\[0\].assignees\[0\].phone"):
-            await town.gateway.requests.create(ACCOUNT, "approval", "x", "y", prompt("12"))
+            await town.gateway.requests.create(ACCOUNT, draft)
         for table in ("message", "segment", "event", "request"):
             assert await town.count(table) == 0
         assert town.carriers["cmpp"].submits == []
@@ -187,13 +189,13 @@ async def test_readiness_says_why_not(tmp_path):
     config.write_text(one_link("cmpp", free_port()))
     assembly = make_gateway(load(config), reactor)
     gateway = assembly.gateway
-    assert gateway.readiness() == ["starting or stopping"]
+    assert await gateway.readiness() == ["starting or stopping"]
     await gateway.start()
-    assert gateway.readiness() == ["no link is up"]
+    assert await gateway.readiness() == ["no link is up"]
     await gateway.stop()
-    assert gateway.readiness() == ["starting or stopping"]
+    assert await gateway.readiness() == ["starting or stopping"]
     async with InsideTown(tmp_path) as town:
-        assert town.gateway.readiness() == []
+        assert await town.gateway.readiness() == []
 
 
 @reactor_test

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from smsgw.daemon import connections
 from smsgw.errors import StoreError
+from smsgw.store import pulse
 from smsgw.store.address import Server
 from tests.support.gateways import ACCOUNT, InsideTown, message
+from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
 from tests.support.stores import execute
@@ -84,4 +89,37 @@ async def test_what_was_accepted_is_sent_once_though_the_server_was_away(
             await town.become(message_id, "sent", "delivered")
         inbox = town.carriers["cmpp"].phones.get(NUMBERS["cmpp"]).inbox
         assert len(inbox) == len(accepted)
+    proxy.away()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("table", ["message", "sending"])
+@reactor_test(seconds=20)
+async def test_a_commit_that_got_no_answer_is_gone_on_with_once_the_server_is_back(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, table: str, kept: bool
+) -> None:
+    monkeypatch.setattr(pulse, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "LEASE_SECONDS", 0.0)  # alone: its links stay bound
+    proxy = TcpProxy(server.host, server.port)
+    place = dataclasses.replace(server, host="127.0.0.1", port=proxy.port)
+    async with OnServer(tmp_path, place) as town:
+        proxy.after, proxy.answer, proxy.leave = f"INTO {table} ".encode(), kept, True
+        proxy.cut_at = b"COMMIT"
+        accepting = Deferred.fromCoroutine(town.gateway.send(ACCOUNT, [message(NUMBERS["cmpp"])]))
+        await until(lambda: proxy.is_away)
+        await deferLater(reactor, 0.2)
+        assert accepting.called == (table == "sending")
+        assert "the database has not answered for" in (await town.gateway.readiness())[0]
+        proxy.back()
+        try:
+            ids = await accepting
+        except StoreError:
+            assert (table, kept) == ("message", False)
+            ids = await town.gateway.send(ACCOUNT, [message(NUMBERS["cmpp"])])
+        await town.become(ids[0], "delivered")
+        assert await town.gateway.readiness() == []
+        assert await town.count("message") == 1
+        assert len(town.carriers["cmpp"].phones.get(NUMBERS["cmpp"]).inbox) == 1
+        (told,) = (await town.gateway.message(ACCOUNT, ids[0]))["segments"]
+        assert (told["attempts"], told["possible_duplicate"]) == (1, False)
     proxy.away()

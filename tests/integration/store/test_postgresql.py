@@ -10,14 +10,16 @@ import psycopg
 import pytest
 from sqlalchemy import Connection
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from smsgw.errors import StoreError
 from smsgw.model import Event
-from smsgw.store import commit, events, inbox, postgresql, progress, queue, reports
+from smsgw.store import commit, events, inbox, postgresql, progress, pulse, queue, reports
 from smsgw.store.address import Server
 from smsgw.store.database import Database, read_once, upgrade
 from smsgw.store.messages import ACCEPT
+from smsgw.store.pulse import Pulse
 from smsgw.store.statements import ids_of, run
 from tests.support.reactor import reactor_test
 from tests.support.store import NOW, accepted, message_row
@@ -138,15 +140,19 @@ class TestLost:
             assert await kinds(database) == ["kept"] * kept
 
     @reactor_test
-    async def test_a_commit_in_doubt_waits_no_longer_than_it_may(
+    async def test_a_commit_in_doubt_waits_for_nothing_any_more_when_we_end(
         self, behind: Server, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(commit, "PAUSES", (0.01,))
-        monkeypatch.setattr(commit, "DOUBT_SECONDS", 0.03)
         async with opened(behind) as database:
             proxy.cut_at, proxy.leave = b"COMMIT", True
-            told = await failure_of(database, note("doubtful"))
-            assert told == "the connection was lost, and whether the commit was kept is not known"
+            told = Deferred.fromCoroutine(failure_of(database, note("doubtful")))
+            await deferLater(reactor, 0.05)
+            others = Deferred.fromCoroutine(failure_of(database, note("undone")))
+            assert (told.called, database.writer.queued) == (False, 2)
+            assert database.writer.busy_seconds > 0.0
+        assert await told == "the connection was lost, and whether the commit was kept is not known"
+        assert (await others).startswith("the database is away: ")
 
     @reactor_test
     async def test_while_the_server_is_away_groups_fail_at_once_and_it_is_looked_for_again(
@@ -167,6 +173,22 @@ class TestLost:
                 except StoreError:
                     await deferLater(reactor, 0.005)
             assert await kinds(database) == ["back"]
+
+    @reactor_test
+    async def test_whoever_asks_is_told_that_the_server_is_away_and_that_it_is_back(
+        self, behind: Server, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(commit, "PAUSES", (0.01,))
+        monkeypatch.setattr(pulse, "FRESH_SECONDS", 0.0)
+        async with opened(behind) as database:
+            asked = Pulse(database, reactor)
+            proxy.away()
+            assert await asked.problem() == f"nothing can be written: {LOST}"
+            told = await asked.problem()
+            assert told.startswith("nothing can be written: the database is away: ")
+            proxy.back()
+            while await asked.problem():
+                await deferLater(reactor, 0.005)
 
     @reactor_test
     async def test_closing_while_the_server_is_away_ends(

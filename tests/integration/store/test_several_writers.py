@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Event as ThreadEvent
 from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from smsgw.errors import Conflict
 from smsgw.model import Event, MessageClass, MessageStatus
-from smsgw.services import conversations
-from smsgw.services.conversations import SlotPlan
-from smsgw.store import backlog, events, requests, revisions, slots
+from smsgw.services import ledger
+from smsgw.services.ledger import ASSIGNMENT, CONVERSATION, Owner, SlotPlan
+from smsgw.store import backlog, events, requests, revisions
 from smsgw.store.address import Server
 from smsgw.store.database import Database, upgrade
 from smsgw.store.inbox import RECEIVE, PartRow, Received
@@ -37,7 +38,7 @@ from tests.support.store import (
     report_row,
     settlement,
 )
-from tests.support.stores import execute, opened, shown, within
+from tests.support.stores import execute, kinds, opened, shown, within
 
 S = MessageStatus
 T = TypeVar("T")
@@ -157,6 +158,69 @@ async def test_a_wait_that_two_find_over_ends_once(server: Server) -> None:
         )
         assert (len(first), second) == (1, [])
         assert await within(one, lambda s: s.queued()) == [(NOW, message.id, 1)]
+        assert (await kinds(one)).count("message.resent") == 1
+
+
+@reactor_test
+async def test_a_wait_that_is_over_and_begins_again_meanwhile_does_not_end(server: Server) -> None:
+    async with two(server) as (one, other):
+        message = await within(one, lambda s: s.message(S.SENDING))
+        row = settlement(message, S.UNKNOWN, next_attempt_at=NOW, attempts=1)
+        await one.writer.batch(SETTLE, [row])
+
+        def end(connection: Connection) -> list[backlog.Ended]:
+            return backlog.end_waits(connection, NOW, dict.fromkeys(MessageClass, 3), 10)
+
+        def resend(store: StoredMessages) -> None:
+            (ended,) = end(store.connection)
+            store.take([ended.resend])
+            store.settle(message, S.UNKNOWN, next_attempt_at=NOW + 60_000, attempts=2)
+
+        _, second = await while_open(one, resend, lambda: other.writer.run(end))
+        assert second == []
+        assert await within(one, lambda s: s.queued()) == []
+        assert (await kinds(one)).count("message.resent") == 1
+
+
+@reactor_test(seconds=10)
+async def test_many_waits_that_four_end_at_once_end_once_each(server: Server) -> None:
+    count, limit = 60, 10
+    async with two(server) as (one, other), opened(server, 2) as third, opened(server, 3) as last:
+
+        def doubtful(store: StoredMessages) -> list[int]:
+            made = [store.message(S.SENDING, S.SENDING) for _ in range(count)]
+            for turn, row in enumerate(made):
+                for part in (1, 2):
+                    due = NOW - (turn * 7 + part) % 50  # others than the ids are in order
+                    store.settle(row, S.UNKNOWN, part, next_attempt_at=due)
+            return [row.id for row in made]
+
+        def end(connection: Connection) -> list[backlog.Ended]:
+            often = dict.fromkeys(MessageClass, 2)
+            return backlog.end_waits(connection, NOW, often, limit)
+
+        made = await within(one, doubtful)
+
+        async def sweep(database: Database) -> list[tuple[int, int]]:
+            keys: list[tuple[int, int]] = []
+            while await within(one, lambda s: _waits(s.connection)):
+                ended = await database.writer.run(end)
+                keys += [item.resend.key for item in ended if item.resend is not None]
+            return keys
+
+        work = [Deferred.fromCoroutine(sweep(each)) for each in (one, other, third, last)]
+        resent = [key for done in await gatherResults(work) for key in done]
+        assert sorted(resent) == [(key, part) for key in made for part in (1, 2)]
+        queued = await within(one, lambda s: s.queued())
+        assert sorted((key, part) for _, key, part in queued) == sorted(resent)
+        told = await one.read(lambda c: events.list_after(c, limit=9999))
+        pairs = [(e.subject_id, e.data["part"]) for e in told if e.kind == "message.resent"]
+        assert sorted(pairs) == sorted(resent)
+
+
+def _waits(connection: Connection) -> int:
+    query = "SELECT count(*) FROM segment WHERE state = 'unknown'"
+    return int(connection.exec_driver_sql(query).scalar_one())
 
 
 @pytest.mark.parametrize("count", [1, 6])
@@ -181,10 +245,13 @@ async def test_what_two_receive_at_once_is_stored_once(server: Server, count: in
 @reactor_test
 async def test_two_questions_at_once_get_different_extensions(server: Server) -> None:
     async with two(server) as (one, other):
+        tries: list[int] = []
 
-        def ask(connection: Connection, assignment: int) -> conversations.Allocation:
-            plan = SlotPlan(digits=1)
-            return conversations.allocate(connection, PHONE, "1069", plan, NOW, assignment)
+        def ask(connection: Connection, assignment: int) -> ledger.Allocation:
+            tries.append(assignment)
+            plan = SlotPlan(digits=1, cool_down_seconds=0)
+            owner = Owner(ASSIGNMENT, assignment)
+            return ledger.allocate(connection, PHONE, "1069", plan, NOW, owner)
 
         first, second = await while_open(
             one, lambda s: ask(s.connection, 1), lambda: other.writer.run(lambda c: ask(c, 2))
@@ -192,12 +259,42 @@ async def test_two_questions_at_once_get_different_extensions(server: Server) ->
         assert first.extension != second.extension
         for assignment in range(3, 11):
             await one.writer.run(lambda c, a=assignment: ask(c, a))
-        await one.writer.run(lambda c: slots.release(c, first.slot_id, 1, NOW, NOW))
-        await one.writer.run(lambda c: slots.release(c, second.slot_id, 2, NOW + 1, NOW))
+        for number, ended in enumerate((first, second), 1):
+            owner, at = Owner(ASSIGNMENT, number), NOW - 2 + number
+            end = partial(ledger.release, slot_id=ended.slot_id, owner=owner, now=at)
+            assert await one.writer.run(end)
         again, last = await while_open(
             one, lambda s: ask(s.connection, 11), lambda: other.writer.run(lambda c: ask(c, 12))
         )
         assert (again.extension, last.extension) == (first.extension, second.extension)
+        assert tries == list(range(1, 13))  # no transaction was done again
+
+
+@reactor_test
+async def test_many_at_once_from_two_processes_never_share_a_live_slot(server: Server) -> None:
+    """Both race for few numbers: first uses, then used ones again; and nobody is told of a race."""
+    async with two(server) as (one, other):
+        taken = frozenset("3456789")
+        plan = SlotPlan(digits=2, life_seconds=100, cool_down_seconds=0, taken=taken)
+
+        def ask(connection: Connection, number: int, now: int) -> str:
+            owner = Owner(CONVERSATION if number % 2 else ASSIGNMENT, number)
+            return ledger.allocate(connection, PHONE, "1069", plan, now, owner).extension
+
+        for turn in range(3):
+            now = NOW + turn * 100_000  # all of the turn before have ended
+            asked = [
+                database.writer.run(lambda c, n=number, now=now: ask(c, n, now))
+                for number in range(15)
+                for database in (one, other)
+            ]
+            given = [await one for one in asked]
+            assert sorted(given) == [f"{number:02d}" for number in range(30)]
+        late = one.writer.run(lambda c: ask(c, 1, now))
+        with pytest.raises(ledger.ConversationsExhausted):
+            await late
+        generations = execute(server, "SELECT DISTINCT generation FROM slot")
+        assert generations == [(3,)]
 
 
 @reactor_test

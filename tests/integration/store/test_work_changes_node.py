@@ -11,6 +11,8 @@ from smsgw.store.address import Server
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT
 from smsgw.store.nodes import NOBODY
+from smsgw.store.queue import QueuedSegment
+from smsgw.store.reroute import BEGINNING, Elsewhere, give_finder, move_waiting
 from smsgw.store.unowned import Misplaced, TakenOver
 from tests.integration.store.test_several_writers import two, while_open
 from tests.support.reactor import reactor_test
@@ -143,3 +145,40 @@ async def test_what_waits_elsewhere_can_be_canceled(server: Server, owner: int) 
         places = await other.read(lambda c: unsent.places_of(c, 1, "newsroom", message.id))
         change = await other.writer.run(lambda c: unsent.cancel(c, message.id, places, NOW))
         assert (change.status, owners(server)) == (S.CANCELED, {})
+
+
+@reactor_test
+async def test_what_another_process_claims_meanwhile_can_be_canceled(server: Server) -> None:
+    async with two(server) as (one, other):
+        execute(server, f"INSERT INTO node VALUES (0, 1, 'there/1', {2**50})")
+        (message_id,) = await waiting_for_nobody(other, 1)
+        places = await other.read(lambda c: unsent.places_of(c, 1, "newsroom", message_id))
+        claimed, change = await while_open(
+            one,
+            claim(),
+            lambda: other.writer.run(lambda c: unsent.cancel(c, message_id, places, NOW)),
+        )
+        assert claimed[MessageClass.INTERACTIVE] == 1
+        assert (change.status, owners(server)) == (S.CANCELED, {})
+
+
+@reactor_test
+async def test_what_takes_another_link_meanwhile_can_be_canceled(server: Server) -> None:
+    async with two(server) as (one, other):
+        elsewhere = Elsewhere("ctcc", "10690002", 0, [b"a", b"b"])
+        await one.equip(lambda c: give_finder(c, lambda *_: elsewhere))
+        message = await within(one, lambda s: s.message())
+        places = await other.read(lambda c: unsent.places_of(c, 1, "newsroom", message.id))
+
+        def move(store: StoredMessages) -> list[QueuedSegment]:
+            lane = ("cmcc", "interactive")
+            return move_waiting(store.connection, *lane, NOW, BEGINNING, 9).moved
+
+        moved, change = await while_open(
+            one,
+            move,
+            lambda: other.writer.run(lambda c: unsent.cancel(c, message.id, places, NOW)),
+        )
+        assert [item.link for item in moved] == ["ctcc", "ctcc"]
+        assert (change.status, owners(server)) == (S.CANCELED, {})
+        assert (await shown(one, message.id))[0] == "canceled"

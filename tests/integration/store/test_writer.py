@@ -17,7 +17,7 @@ from smsgw.store import events, sqlite
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT, AcceptedMessage
 from smsgw.store.outbox import SETTLE
-from smsgw.store.writer import Operation, Writer
+from smsgw.store.writer import SINGLES_MAX, Operation, Writer
 from tests.support.reactor import reactor_test
 from tests.support.store import accepted, message_row, settlement
 
@@ -115,6 +115,22 @@ class TestGroupCommit:
         await first
         await gatherResults(more)
         assert writer.commits == 3
+
+    @reactor_test
+    async def test_many_functions_share_no_transaction_but_rows_never_wait_for_them(
+        self, database: Database
+    ) -> None:
+        writer = database.writer
+        groups: list[int] = []
+        writer.on_commit = lambda rows, seconds: groups.append(rows)
+        many = [writer.run(note(f"{turn}")) for turn in range(2 * SINGLES_MAX + 1)]
+        rows = [message_of(database) for _ in range(5)]
+        accepted = writer.batch(ACCEPT, rows)
+        accepted.addCallback(lambda _: groups.append(0))
+        assert await gatherResults(many) == [f"{turn}" for turn in range(2 * SINGLES_MAX + 1)]
+        assert groups == [SINGLES_MAX + 5, 0, SINGLES_MAX, 1]
+        told = await database.read(lambda c: events.list_after(c, kinds=["0", "31", "32", "64"]))
+        assert [event.kind for event in told] == ["0", "31", "32", "64"]
 
     @reactor_test
     async def test_operations_run_by_rank_and_then_functions_in_order(

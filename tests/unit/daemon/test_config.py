@@ -167,8 +167,6 @@ def test_what_a_link_may_say_besides(files: Files) -> None:
     link = config.links["cmcc"]
     assert (link.port, link.binds, link.rate, link.reference_width) == (7891, 2, 12.5, 16)
     assert (link.operator, link.codings) == (Operator.BROADNET, (Coding.UCS2,))
-    plan = link.slot_plan(config.conversations)
-    assert (plan.digits, plan.number_digits_max, plan.life_seconds) == (3, 18, 259200)
 
 
 def test_all_problems_of_a_file_are_reported_at_once(files: Files) -> None:

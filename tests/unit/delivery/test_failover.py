@@ -242,6 +242,31 @@ async def test_with_all_links_down_messages_wait_and_take_the_first_that_comes(
 
 
 @reactor_test
+async def test_what_is_scheduled_takes_another_link_when_it_is_due_and_not_before(
+    tmp_path: Path,
+) -> None:
+    async with two_links(tmp_path, failover_after=10.0) as (s, first, other):
+        first.up = False
+        for seconds in (60, 90):
+            at = NOW + seconds * 1000
+            await offered(s, status="scheduled", send_at=at, due_at=at)
+        now = await offered(s)
+        for _ in range(5):
+            await s.pass_time(5.0)
+        await s.pass_time(0.01)
+        assert len(other.sent) == 1
+        assert len({one.link for one in await segments_of(s.database, now)}) == 1
+        for _ in range(9):
+            await s.pass_time(5.0)
+        await s.pass_time(0.01)
+        assert len(other.sent) == 2
+        first.come_up()
+        for _ in range(5):
+            await s.pass_time(5.0)
+        assert (len(first.sent), len(other.sent)) == (1, 2)
+
+
+@reactor_test
 async def test_what_is_of_unknown_outcome_never_takes_another_link(tmp_path: Path) -> None:
     doubt = DoubtPolicy(wait_seconds=30.0)
     async with two_links(tmp_path, doubt=doubt, failover_after=10.0) as (s, first, other):

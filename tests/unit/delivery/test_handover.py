@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from smsgw.delivery import handover
-from smsgw.delivery.handover import Handover, OnInbound
+from smsgw.delivery.handover import STORE_PAUSE_SECONDS, Handover, OnInbound
+from smsgw.errors import StoreError
 from smsgw.store import inbox
 from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
-from tests.support.delivery import opened, quiet, started_clock
+from tests.support.delivery import opened, quiet, rename, started_clock
 from tests.support.reactor import reactor_test
 from tests.support.store import NOW, inbound_row
 
@@ -47,7 +48,7 @@ class Scene:
 
     async def handle(self, row: InboundRow) -> None:
         await self.database.writer.run(
-            lambda c: inbox.mark_handled(c, row.id, "inbox", None, None, NOW)
+            lambda c: inbox.mark_handled(c, row.id, "inbox", NOW)
         )
 
 
@@ -92,6 +93,41 @@ async def test_a_reading_that_fails_is_tried_again_and_then_left_to_the_next_sta
         s.clock.advance(3600.0)
         assert len(s.given) == 5
         assert [event["log_level"].name for event in s.logged] == ["critical"] * 5 + ["critical"]
+
+
+@reactor_test
+async def test_a_reading_is_tried_again_however_long_the_database_is_away(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        (row,) = await s.rows(1)
+        s.handover.add(row)
+        for _ in range(100):
+            s.reading[-1].errback(StoreError("the database is away"))
+            s.clock.advance(STORE_PAUSE_SECONDS)
+        assert s.given == [row] * 101
+        assert s.logged == []
+        s.reading[-1].callback(None)
+        assert s.handover.waiting == 0
+
+
+@reactor_test
+async def test_what_is_above_the_limit_is_read_however_long_the_database_was_away(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, limit=1) as s:
+        first, second = await s.rows(2)
+        s.handover.add(first)
+        s.handover.add(second)
+        await s.handle(first)
+        await rename(s.database, "inbound", "hidden")
+        s.reading[0].callback(None)
+        for _ in range(3):
+            await quiet(s.database)
+            s.clock.advance(STORE_PAUSE_SECONDS)
+        assert s.given == [first]
+        await rename(s.database, "hidden", "inbound")
+        s.clock.advance(STORE_PAUSE_SECONDS)
+        await quiet(s.database)
+        assert [row.id for row in s.given] == [first.id, second.id]
 
 
 @reactor_test

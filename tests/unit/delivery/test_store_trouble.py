@@ -9,6 +9,7 @@ import pytest
 from twisted.python.failure import Failure
 
 from smsgw.errors import StoreError
+from smsgw.model import MessageClass
 from smsgw.store import queue
 from smsgw.store.queue import QueuedSegment
 from tests.support.delivery import (
@@ -210,6 +211,29 @@ async def test_what_a_sweep_could_not_load_is_loaded_soon_and_holds_nothing_up(
         await s.pass_time(40.0)
         assert len(s.link.sent) == 2
         assert await states(s.database, items) == ["sending"]
+
+
+@reactor_test
+async def test_what_became_ours_is_sent_though_reading_it_failed_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, trouble = queue.waiting, True
+
+    def waiting(*args: Any, **fields: Any) -> list[QueuedSegment]:
+        if trouble:
+            raise StoreError("not now")
+        return real(*args, **fields)
+
+    monkeypatch.setattr(queue, "waiting", waiting)
+    async with scene(tmp_path, FakeLink(window=4)) as s:
+        for kind in MessageClass:
+            await stored(s.database, message_class=kind)
+        with pytest.raises(StoreError):
+            await s.dispatcher.look_again("cmcc")
+        trouble = False
+        for _ in range(3):
+            await s.pass_time(1.1)
+        assert len(s.link.sent) == len(MessageClass)
 
 
 @reactor_test

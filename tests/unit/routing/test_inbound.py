@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.routing.inbound import Destination, InboundTable
+from smsgw.routing.inbound import Destination, InboundTable, Service
 
 DIGITS = st.text(st.sampled_from("0123456789"), max_size=20)
 
@@ -88,3 +88,50 @@ def test_a_country_code_before_our_own_number_is_no_part_of_it() -> None:
     assert table.destination("86") is None
     own = InboundTable([("cmcc", "8610690001")])
     assert own.destination("86106900015") == Destination("8610690001", "5", "cmcc")
+
+
+def services() -> InboundTable:
+    """Return two access numbers with a department, a second owner, and services by keyword."""
+    news = {"account": "news", "extension": "80"}
+    return InboundTable(
+        [("cmcc", "10690001"), ("ctcc", "10690002")],
+        {"10690001": "oa"},
+        [
+            Service(name="desk", account="desk", extension="8"),
+            Service(name="weather", **news, keywords=("天气", "TQ")),
+            Service(name="here", account="here", extension="80", keywords=("天气预报",)),
+            Service(name="van", account="van", extension="66", access_number="10690002"),
+            Service(name="vote", account="vote", extension="", keywords=("投票",)),
+        ],
+    )
+
+
+def test_a_static_extension_has_its_account_and_every_number_that_begins_with_it() -> None:
+    table = services()
+    assert table.owner("106900018", "你好") == "desk"
+    assert table.owner("1069000181234", "你好") == "desk"
+    assert table.owner("10690002801", "你好") == "desk"
+    assert table.owner("1069000266", "") == "van"
+    assert table.owner("1069000166", "") == "oa"
+    assert table.owner("1069000267", "") is None
+
+
+def test_a_keyword_takes_the_texts_that_begin_with_it() -> None:
+    table = services()
+    assert table.owner("1069000180", "天气 北京") == "news"
+    assert table.owner("1069000180", " ｔｑ北京") == "news"
+    assert table.owner("861069000180", "tq") == "news"
+    assert table.owner("1069000180", "天气预报") == "here"
+    assert table.owner("1069000180", "今天天气") == "desk"
+    assert table.owner("10690001", "投票 3") == "vote"
+    assert table.owner("10690001", "同意") == "oa"
+    assert table.owner("1069000177", "投票") == "vote"
+
+
+def test_what_was_written_to_a_service_is_known_from_what_lost_its_extension() -> None:
+    table = services()
+    assert table.is_service("1069000180", "同意")
+    assert table.is_service("10690001", "投票 3")
+    assert not table.is_service("10690001", "同意")
+    assert not table.is_service("10690002123", "同意")
+    assert not table.is_service("10680001", "同意")

@@ -5,18 +5,22 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event as ThreadEvent
 from typing import Any
 
 import pytest
 from msgspec.structs import asdict
 from sqlalchemy import Connection
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from smsgw.delivery.dispatcher import Dispatcher
 from smsgw.errors import Conflict, NotFound, Overloaded, ValidationError
 from smsgw.model import Coding, MessageClass, Operator
 from smsgw.routing.rules import Rule
 from smsgw.routing.table import RouteTable
+from smsgw.services import submission
 from smsgw.services.requests.changes import Composer, Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
 from smsgw.services.submission import WRITER_ROWS_MAX, LinkInfo, Outgoing, Submission
@@ -316,7 +320,7 @@ async def test_a_requests_message_is_written_in_its_transaction_and_sent_after_i
             lambda connection: composer.insert(connection, composed())
         )
         assert s.kept == []
-        composer.dispatch([inserted])
+        composer.dispatch([inserted], [])
         (item,) = s.kept
         assert (item.source, item.message_class) == ("10690001001", MessageClass.INTERACTIVE)
         assert item.message_id == inserted.message_id
@@ -503,6 +507,26 @@ async def test_while_the_database_is_behind_nothing_is_planned(tmp_path: Path) -
             assert error.retry_after == 1
         s.database.writer.queued -= WRITER_ROWS_MAX
         await s.submission.send(outgoing())
+
+
+@reactor_test
+async def test_while_the_database_does_not_answer_nothing_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as s:
+        go_on = ThreadEvent()
+        done = s.database.writer.run(lambda connection: go_on.wait(5))
+        waits = s.submission.send(outgoing())
+        await deferLater(reactor, 0.01)
+        monkeypatch.setattr(submission, "STUCK_SECONDS", 0.005)
+        error = await overloaded(s.submission.send(outgoing()))
+        assert str(error).startswith("the database has not answered for 0 s; try again in")
+        go_on.set()
+        await done
+        monkeypatch.undo()
+        await waits
+        await s.submission.send(outgoing())
+        assert len(s.kept) == 2
 
 
 @reactor_test

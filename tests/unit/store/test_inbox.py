@@ -80,7 +80,9 @@ class TestHandling:
         for row in rows:
             inbox.insert_inbound(connection, row, [])
         assert inbox.unhandled(connection) == rows
-        assert inbox.mark_handled(connection, rows[1].id, "decided", 5, 6, NOW + 1)
+        assert inbox.mark_handled(
+            connection, rows[1].id, "decided", NOW + 1, request_id=5, assignment_id=6
+        )
         assert inbox.unhandled(connection) == [rows[0], rows[2]]
         assert inbox.unhandled(connection, limit=1) == [rows[0]]
         assert inbox.unhandled(connection, after=rows[0].id) == [rows[2]]
@@ -88,8 +90,16 @@ class TestHandling:
     def test_a_message_is_handled_once(self, connection: Connection, ids: IdSource) -> None:
         row = inbound_row(ids)
         inbox.insert_inbound(connection, row, [])
-        assert inbox.mark_handled(connection, row.id, "decided", 5, 6, NOW + 1, account="newsroom")
-        assert not inbox.mark_handled(connection, row.id, "inbox", None, None, NOW + 2)
+        assert inbox.mark_handled(
+            connection,
+            row.id,
+            "decided",
+            NOW + 1,
+            request_id=5,
+            assignment_id=6,
+            account="newsroom",
+        )
+        assert not inbox.mark_handled(connection, row.id, "inbox", NOW + 2)
         found = inbox.get(connection, row.id)
         assert found is not None
         assert (found.outcome, found.request_id, found.assignment_id) == ("decided", 5, 6)
@@ -101,7 +111,7 @@ class TestHandling:
 
     def test_what_is_not_recorded_is_not_handled(self, connection: Connection) -> None:
         assert inbox.get(connection, 1) is None
-        assert not inbox.mark_handled(connection, 1, "inbox", None, None, NOW)
+        assert not inbox.mark_handled(connection, 1, "inbox", NOW)
 
 
 class TestFinding:

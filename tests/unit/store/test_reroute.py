@@ -14,7 +14,7 @@ from smsgw.store.messages import MessageRow
 from smsgw.store.outbox import Settled
 from smsgw.store.queue import QueuedSegment
 from smsgw.store.reports import REPORTS
-from smsgw.store.reroute import BEGINNING, Elsewhere, Why
+from smsgw.store.reroute import AHEAD_MS, BEGINNING, Elsewhere, Why
 from smsgw.store.schema import rerouted
 from tests.support.store import NOW, PHONE, StoredMessages, queued_segment, report_row
 
@@ -283,14 +283,20 @@ class TestReports:
 
 
 class TestWaiting:
-    def move(self, store: StoredMessages, limit: int = 100) -> list[reroute.Waiting]:
-        found, last = [], BEGINNING
-        while True:
-            done = reroute.move_waiting(store.connection, "cmcc", NOW, last, limit)
-            found.append(done)
-            if done.last is None:
-                return found
-            last = done.last
+    def move(
+        self,
+        store: StoredMessages,
+        limit: int = 100,
+        now: int = NOW,
+        start: reroute.Place = BEGINNING,
+    ) -> list[reroute.Waiting]:
+        found: list[reroute.Waiting] = []
+        place: reroute.Place | None = start
+        while place is not None:
+            lane = ("cmcc", "interactive")
+            found.append(reroute.move_waiting(store.connection, *lane, now, place, limit))
+            place = found[-1].last
+        return found
 
     def test_all_that_waits_takes_another_link(self, store: StoredMessages) -> None:
         Finder(store, "ctcc", parts=2)
@@ -323,13 +329,23 @@ class TestWaiting:
         assert [one.left for one in self.move(store)] == [set()]
         assert finder.asked == []
 
-    def test_what_is_to_be_sent_later_is_still_sent_then(self, store: StoredMessages) -> None:
+    def test_what_is_to_be_sent_later_stays_until_then(self, store: StoredMessages) -> None:
         Finder(store, "ctcc")
-        message = store.message(send_at=NOW + 60_000, status="scheduled")
-        ((moved,),) = [one.moved for one in self.move(store)]
-        assert moved.due_at == NOW + 60_000
-        assert store.queued() == [(NOW + 60_000, message.id, 1)]
-        assert store.now(message).status == "scheduled"
+        due = [NOW + 1, NOW + AHEAD_MS, NOW + AHEAD_MS + 1]
+        made = [store.message(send_at=at, status="scheduled") for at in due]
+        for at, message in zip(due, made, strict=True):
+            change = f"UPDATE queue SET due_at = {at} WHERE message_id = {message.id}"
+            store.connection.exec_driver_sql(change)
+        for limit in (1, 9):
+            done = self.move(store, limit)
+            assert [one.left for one in done] == [set()] * len(done)
+            assert min(one.next_at for one in done) == NOW + 1
+        done = self.move(store, now=NOW + 1, start=reroute.after(NOW))
+        assert [(one.left, one.next_at) for one in done] == [({made[0].id}, NOW + AHEAD_MS)]
+        assert sorted(store.queued()) == [(at, m.id, 1) for at, m in zip(due, made, strict=True)]
+        assert store.now(made[0]).status == "scheduled"
+        done = self.move(store, now=NOW + 1, start=reroute.after(NOW + 1))
+        assert [(one.left, one.next_at) for one in done] == [(set(), NOW + AHEAD_MS)]
 
     def test_what_waits_for_another_try_need_not_wait_elsewhere(
         self, store: StoredMessages

@@ -11,6 +11,7 @@ from smsgw.store.backlog import end_waits
 from smsgw.store.messages import MessageRow
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import PUT_BACK
+from smsgw.store.reroute import BEGINNING, Elsewhere, give_finder, move_waiting
 from smsgw.store.statements import run
 from smsgw.store.unsent import Census, Place
 from tests.support.store import NOW, StoredMessages, queued_segment, queued_segments
@@ -206,6 +207,29 @@ class TestCanceling:
         store.take(queued_segments(message))
         with pytest.raises(Conflict, match="is being sent"):
             unsent.cancel(store.connection, message.id, found, NOW)
+
+    @pytest.mark.parametrize("parts", [1, 2])
+    def test_what_took_another_link_after_it_was_found_is_canceled_there(
+        self, store: StoredMessages, parts: int
+    ) -> None:
+        contents = [b"a", b"b"][:parts]
+        give_finder(store.connection, lambda *_: Elsewhere("ctcc", "10690002", 0, contents))
+        message = store.message()
+        found = self.places(store, message)
+        moved = move_waiting(store.connection, *LANE, NOW + 7, BEGINNING, 9).moved
+        assert len(store.queued()) == len(moved) == parts
+        change = unsent.cancel(store.connection, message.id, found, NOW + 8)
+        assert (change.status, store.queued()) == (S.CANCELED, [])
+        assert store.take(moved).missing == {(message.id, part + 1) for part in range(parts)}
+
+    def test_where_it_went_is_found_by_key_however_long_the_queue_is(
+        self, store: StoredMessages
+    ) -> None:
+        for which, due in {"= 0": "due_at=? AND message_id=?", "> 0": "due_at>?"}.items():
+            text = f"EXPLAIN QUERY PLAN {unsent._WAITS_IN.format(due=which)}"
+            plan = run(store.connection, text, "[1]", "cmcc", "bulk", 1).all()
+            where = f"(node=? AND link=? AND message_class=? AND {due})"
+            assert f"SEARCH queue USING PRIMARY KEY {where}" in [row[-1] for row in plan]
 
     def test_only_its_own_account_finds_it(self, store: StoredMessages) -> None:
         message = store.message()

@@ -24,6 +24,7 @@ def upgrade() -> None:
     _create_events()
     _create_inbound()
     _create_requests()
+    _create_around_requests()
     _create_slots()
     _create_ported_numbers()
     _create_nodes()
@@ -33,7 +34,15 @@ def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
     op.drop_table("node")
     op.drop_table("ported_number")
+    op.drop_table("conversation")
     op.drop_table("slot")
+    op.drop_table("audit")
+    op.drop_table("ballot")
+    op.drop_table("open_number")
+    op.drop_table("stand_in")
+    op.drop_table("request_type")
+    op.drop_table("listed")
+    op.drop_table("timer")
     op.drop_table("answer")
     op.drop_table("assignment")
     op.drop_table("step")
@@ -237,6 +246,7 @@ def _create_inbound() -> None:
         sa.Column("account", _chars(64), nullable=False),
         sa.Column("request_id", ID, nullable=True),
         sa.Column("assignment_id", ID, nullable=True),
+        sa.Column("conversation_id", ID, nullable=True),
         sa.Column("outcome", _chars(32), nullable=False),
         sa.Column("handled_at", MILLIS, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound")),
@@ -248,6 +258,22 @@ def _create_inbound() -> None:
         ["sender", "destination", "received_at"],
         unique=False,
     )
+    op.create_index(
+        "ix_inbound_conversation",
+        "inbound",
+        ["conversation_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("conversation_id IS NOT NULL"),
+        postgresql_where=sa.text("conversation_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_inbound_uncounted",
+        "inbound",
+        ["request_id", "outcome"],
+        unique=False,
+        sqlite_where=sa.text("outcome IN ('unclear', 'late')"),
+        postgresql_where=sa.text("outcome IN ('unclear', 'late')"),
+    )
 
 
 def _create_requests() -> None:
@@ -256,10 +282,14 @@ def _create_requests() -> None:
         "request",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("account", _chars(64), nullable=False),
+        sa.Column("type", _chars(64), nullable=False),
         sa.Column("preset", _chars(32), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("reference", _chars(128), nullable=False),
+        sa.Column("applicant_name", _chars(64), nullable=False),
+        sa.Column("applicant_phone", _chars(32), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("state", _chars(16), nullable=False),
         sa.Column("outcome", _chars(16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -274,9 +304,14 @@ def _create_requests() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("request_id", ID, nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("name", _chars(64), nullable=False),
         sa.Column("rule", _chars(16), nullable=False),
+        sa.Column("reject_ends", sa.Boolean(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("state", _chars(16), nullable=False),
         sa.Column("outcome", _chars(16), nullable=False),
+        sa.Column("opened_at", MILLIS, nullable=True),
+        sa.Column("closed_at", MILLIS, nullable=True),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_step_request_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_step")),
         sa.UniqueConstraint("request_id", "position", name=op.f("uq_step_request_id_position")),
@@ -287,47 +322,149 @@ def _create_requests() -> None:
         sa.Column("request_id", ID, nullable=False),
         sa.Column("step_id", ID, nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("role", _chars(16), nullable=False),
         sa.Column("name", _chars(64), nullable=False),
         sa.Column("phone", _chars(32), nullable=False),
         sa.Column("state", _chars(16), nullable=False),
         sa.Column("prompt_message_id", ID, nullable=True),
         sa.Column("slot_id", ID, nullable=True),
-        sa.Column("decision", _chars(16), nullable=False),
+        sa.Column("decision", _chars(32), nullable=False),
+        sa.Column("progress", _chars(32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asked_at", MILLIS, nullable=True),
         sa.Column("answered_at", MILLIS, nullable=True),
         sa.Column("asked_back", sa.SmallInteger(), nullable=False),
+        sa.Column("reminded", sa.SmallInteger(), nullable=False),
+        sa.Column("code", _chars(8), nullable=False),
+        sa.Column("code_failures", sa.SmallInteger(), nullable=False),
+        sa.Column("delegated_from", ID, nullable=True),
+        sa.Column("delegated_by", _chars(64), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"], ["request.id"], name=op.f("fk_assignment_request_id")
         ),
         sa.ForeignKeyConstraint(["step_id"], ["step.id"], name=op.f("fk_assignment_step_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assignment")),
-        sa.UniqueConstraint("step_id", "position", name=op.f("uq_assignment_step_id_position")),
     )
     op.create_index(
         op.f("ix_assignment_phone_state"), "assignment", ["phone", "state"], unique=False
     )
     op.create_index(op.f("ix_assignment_request_id"), "assignment", ["request_id"], unique=False)
+    op.create_index(
+        op.f("ix_assignment_step_id_position"), "assignment", ["step_id", "position"], unique=False
+    )
     op.create_table(
         "answer",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("request_id", ID, nullable=False),
         sa.Column("assignment_id", ID, nullable=False),
         sa.Column("channel", _chars(8), nullable=False),
+        sa.Column("actor", _chars(64), nullable=False),
         sa.Column("inbound_id", ID, nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("decision", _chars(16), nullable=False),
+        sa.Column("decision", _chars(32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("rule", _chars(48), nullable=False),
+        sa.Column("anomaly", _chars(64), nullable=False),
         sa.Column("counted", sa.Boolean(), nullable=False),
         sa.Column("at", MILLIS, nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_answer_request_id")),
         sa.ForeignKeyConstraint(
             ["assignment_id"], ["assignment.id"], name=op.f("fk_answer_assignment_id")
         ),
-        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_answer_request_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_answer")),
-        sa.UniqueConstraint("inbound_id", name=op.f("uq_answer_inbound_id")),
+        sa.UniqueConstraint(
+            "inbound_id", "assignment_id", name=op.f("uq_answer_inbound_id_assignment_id")
+        ),
     )
     op.create_index(op.f("ix_answer_request_id"), "answer", ["request_id"], unique=False)
+
+
+def _create_around_requests() -> None:
+    """What is due, flows by name, who stands in for whom, votes, and the audit chains."""
+    op.create_table(
+        "timer",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("kind", _chars(16), nullable=False),
+        sa.Column("request_id", ID, nullable=False),
+        sa.Column("subject_id", ID, nullable=False),
+        sa.Column("turn", sa.SmallInteger(), nullable=False),
+        sa.Column("due_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_timer")),
+    )
+    op.create_index(op.f("ix_timer_due_at"), "timer", ["due_at"], unique=False)
+    op.create_index(op.f("ix_timer_request_id"), "timer", ["request_id"], unique=False)
+    op.create_table(
+        "listed",
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("assignment_id", ID, nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("phone", "access_number", "number", name=op.f("pk_listed")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "request_type",
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("name", _chars(64), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("updated_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("account", "name", name=op.f("pk_request_type")),
+    )
+    op.create_table(
+        "stand_in",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("kind", _chars(16), nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("other_phone", _chars(32), nullable=False),
+        sa.Column("name", _chars(64), nullable=False),
+        sa.Column("from_at", MILLIS, nullable=False),
+        sa.Column("until_at", MILLIS, nullable=True),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("ended_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stand_in")),
+    )
+    op.create_index(op.f("ix_stand_in_other_phone"), "stand_in", ["other_phone"], unique=False)
+    op.create_index(
+        op.f("ix_stand_in_phone_account"), "stand_in", ["phone", "account"], unique=False
+    )
+    op.create_table(
+        "open_number",
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("extension", _chars(21), nullable=False),
+        sa.Column("request_id", ID, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("closed_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("access_number", "extension", name=op.f("pk_open_number")),
+    )
+    op.create_index(op.f("ix_open_number_request_id"), "open_number", ["request_id"], unique=False)
+    op.create_table(
+        "ballot",
+        sa.Column("request_id", ID, autoincrement=False, nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("choice", _chars(32), nullable=False),
+        sa.Column("inbound_id", ID, nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("request_id", "phone", name=op.f("pk_ballot")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "audit",
+        sa.Column("chain", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.Column("actor", _chars(64), nullable=False),
+        sa.Column("action", _chars(48), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("subject_id", ID, nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("chain", "sequence", name=op.f("pk_audit")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_audit_subject_id"), "audit", ["subject_id"], unique=False)
 
 
 def _create_slots() -> None:
@@ -339,7 +476,9 @@ def _create_slots() -> None:
         sa.Column("access_number", _chars(21), nullable=False),
         sa.Column("extension", _chars(21), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("assignment_id", ID, nullable=False),
+        sa.Column("plan", _chars(32), nullable=False),
+        sa.Column("owner", _chars(16), nullable=False),
+        sa.Column("owner_id", ID, nullable=False),
         sa.Column("allocated_at", MILLIS, nullable=False),
         sa.Column("expires_at", MILLIS, nullable=False),
         sa.Column("released_at", MILLIS, nullable=True),
@@ -358,8 +497,25 @@ def _create_slots() -> None:
         ["access_number", "extension"],
         unique=False,
     )
-    op.create_index(op.f("ix_slot_assignment_id"), "slot", ["assignment_id"], unique=False)
     op.create_index(op.f("ix_slot_cools_until"), "slot", ["cools_until"], unique=False)
+    op.create_index(op.f("ix_slot_owner_id"), "slot", ["owner_id"], unique=False)
+    op.create_table(
+        "conversation",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("reference", _chars(128), nullable=False),
+        sa.Column("phone", _chars(32), nullable=False),
+        sa.Column("access_number", _chars(21), nullable=False),
+        sa.Column("extension", _chars(21), nullable=False),
+        sa.Column("slot_id", ID, nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("expires_at", MILLIS, nullable=False),
+        sa.Column("ended_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation")),
+    )
+    op.create_index(
+        op.f("ix_conversation_account_id"), "conversation", ["account", "id"], unique=False
+    )
 
 
 def _create_ported_numbers() -> None:

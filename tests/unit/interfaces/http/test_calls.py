@@ -9,6 +9,13 @@ from smsgw.errors import NotFound
 from smsgw.interfaces.http.calls import Call, Reply, cursor_of, limit_of, number_of, page
 from smsgw.interfaces.http.messages import BatchBody, MessageBody
 from smsgw.interfaces.http.problems import Problem
+from smsgw.services.requests.drafts import AnswerDraft
+from smsgw.services.requests.settings import VoteSettings
+
+
+class Outer(VoteSettings, frozen=True, kw_only=True):
+    answers: list[AnswerDraft] | None = None
+    inner: VoteSettings | None = None
 
 
 def call(**values: Any) -> Call:
@@ -94,3 +101,21 @@ def test_json_that_is_nested_too_deeply_is_the_customers_mistake(opening: bytes)
     with pytest.raises(Problem) as caught:
         call(body=b'{"b":' + opening * 100_000).json(dict)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "known"),
+    [
+        ({"counts": "all"}, "counts", "'all' is none of first, last"),
+        ({"answers": [{"label": "a"}, {"label": "b", "effect": "x"}]}, "answers[1].effect", "for,"),
+        ({"inner": {"counts": "x"}}, "inner.counts", "'x' is none of first, last"),
+    ],
+)
+def test_a_choice_that_is_none_is_told_with_what_may_be_written_there(
+    body: Any, field: str, known: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        call(body=json.dumps(body).encode()).json(Outer)
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert known in error.problem

@@ -8,9 +8,10 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.model import Event, MessageClass
-from smsgw.services.conversations import SlotPlan
+from smsgw.services.ledger import SlotPlan, SlotPlans
+from smsgw.services.requests.changes import Tools
+from smsgw.services.requests.drafts import Person, RequestDraft, StepDraft
 from smsgw.services.requests.engine import RequestEngine
-from smsgw.services.requests.model import AssigneeDraft, StepDraft
 from smsgw.store import slots
 from smsgw.store.schema import metadata
 from tests.support.requests import ACCESS, ANN, BOB, EVE, Office, asking, result_of
@@ -71,23 +72,16 @@ def test_phones_are_normalised_and_served_by_their_own_number() -> None:
         ({"steps": [asking(ANN, "12345")]}, "steps[0].assignees[1].phone"),
         ({"steps": [asking(ANN, BOB, "86" + ANN)]}, "steps[0].assignees[2].phone"),
         ({"steps": [asking(ANN), asking(EVE)]}, "steps[1].assignees[0].phone"),
-        ({"steps": [StepDraft([AssigneeDraft(ANN, "长" * 65)])]}, "steps[0].assignees[0].name"),
+        ({"steps": [StepDraft(assignees=[Person(ANN, "长" * 65)])]}, "steps[0].assignees[0].name"),
     ],
 )
 def test_what_cannot_be_done_names_its_field_and_stores_nothing(
     fields: dict[str, object], path: str
 ) -> None:
     office = Office(numbers={ANN: ACCESS, BOB: ACCESS})
-    given = {
-        "account": "office",
-        "preset": "approval",
-        "subject": "采购",
-        "body": "",
-        "steps": [asking(ANN)],
-        **fields,
-    }
+    given = {"subject": "采购", "steps": [asking(ANN)], **fields}
     with pytest.raises(ValidationError) as caught:
-        result_of(office.engine.create(**given))  # type: ignore[arg-type]
+        result_of(office.engine.create("office", RequestDraft(**given)))  # type: ignore[arg-type]
     assert caught.value.field == path
     assert rows_stored(office) == 0
     assert office.composer.sent == []
@@ -108,7 +102,7 @@ def test_a_prompt_that_cannot_be_composed_stores_nothing(
 
 
 def test_a_plan_beyond_the_carriers_digits_stores_nothing() -> None:
-    office = Office(plan=SlotPlan(number_digits_max=10))
+    office = Office(plans=SlotPlans(SlotPlan(number_digits_max=10)))
     with pytest.raises(Exception, match="limit 10"):
         office.create((ANN,))
     assert rows_stored(office) == 0
@@ -343,7 +337,9 @@ def test_an_observer_that_fails_undoes_nothing(office: Office) -> None:
     def note(entry: LogEvent) -> None:
         logged.append(formatEvent(entry))
 
-    office.engine = RequestEngine(office.store, office.composer, office.time, failing)
+    office.engine = RequestEngine(
+        office.store, Tools(office.store.ids, office.composer), office.time, failing
+    )
     globalLogPublisher.addObserver(note)
     try:
         request = office.create((ANN,))
@@ -354,7 +350,7 @@ def test_an_observer_that_fails_undoes_nothing(office: Office) -> None:
 
 
 def test_slots_that_run_out_fall_back_to_an_id_in_the_text() -> None:
-    office = Office(plan=SlotPlan(digits=1))
+    office = Office(plans=SlotPlans(SlotPlan(digits=1)))
     for number in range(10):
         office.create((ANN,), subject=f"第{number}项")
     request = office.create((ANN,), subject="第十一项")
@@ -371,7 +367,7 @@ def test_slots_that_run_out_fall_back_to_an_id_in_the_text() -> None:
 
 
 def test_a_cool_down_cut_short_is_told() -> None:
-    office = Office(plan=SlotPlan(digits=1, short_cool_down_seconds=10))
+    office = Office(plans=SlotPlans(SlotPlan(digits=1, short_cool_down_seconds=10)))
     for number in range(10):
         office.create((ANN,), subject=f"第{number}项")
     office.reply(ANN, "同意")

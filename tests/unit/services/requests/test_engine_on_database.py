@@ -9,6 +9,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
 from smsgw.errors import Conflict
+from smsgw.services.requests.changes import Tools
+from smsgw.services.requests.drafts import RequestDraft
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.store import inbox
 from smsgw.store.database import Database
@@ -26,11 +28,13 @@ async def test_replies_and_api_decisions_of_one_moment_decide_once(tmp_path: Pat
         kinds: list[str] = []
         engine = RequestEngine(
             database,
-            composer,
-            reactor.seconds,  # type: ignore[attr-defined]
+            Tools(database.ids, composer),
+            reactor,  # type: ignore[arg-type]
             lambda event: kinds.append(event.kind),
         )
-        request = await engine.create("office", "approval", "采购", "", [asking(ANN, BOB)])
+        request = await engine.create(
+            "office", RequestDraft(subject="采购", steps=[asking(ANN, BOB)])
+        )
         shown = await engine.show(request)
         ann = shown["steps"][0]["assignees"][0]
         row = inbound_row(

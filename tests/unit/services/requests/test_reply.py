@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from smsgw.errors import ValidationError
-from smsgw.services.conversations import SlotPlan
-from smsgw.services.requests.model import Decision
+from smsgw.services.ledger import SlotPlan, SlotPlans
 from smsgw.store import inbox
 from smsgw.store.inbox import InboundRow
 from tests.support.requests import ACCESS, ANN, BOB, EVE, Office, asking, result_of
@@ -173,7 +172,7 @@ def test_what_arrived_before_our_question_left_is_no_answer_to_it(office: Office
 
 
 def test_numbers_that_were_not_offered_decide_nothing() -> None:
-    office = Office(plan=SlotPlan(digits=1))
+    office = Office(plans=SlotPlans(SlotPlan(digits=1)))
     for number in range(10):
         office.create((ANN,), subject=f"第{number}项")
     request = office.create((ANN,))
@@ -314,4 +313,4 @@ def test_handling_twice_decides_once(office: Office) -> None:
     assert result_of(office.engine.reply(row)) == "decided"
     assert (len(office.events), len(office.composer.sent)) == count
     assert recorded(office, row.id).handled_at == office.time.ms
-    assert office.assignee(request, ANN)["decision"] == Decision.YES
+    assert office.assignee(request, ANN)["decision"] == "yes"

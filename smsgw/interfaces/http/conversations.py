@@ -1,0 +1,93 @@
+"""``/v1/conversations``: an extension whose replies carry the caller's own reference."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
+from smsgw.interfaces.http.front import Front
+from smsgw.interfaces.http.problems import Problem
+from smsgw.model import MessageClass
+from smsgw.routing.numbers import normalise
+from smsgw.services.ledger import ConversationsExhausted
+
+_CLASS = {"message_class": "class"}
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ConversationBody(msgspec.Struct, forbid_unknown_fields=True, rename=_CLASS):
+    """A conversation as it is written in JSON; what its fields may hold the service says."""
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    reference: str
+    valid_for: float | None = None
+    text: Text | None = None
+    message_class: MessageClass = MessageClass.INTERACTIVE
+
+
+class TextBody(msgspec.Struct, forbid_unknown_fields=True, rename=_CLASS):
+    """Another text of a conversation."""
+
+    text: Text
+    message_class: MessageClass = MessageClass.INTERACTIVE
+
+
+def routes(front: Front) -> list[Route]:
+    """Return the endpoints."""
+
+    async def post(call: Call) -> Reply:
+        body = call.json(ConversationBody)
+        try:
+            opened = await front.conversations.open(
+                call.account,
+                body.to,
+                body.reference,
+                valid_for=body.valid_for,
+                text=body.text,
+                message_class=body.message_class,
+            )
+        except ConversationsExhausted as error:
+            raise Problem(HTTPStatus.CONFLICT, "exhausted", str(error)) from None
+        headers = {"Location": f"/v1/conversations/{opened['id']}"}
+        return Reply(opened, HTTPStatus.CREATED, headers)
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit", "reference", "to")
+        limit = limit_of(parameters)
+        to = parameters.get("to")
+        found = await front.conversations.list(
+            call.account,
+            before=cursor_of(parameters),
+            reference=parameters.get("reference"),
+            to=None if to is None else normalise(to),
+            limit=limit + 1,
+        )
+        return page("conversations", found, limit)
+
+    async def shown(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.conversations.show(call.account, call.id("conversation")))
+
+    async def send(call: Call) -> Reply:
+        body = call.json(TextBody)
+        sent = await front.conversations.send(
+            call.account, call.id("conversation"), body.text, body.message_class
+        )
+        headers = {"Location": f"/v1/messages/{sent['message_id']}"}
+        return Reply(sent, HTTPStatus.ACCEPTED, headers)
+
+    async def end(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.conversations.end(call.account, call.id("conversation")))
+
+    return [
+        Route("POST", "/v1/conversations", post),
+        Route("GET", "/v1/conversations", listed),
+        Route("GET", "/v1/conversations/<id>", shown),
+        Route("POST", "/v1/conversations/<id>/messages", send),
+        Route("POST", "/v1/conversations/<id>/end", end),
+    ]

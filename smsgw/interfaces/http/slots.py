@@ -1,0 +1,33 @@
+"""``/v1/slots``: which extension stands for what now, and what is left of them."""
+
+from __future__ import annotations
+
+from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
+from smsgw.interfaces.http.front import Front
+from smsgw.routing.numbers import normalise
+
+
+def routes(front: Front) -> list[Route]:
+    """Return the endpoints."""
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit", "phone", "access_number")
+        limit = limit_of(parameters)
+        phone = parameters.get("phone")
+        found = await front.slots.page(
+            call.account,
+            phone=None if phone is None else normalise(phone, "phone"),
+            access_number=parameters.get("access_number"),
+            before=cursor_of(parameters),
+            limit=limit + 1,
+        )
+        return page("slots", found, limit)
+
+    async def capacity(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.slots.capacity(call.account))
+
+    return [
+        Route("GET", "/v1/slots", listed),
+        Route("GET", "/v1/slots/capacity", capacity),
+    ]

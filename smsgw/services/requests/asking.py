@@ -1,0 +1,368 @@
+"""Asks people: the question, its reminder, its end; with the extension that stands for it.
+
+Rules: nobody is asked in quiet hours unless the request is urgent: the question is then a message
+for their end, which is taken back when the request is over before. A question that is repeated
+keeps its extension while that is live. Whoever cannot be asked becomes ``unreachable``: shown, told
+by ``request.prompt_failed``, and decided over the API only.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from smsgw.errors import ConfigError, LinkError, ValidationError
+from smsgw.model import MessageClass
+from smsgw.services import ledger
+from smsgw.services.ledger import ASSIGNMENT, ConversationsExhausted, Owner
+from smsgw.services.replies import make_short_id
+from smsgw.services.requests.changes import Changes, Outgoing
+from smsgw.services.requests.places import (
+    DELEGATED,
+    ESCALATION,
+    present,
+    question_of,
+    step_by_id,
+)
+from smsgw.services.requests.presets import Asked
+from smsgw.services.requests.settings import Confirmation, request_settings, step_settings
+from smsgw.services.requests.timers import TimerKind
+from smsgw.store import requests as rows_of
+from smsgw.store import slots, stand_ins, timers
+from smsgw.store.requests import AssignmentRow, RequestRow, RequestRows, StepRow
+
+UNSENDABLE = (ValidationError, ConfigError, LinkError)
+
+ASKED_AT_ONCE = 50
+"""People who are asked in one transaction."""
+
+_VALID_AT_LEAST = 60.0
+_DAY_SECONDS = 86_400.0
+
+
+def open_step(changes: Changes, rows: RequestRows, step: StepRow, strict: bool) -> None:
+    """Ask a step's assignees, and set the timers of the step.
+
+    Raises:
+        ValidationError: Strict, and somebody cannot be asked; undo the transaction.
+    """
+    step.state, step.opened_at = "open", changes.now
+    rows_of.save_step(changes.connection, step)
+    request, settings = rows.request, step_settings(step.settings)
+    changes.emit("request.step_opened", request.id, request.account, step=step.position)
+    ask_waiting(changes, rows, step, strict=strict)
+    if settings.deadline_after is not None:
+        due_at = changes.now + int(settings.deadline_after * 1000)
+        changes.set_timer(TimerKind.DEADLINE, request.id, due_at, step.id)
+    for turn, escalation in enumerate(settings.escalation):
+        due_at = changes.now + int(escalation.after * 1000)
+        changes.set_timer(TimerKind.ESCALATE, request.id, due_at, step.id, turn)
+
+
+def ask_waiting(
+    changes: Changes, rows: RequestRows, step: StepRow, *, strict: bool = False
+) -> None:
+    """Ask the next of those in an open step who have not been asked yet.
+
+    Of many people only some are asked in one transaction, so that nobody else's commit waits for
+    all of them; a timer that is due at once goes on with the others.
+
+    Raises:
+        ValidationError: Strict, and somebody cannot be asked; undo the transaction.
+    """
+    waiting = [row for row in present(rows, step) if row.state == "waiting"]
+    for row in waiting[:ASKED_AT_ONCE]:
+        try:
+            _ask_first(changes, rows, row)
+        except UNSENDABLE as error:
+            if strict:
+                raise _located(error, step, row) from error
+            unreachable(changes, rows, row, error)
+            rows_of.save_assignment(changes.connection, row)
+    if len(waiting) > ASKED_AT_ONCE:
+        changes.set_timer(TimerKind.PROMPT, rows.request.id, changes.now, step.id)
+
+
+def _ask_first(changes: Changes, rows: RequestRows, row: AssignmentRow) -> None:
+    """Ask an assignee of a step that opens, or the substitute they have now."""
+    account = rows.request.account
+    substitute = stand_ins.substitute_of(changes.connection, account, row.phone, changes.now)
+    if substitute is not None:
+        taken = any(one.phone == substitute.other_phone for one in rows.of_step(row.step_id))
+        if not taken:
+            hand_on(changes, rows, row, substitute.other_phone, substitute.name, "substitute")
+            return
+    row.state = "asked"
+    ask(changes, rows, row)
+    rows_of.save_assignment(changes.connection, row)
+
+
+def hand_on(
+    changes: Changes, rows: RequestRows, row: AssignmentRow, phone: str, name: str, by: str
+) -> AssignmentRow:
+    """Give somebody's place in a step to another person, who is asked; returns theirs.
+
+    Args:
+        changes: The transaction.
+        rows: The request; changed in place.
+        row: Who has the place now.
+        phone: The other's, normalised.
+        name: The other's.
+        by: Who does it, and how; the history keeps it.
+
+    Raises:
+        ValidationError: They cannot be asked, or are asked in the step already; of what was
+            written only an extension is left, which is released.
+    """
+    step = step_by_id(rows, row.step_id)
+    if any(one.phone == phone for one in present(rows, step)):
+        raise ValidationError("to.phone", f"{phone} is asked in this step already")
+    heir = AssignmentRow(
+        id=changes.tools.ids.next(),
+        request_id=row.request_id,
+        step_id=row.step_id,
+        position=row.position,
+        role=row.role,
+        name=name,
+        phone=phone,
+        state="asked",
+        delegated_from=row.id,
+        delegated_by=by,
+    )
+    _ask_other(changes, rows, heir)
+    row.state = DELEGATED
+    rows_of.save_assignment(changes.connection, row)
+    release(changes, rows.request, row)
+    timers.clear(changes.connection, rows.request.id, TimerKind.REMIND, row.id)
+    rows.assignments.append(heir)
+    told = {"to_assignment_id": heir.id, "to_name": name, "to_phone": phone, "by": by}
+    changes.tell("request.delegated", rows, row, **told)
+    return heir
+
+
+def escalate(changes: Changes, rows: RequestRows, step: StepRow, phone: str, name: str) -> None:
+    """Ask somebody besides, whose answer decides the step.
+
+    Raises:
+        ValidationError: They cannot be asked.
+    """
+    places = rows.of_step(step.id)
+    row = AssignmentRow(
+        id=changes.tools.ids.next(),
+        request_id=rows.request.id,
+        step_id=step.id,
+        position=max((one.position for one in places), default=-1) + 1,
+        role=ESCALATION,
+        name=name,
+        phone=phone,
+        state="asked",
+    )
+    _ask_other(changes, rows, row)
+    rows.assignments.append(row)
+    changes.tell("request.escalated", rows, row, step=step.position)
+
+
+def _ask_other(changes: Changes, rows: RequestRows, row: AssignmentRow) -> None:
+    """Ask somebody a step did not begin with, and insert their row."""
+    try:
+        ask(changes, rows, row)
+    except UNSENDABLE:
+        release(changes, rows.request, row)
+        raise
+    rows_of.insert_assignment(changes.connection, row)
+
+
+def ask(changes: Changes, rows: RequestRows, row: AssignmentRow, *, again: bool = False) -> None:
+    """Send one person the question; sets fields of ``row``, which the caller saves.
+
+    Raises:
+        ValidationError: They cannot be asked, nor with ConfigError and LinkError; the extension
+            that was given out meanwhile is the caller's to release.
+    """
+    request, step = rows.request, step_by_id(rows, row.step_id)
+    settings, preset = request_settings(request.settings), changes.preset_of(request)
+    access_number, extension = _extension(changes, request, row)
+    if settings.confirmation is Confirmation.CODE and not row.code:
+        row.code = f"{secrets.randbelow(9000) + 1000}"
+    asked = asked_of(changes, rows, row, with_id=not extension)
+    sent_at = changes.now if settings.urgent else changes.tools.quiet.next_allowed(changes.now)
+    row.prompt_message_id = changes.send(
+        Outgoing(
+            account=request.account,
+            to=row.phone,
+            text=preset.prompt(request.subject, request.body, asked, again=again),
+            access_number=access_number,
+            extension=extension,
+            expects_reply=True,
+            request_id=request.id,
+            reference=request.reference,
+            due_at=0 if sent_at <= changes.now else sent_at,
+            valid_for=_valid_for(rows, step, sent_at),
+        )
+    )
+    if row.asked_at is None:
+        row.asked_at = sent_at
+        _set_reminder(changes, rows, row, 0)
+
+
+def remind(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
+    """Set the timer of the reminder after the one that is ``turn``; the caller has sent that."""
+    row.reminded += 1
+    _set_reminder(changes, rows, row, turn + 1)
+
+
+def asked_of(
+    changes: Changes, rows: RequestRows, row: AssignmentRow, *, with_id: bool = False
+) -> Asked:
+    """Return how the question to one person is written."""
+    question = question_of(changes.preset_of(rows.request), rows, row)
+    confirmation = request_settings(rows.request.settings).confirmation
+    return Asked(question, make_short_id(row.id) if with_id else "", row.code, confirmation)
+
+
+def unreachable(
+    changes: Changes, rows: RequestRows, row: AssignmentRow, problem: Exception
+) -> None:
+    """Note that a person cannot be asked; sets fields of ``row``, which the caller saves."""
+    release(changes, rows.request, row)
+    row.state, row.slot_id = "unreachable", None
+    changes.tell("request.prompt_failed", rows, row, problem=str(problem))
+
+
+def release(changes: Changes, request: RequestRow, row: AssignmentRow) -> None:
+    """End the conversation of an assignment: late replies still map to it for a while."""
+    if row.slot_id is not None and ledger.release(
+        changes.connection, row.slot_id, Owner(ASSIGNMENT, row.id), changes.now
+    ):
+        about = {"request_id": request.id, "assignment_id": row.id, "phone": row.phone}
+        changes.emit("conversations.ended", row.slot_id, request.account, **about)
+
+
+def dismiss(changes: Changes, rows: RequestRows, row: AssignmentRow, text: str) -> None:
+    """End a question nobody need answer any more, and say so to whom it had reached.
+
+    Args:
+        changes: The transaction.
+        rows: The request.
+        row: Whose question.
+        text: What they hear; "" for nothing.
+    """
+    own = changes.sender_of(row)
+    release(changes, rows.request, row)
+    if row.prompt_message_id is None:
+        return
+    if changes.revoke(row.prompt_message_id) and not row.reminded:
+        return
+    if not text:
+        return
+    notify(changes, rows, row.phone, text, own)
+
+
+def notify(
+    changes: Changes,
+    rows: RequestRows,
+    phone: str,
+    text: str,
+    sender: tuple[str, str] | None = None,
+) -> None:
+    """Tell somebody something that needs no answer; who cannot be told is noted."""
+    request = rows.request
+    urgent = request_settings(request.settings).urgent
+    sent_at = changes.now if urgent else changes.tools.quiet.next_allowed(changes.now)
+    try:
+        access_number, extension = sender or (changes.tools.composer.sender_for(phone), "")
+        changes.send(
+            Outgoing(
+                account=request.account,
+                to=phone,
+                text=text,
+                access_number=access_number,
+                extension=extension,
+                expects_reply=False,
+                request_id=request.id,
+                reference=request.reference,
+                message_class=MessageClass.NOTICE,
+                due_at=0 if sent_at <= changes.now else sent_at,
+            )
+        )
+    except UNSENDABLE as error:
+        changes.emit(
+            "request.notice_failed", request.id, request.account, phone=phone, problem=str(error)
+        )
+
+
+def _extension(changes: Changes, request: RequestRow, row: AssignmentRow) -> tuple[str, str]:
+    """Return the sender number of a question: the present one while its slot is live.
+
+    Without an extension the person types a number; an event says so.
+    """
+    access_number = changes.tools.composer.sender_for(row.phone)
+    slot = slots.get(changes.connection, row.slot_id) if row.slot_id is not None else None
+    if (
+        slot is not None
+        and (slot.owner, slot.owner_id) == (ASSIGNMENT, row.id)
+        and slot.access_number == access_number
+        and slot.released_at is None
+        and slot.expires_at > changes.now
+    ):
+        return access_number, slot.extension
+    release(changes, request, row)
+    row.slot_id = None
+    plan = changes.plan_for(request, access_number)
+    try:
+        given = ledger.allocate(
+            changes.connection,
+            row.phone,
+            access_number,
+            plan,
+            changes.now,
+            Owner(ASSIGNMENT, row.id),
+        )
+    except ConversationsExhausted as error:
+        changes.emit("conversations.exhausted", row.id, request.account, problem=str(error))
+        return access_number, ""
+    row.slot_id = given.slot_id
+    changes.emit(
+        "conversations.opened",
+        given.slot_id,
+        request.account,
+        request_id=request.id,
+        assignment_id=row.id,
+        phone=row.phone,
+        sender_number=access_number + given.extension,
+    )
+    if given.shortened:
+        changes.emit("conversations.shortened", row.id, request.account, phone=row.phone)
+    return access_number, given.extension
+
+
+def _set_reminder(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
+    settings = step_settings(step_by_id(rows, row.step_id).settings)
+    if turn >= len(settings.reminders) or row.asked_at is None:
+        return
+    due_at = row.asked_at + int(settings.reminders[turn] * 1000)
+    if not request_settings(rows.request.settings).urgent:
+        due_at = changes.tools.quiet.next_allowed(due_at)
+    changes.set_timer(TimerKind.REMIND, rows.request.id, due_at, row.id, turn)
+
+
+def _valid_for(rows: RequestRows, step: StepRow, sent_at: int) -> float | None:
+    """How long the question may be sent: until the step or the request is over."""
+    ends = [request_settings(rows.request.settings).deadline_at]
+    after = step_settings(step.settings).deadline_after
+    if after is not None and step.opened_at is not None:
+        ends.append(step.opened_at + int(after * 1000))
+    known = [end for end in ends if end is not None]
+    if not known:
+        return None
+    left = (min(known) - sent_at) / 1000
+    return min(max(left, _VALID_AT_LEAST), _DAY_SECONDS)
+
+
+def _located(error: Exception, step: StepRow, row: AssignmentRow) -> Exception:
+    """Name the place in the customer's request that a composer's error is about."""
+    if not isinstance(error, ValidationError):
+        return error
+    if error.field == "text":
+        return ValidationError("body", error.problem)
+    path = f"steps[{step.position}].assignees[{row.position}].phone"
+    return ValidationError(path, error.problem)

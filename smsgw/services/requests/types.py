@@ -1,0 +1,142 @@
+"""Request types: flows saved by name, so that a form's type maps to its steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.services.queries import Json, iso
+from smsgw.services.requests import drafts
+from smsgw.services.requests.changes import Tools
+from smsgw.services.requests.drafts import RequestDraft
+from smsgw.store import audit
+from smsgw.store import request_types as rows_of
+from smsgw.store.audit import Entry
+from smsgw.store.request_types import RequestTypeRow
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from smsgw.services.requests.engine import Store
+
+_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+_OWN = ("subject", "reference", "type", "deadline")
+"""What a request says itself, never its type."""
+
+
+class RequestTypes:
+    """Keeps flows.
+
+    Args:
+        store: The open database.
+        tools: What requests are checked with.
+        clock: Seconds since the Unix epoch.
+    """
+
+    def __init__(self, store: Store, tools: Tools, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._tools = tools
+        self._clock = clock
+
+    def put(
+        self,
+        account: str,
+        name: str,
+        flow: RequestDraft,
+        version: int | None = None,
+        actor: str = "",
+    ) -> Deferred[int]:
+        """Save a flow; fires with its version after the commit.
+
+        Args:
+            account: Whose.
+            name: Letters, digits, ``_``, ``.`` and ``-``, up to 64.
+            flow: A request without what each says itself; its steps may be left out.
+            version: The version it replaces, 0 for a new one; None replaces whatever is there.
+            actor: Who does it; "" for the account.
+
+        Returns:
+            Fails with ValidationError, or with Conflict when another version is there.
+        """
+
+        async def put() -> int:
+            now = int(self._clock() * 1000)
+            self._check(name, flow, now)
+            definition = msgspec.json.encode(flow).decode()
+
+            def work(connection: Connection) -> int:
+                saved = rows_of.put(connection, account, name, definition, version, now)
+                if saved is None:
+                    raise Conflict(f"type {name}: another version is there; read it again")
+                detail = {"name": name, "version": saved, "sha256": audit.digest(definition)}
+                entry = Entry(actor or account, "request_type.saved", account, 0, detail)
+                audit.append(connection, now, [entry])
+                return saved
+
+            return await self._store.writer.run(work)
+
+        return Deferred.fromCoroutine(put())
+
+    def _check(self, name: str, flow: RequestDraft, now: int) -> None:
+        if not _NAME.fullmatch(name):
+            problem = f"{name[:70]!r}; write up to 64 letters, digits, '_', '.' or '-'"
+            raise ValidationError("name", problem)
+        for field in _OWN:
+            if getattr(flow, field):
+                raise ValidationError(f"flow.{field}", "is each request's own; leave it out")
+        try:
+            whole = msgspec.structs.replace(flow, subject=name)
+            drafts.check(whole, self._tools.presets, self._tools.composer, now)
+        except ValidationError as error:
+            if error.field == "steps" and flow.steps is None:
+                return
+            raise ValidationError(f"flow.{error.field}", error.problem) from error
+
+    def show(self, account: str, name: str) -> Deferred[Json]:
+        """Return a flow, or fail with NotFound."""
+
+        def find(connection: Connection) -> Json:
+            row = rows_of.get(connection, account, name)
+            if row is None:
+                raise NotFound(f"type {name[:70]}: not saved")
+            return _shown(row)
+
+        return self._store.read(find)
+
+    def list(self, account: str, *, after: str, limit: int) -> Deferred[Sequence[Json]]:
+        """Return an account's flows by name; ``after`` continues a page."""
+
+        def page(connection: Connection) -> Sequence[Json]:
+            found = rows_of.page(connection, account, after=after, limit=limit)
+            return [_shown(row) for row in found]
+
+        return self._store.read(page)
+
+    def remove(self, account: str, name: str, actor: str = "") -> Deferred[None]:
+        """Forget a flow; requests made from it stay as they are. Fails with NotFound."""
+        now = int(self._clock() * 1000)
+
+        def work(connection: Connection) -> None:
+            if not rows_of.remove(connection, account, name):
+                raise NotFound(f"type {name[:70]}: not saved")
+            entry = Entry(actor or account, "request_type.removed", account, 0, {"name": name})
+            audit.append(connection, now, [entry])
+
+        return self._store.writer.run(work)
+
+
+def _shown(row: RequestTypeRow) -> Json:
+    flow: Mapping[str, Any] = msgspec.json.decode(row.definition)
+    said = {key: value for key, value in flow.items() if value not in (None, "")}
+    return {
+        "name": row.name,
+        "version": row.version,
+        "updated_at": iso(row.updated_at),
+        "flow": said,
+    }

@@ -1,0 +1,185 @@
+"""A request that goes through several steps, and what every phone in it saw."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from tests.support.daemon import Town
+from tests.support.processes import Command
+
+SUBJECT = "外景转播车外借"
+BODY = "新闻部借用三号外景转播车，2 天。"
+NAMED = f"《{SUBJECT}》"
+
+
+class Person(NamedTuple):
+    """Somebody who is asked, or told."""
+
+    carrier: str
+    phone: str
+    name: str
+
+    @property
+    def shown(self) -> dict[str, str]:
+        return {"phone": self.phone, "name": self.name}
+
+
+class Seen(NamedTuple):
+    """One whole message on a phone's screen, and whose network it came from."""
+
+    carrier: str
+    sender: str
+    text: str
+
+
+def question(code: str, *, again: bool = False) -> str:
+    """What somebody is asked; ``again`` when it is a reminder."""
+    head = "提醒 待审批" if again else "待审批"
+    return f"{head}：{SUBJECT}\n{BODY}\n回复 同意 {code} 或 不同意+原因"
+
+
+def code_in(text: str) -> str:
+    found = re.search(r"同意 (\d{4})", text)
+    assert found is not None, text
+    return found[1]
+
+
+class Flow(Town):
+    """One request between three carriers, and a daemon that stops and starts again.
+
+    Attributes:
+        written: What phones sent: their number and the text, in order.
+        logs: What the daemons before the present one wrote.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.path = ""
+        self.written: list[tuple[str, str]] = []
+        self.logs = ""
+
+    async def __aenter__(self) -> Flow:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    # ---- the phones ----------------------------------------------------------------------
+
+    def seen(self, person: Person) -> list[Seen]:
+        """All that a phone saw, over whichever carrier, oldest first."""
+        return [
+            Seen(carrier, details["sender"], details["text"])
+            for carrier, what, _, details in self.activity
+            if what == "read" and details["phone"] == person.phone
+        ]
+
+    async def sees(self, person: Person, count: int) -> Seen:
+        """Wait for a phone's message of that number, counted from 1."""
+
+        async def has() -> bool:
+            return len(self.seen(person)) >= count
+
+        await self.until(has)
+        return self.seen(person)[count - 1]
+
+    def write(self, person: Person, to: str, text: str, over: str = "") -> None:
+        """Let a phone write, over its own carrier unless said otherwise."""
+        self.written.append((person.phone, text))
+        self.carriers[over or person.carrier].send(person.phone, to, text)
+
+    def agree(self, person: Person, asked: Seen | None = None, over: str = "") -> None:
+        """Let a phone consent as the question says that it saw last, or the one that is given."""
+        asked = asked or self.seen(person)[-1]
+        text = f"同意 {code_in(asked.text)}"
+        self.write(person, asked.sender, text, over or asked.carrier)
+
+    # ---- the request ---------------------------------------------------------------------
+
+    async def ask(self, body: dict[str, Any]) -> None:
+        created = await self.post("/v1/requests", body)
+        assert "id" in created, created
+        self.path = f"/v1/requests/{created['id']}"
+
+    async def shown(self) -> dict[str, Any]:
+        request: dict[str, Any] = await self.get(self.path)
+        return request
+
+    async def assignee(self, person: Person) -> dict[str, Any]:
+        """The assignee as the API shows it."""
+        (found,) = [
+            one
+            for step in (await self.shown())["steps"]
+            for one in step["assignees"]
+            if one["phone"] == person.phone
+        ]
+        return dict(found)
+
+    async def reaches(self, step: int, state: str) -> None:
+        async def is_there() -> bool:
+            return bool((await self.shown())["steps"][step]["state"] == state)
+
+        await self.until(is_there)
+
+    async def handled(self) -> None:
+        """Wait until every text a phone sent was read, and all messages are delivered."""
+
+        async def is_quiet() -> bool:
+            inbound = (await self.get("/v1/inbound?limit=500"))["inbound"]
+            messages = (await self.get("/v1/messages?limit=500"))["messages"]
+            return (
+                len(inbound) == len(self.written)
+                and all(one["handled_at"] for one in inbound)
+                and all(one["status"] == "delivered" for one in messages)
+            )
+
+        await self.until(is_quiet)
+
+    # ---- the daemon ----------------------------------------------------------------------
+
+    async def down(self, *, kill: bool = False) -> None:
+        """Stop the daemon once it has nothing under way, or end it with kill -9."""
+        await self.handled()
+        assert self.daemon is not None
+        if kill:
+            self.daemon.kill()
+        else:
+            self.daemon.terminate()
+        assert await self.daemon.ended == (-9 if kill else 0)
+        self.logs += self.daemon.log
+
+    async def pass_time(self, seconds: float) -> None:
+        await deferLater(reactor, seconds)
+
+    # ---- what is left of it --------------------------------------------------------------
+
+    async def evidence(self) -> dict[str, Any]:
+        """Return the evidence after it was verified, by itself and against the database."""
+        document: dict[str, Any] = await self.get(f"{self.path}/evidence")
+        file = self.folder / "evidence.json"
+        file.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+        verify = Command("audit", "verify", "-c", self.config, "--evidence", file)
+        assert await verify.ended == 0, verify.out + verify.err
+        assert "note:" not in verify.out, verify.out
+        return document
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Everything that happened, oldest first."""
+        found: list[dict[str, Any]] = []
+        page = await self.get("/v1/events?limit=500")
+        while page["events"]:
+            found += page["events"]
+            page = await self.get(f"/v1/events?limit=500&after={page['next']}")
+        return found
+
+    async def counted(self, kind: str) -> Counter[str]:
+        """How often an event tells of each assignee."""
+        told = [one["data"] for one in await self.events() if one["kind"] == kind]
+        return Counter(one["phone"] for one in told)
