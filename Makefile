@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Without bytecode every worker, command and daemon of the suite compiles all modules anew.
+test unit long: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test unit check fmt long clean
 
 $(VENV)/.runtime: setup.cfg
@@ -19,10 +22,11 @@ demo: $(VENV)/.runtime   ## three simulated carriers, one approval, three replie
 	$(BIN)/smsgw demo
 
 test: $(VENV)/.dev       ## the whole suite
-	$(BIN)/python -m pytest -q -n 2 -m 'not long' --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -o faulthandler_timeout=150 \
+		-m 'not long' --cov --cov-report=term-missing:skip-covered
 
 unit: $(VENV)/.dev       ## no sockets, no real time
-	$(BIN)/python -m pytest -q -n 2 tests/unit
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit
 
 check: $(VENV)/.dev      ## format, lint, types, import borders
 	$(BIN)/ruff format --check .

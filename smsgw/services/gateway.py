@@ -230,6 +230,7 @@ class Gateway:
             presets=PRESETS if presets is None else presets,
             quiet=quiet or QuietHours(),
             operators=operators,
+            is_service=inbound_table.is_service,
             accept_lost_extension=accept_lost_extension,
         )
         self.requests = RequestEngine(

@@ -63,6 +63,25 @@ async def test_two_processes_share_the_load_and_lose_nothing(tmp_path: Path) -> 
     assert [len(one) for one in shares] == [2, 2]
 
 
+@reactor_test(seconds=60)
+async def test_a_burst_of_votes_over_three_carriers_is_counted_exactly(tmp_path: Path) -> None:
+    said = await run("mo.py", "--votes", 3000, "--window", 256, "--folder", tmp_path)
+    assert "\nexact: " in said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("server", ["", SERVER])
+@reactor_test(seconds=120)
+async def test_a_burst_of_votes_is_counted_exactly_after_a_kill(
+    tmp_path: Path, server: str
+) -> None:
+    if server:
+        skip_without_server()
+    more = ["--kill", "--window", 128, "--server", server]
+    said = await run("mo.py", "--votes", 20_000, "--folder", tmp_path, *more)
+    assert "\nexact: " in said
+
+
 @pytest.mark.long
 @reactor_test(seconds=120)
 async def test_a_gateway_with_a_past_is_compared_with_one_that_has_less(tmp_path: Path) -> None:

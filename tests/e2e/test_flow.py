@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,14 @@ BROADCAST = Person("sgip", "18600001014", "播出部")
 FINANCE = Person("smgp", "18900001021", "财务甲")
 CASHIER = Person("cmpp", "13800001022", "财务乙")
 DIRECTOR = Person("cmpp", "13800001031", "台长")
+ASKED = (HEAD, ENGINEERING, PRODUCTION, BROADCAST, FINANCE, CASHIER, DIRECTOR)
 
 NEVER = 3600.0
 """A reminder that must not come: the question is answered long before."""
 REMINDED_AFTER = 3.0
+KILLS = 20
+UNKNOWN_WAIT = 1.0
+"""So long the gateway waits for what may yet be told of a submit whose answer never came."""
 
 RECORDED = f"已记录您对{NAMED}的意见：同意"
 HANDED_ON = f"{NAMED}已转交{DEPUTY.name}处理，您无需再回复"
@@ -162,7 +167,7 @@ async def everybody_decided_once(flow: Flow) -> None:
 def every_phone_saw_what_it_should(flow: Flow) -> None:
     for one, texts in expected(flow).items():
         assert [seen.text for seen in flow.seen(one)] == texts, one
-    for one in (HEAD, ENGINEERING, PRODUCTION, DEPUTY, BROADCAST, FINANCE, CASHIER):
+    for one in {*ASKED, DEPUTY} - {DIRECTOR}:
         carriers, senders = zip(
             *((seen.carrier, seen.sender) for seen in flow.seen(one)), strict=True
         )
@@ -179,7 +184,7 @@ def every_phone_saw_what_it_should(flow: Flow) -> None:
 
 def expected(flow: Flow) -> dict[Person, list[str]]:
     """What each of them must have read, in order, and nothing else."""
-    people = (HEAD, ENGINEERING, PRODUCTION, DEPUTY, BROADCAST, FINANCE, CASHIER, DIRECTOR)
+    people = (*ASKED, DEPUTY)
     code = {one: code_in(flow.seen(one)[0].text) for one in people}
     asked = {one: question(code[one]) for one in people}
     again = {one: question(code[one], again=True) for one in people}
@@ -204,13 +209,7 @@ async def the_evidence_is_whole(flow: Flow) -> None:
     document = await flow.evidence()
     sent = {one["phone"]: [m["text"] for m in one["messages"]] for one in document["people"]}
     assert sent == {one.phone: texts for one, texts in expected(flow).items()}
-    received = [
-        (one["phone"], inbound["text"])
-        for one in document["people"]
-        for inbound in one["inbound"]
-        if inbound["pdus"]
-    ]
-    assert Counter(received) == Counter(flow.written)
+    assert heard(document) == Counter(flow.written)
     segments = [
         segment["state"]
         for one in document["people"]
@@ -227,5 +226,68 @@ def nothing_is_left(flow: Flow) -> None:
     for table in ("queue", "parked_report", "timer"):
         assert flow.rows(f"SELECT COUNT(*) FROM {table}") == [(0,)], table
     assert flow.rows("SELECT COUNT(*) FROM slot WHERE released_at IS NULL") == [(0,)]
-    assert flow.daemon is not None
-    assert "Traceback" not in flow.logs + flow.daemon.log
+    assert flow.tracebacks() == []
+
+
+# ---- at any moment -----------------------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4))
+@reactor_test(seconds=170)
+async def test_kill_9_at_any_moment_leaves_every_decision_and_every_question_once(
+    tmp_path: Path, seed: int
+) -> None:
+    """Whoever reads a question consents to it; a text may come twice only where it says so."""
+    moments = random.Random(seed)
+    async with Flow(tmp_path, unknown_wait=UNKNOWN_WAIT) as flow:
+        for one in ASKED:
+            flow.carriers[one.carrier].phone(one.phone, flow.consents(one))
+        await flow.ask(REQUEST)
+        for _ in range(KILLS):
+            await flow.killed_after(moments.randrange(1, 25))
+        await flow.up()
+        await flow.reaches(3, "closed")
+        await flow.handled()
+
+        answered = await flow.counted("request.answered")
+        paid = [one.phone for one in (FINANCE, CASHIER) if answered[one.phone]]
+        others = (HEAD, ENGINEERING, PRODUCTION, BROADCAST, DIRECTOR)
+        assert answered == Counter([*(one.phone for one in others), *paid[:1]])
+        document = await flow.evidence()
+        assert document["request"]["outcome"] == "approved"
+        texts_came_as_often_as_they_say(flow, document)
+        assert heard(document) == Counter(flow.written)
+        assert flow.tracebacks() == []
+
+
+def texts_came_as_often_as_they_say(flow: Flow, document: dict[str, Any]) -> None:
+    sent = {one["phone"]: one["messages"] for one in document["people"]}
+    for one in (*ASKED, APPLICANT):
+        seen = Counter(found.text for found in flow.seen(one))
+        made: dict[str, list[dict[str, Any]]] = {}
+        for message in sent[one.phone]:
+            made.setdefault(message["text"], []).append(message)
+        assert seen.keys() <= made.keys(), one
+        for text, messages in made.items():
+            segments = [segment for message in messages for segment in message["segments"]]
+            came = sum(message["status"] == "delivered" for message in messages)
+            assert came <= seen[text] <= sum(segment["attempts"] for segment in segments), (
+                one,
+                text,
+            )
+            doubtful = any(segment["possible_duplicate"] for segment in segments)
+            assert seen[text] <= len(messages) or doubtful, (one, text)
+        asked = sum(len(messages) for text, messages in made.items() if text.startswith("待审批"))
+        assert asked == (one != APPLICANT), one
+    assert len(sent[APPLICANT.phone]) == 1
+
+
+def heard(document: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """What phones said, as often as a carrier brought it."""
+    return Counter(
+        (one["phone"], inbound["text"])
+        for one in document["people"]
+        for inbound in one["inbound"]
+        for _ in inbound["pdus"]
+    )

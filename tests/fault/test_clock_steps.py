@@ -34,7 +34,7 @@ def carriers_repeat_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("steps", [[AHEAD, BACK], [BACK, AHEAD]], ids=["ahead", "back"])
-@reactor_test(seconds=15)
+@reactor_test(seconds=40)
 async def test_no_step_of_the_clock_holds_up_expires_or_doubles_anything(tmp_path, steps):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")
     async with CrashTown(tmp_path, engine, link=LINK, valid_for=600, prelude=CLOCK) as town:

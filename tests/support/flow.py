@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from smsgw.simulator.script import Reply, Script
 from tests.support.daemon import Town
+from tests.support.nursery import Nursery
 from tests.support.processes import Command
+
+RESTED = 2.5
+"""So long a daemon is let be that has nothing more to do."""
 
 SUBJECT = "外景转播车外借"
 BODY = "新闻部借用三号外景转播车，2 天。"
@@ -53,16 +60,20 @@ def code_in(text: str) -> str:
 class Flow(Town):
     """One request between three carriers, and a daemon that stops and starts again.
 
+    Args:
+        folder: For its files.
+        unknown_wait: As in the configuration; None is the usual one.
+
     Attributes:
         written: What phones sent: their number and the text, in order.
-        logs: What the daemons before the present one wrote.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, unknown_wait: float | None = None) -> None:
+        super().__init__(folder)
         self.path = ""
         self.written: list[tuple[str, str]] = []
-        self.logs = ""
+        self._unknown_wait = unknown_wait
+        self._nursery: Nursery | None = None
 
     async def __aenter__(self) -> Flow:
         await self.start()
@@ -100,6 +111,16 @@ class Flow(Town):
         asked = asked or self.seen(person)[-1]
         text = f"同意 {code_in(asked.text)}"
         self.write(person, asked.sender, text, over or asked.carrier)
+
+    def consents(self, person: Person) -> Script:
+        """Return what lets a phone consent whenever it is asked."""
+
+        def answer(sender: str, text: str) -> Sequence[Reply]:
+            if re.search(r"同意 \d{4}", text):
+                self.write(person, sender, f"同意 {code_in(text)}")
+            return ()
+
+        return answer
 
     # ---- the request ---------------------------------------------------------------------
 
@@ -144,16 +165,59 @@ class Flow(Town):
 
     # ---- the daemon ----------------------------------------------------------------------
 
+    async def run(self) -> None:
+        """Start the daemon, and wait until its links are up."""
+        if self._nursery is None:
+            if self._unknown_wait is not None:
+                with self.config.open("a") as config:
+                    config.write(f"\n[delivery]\nunknown_wait = {self._unknown_wait}\n")
+            self._nursery = Nursery(self.config)
+        self.daemon = self._nursery.start()
+        await self.up()
+
+    async def up(self) -> None:
+        """Wait until the daemon's links are up."""
+        self.url = await self.daemon.listening
+        await self.until(self._links_up)
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._nursery is not None:
+            await self._nursery.end()
+
     async def down(self, *, kill: bool = False) -> None:
         """Stop the daemon once it has nothing under way, or end it with kill -9."""
         await self.handled()
-        assert self.daemon is not None
         if kill:
             self.daemon.kill()
         else:
             self.daemon.terminate()
         assert await self.daemon.ended == (-9 if kill else 0)
-        self.logs += self.daemon.log
+
+    async def killed_after(self, count: int) -> None:
+        """End the daemon with kill -9 when so many things have happened at the carriers.
+
+        Then another starts. One that has nothing more to do is ended too.
+        """
+        left = count
+
+        def happened(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self.daemon.kill()
+
+        self.on_activity = happened
+        rested = reactor.callLater(RESTED, self.daemon.kill)
+        assert await self.daemon.ended == -9
+        if rested.active():
+            rested.cancel()
+        self.on_activity = lambda *_: None
+        self.daemon = self._nursery.start()
+
+    def tracebacks(self) -> list[dict[str, object]]:
+        """What any of the daemons logged that nobody expected."""
+        return [line for line in self._nursery.log if "Traceback" in str(line)]
 
     async def pass_time(self, seconds: float) -> None:
         await deferLater(reactor, seconds)

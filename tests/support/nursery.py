@@ -16,12 +16,18 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 FORKS = """
-import os, sys
+import gc, os, sys
 from pathlib import Path
 import twisted.internet
-import smsgw.daemon.assembly, smsgw.daemon.commands, smsgw.store.revisions
-import alembic.command, sqlalchemy.dialects.sqlite
+import smsgw.daemon.assembly, smsgw.daemon.clock, smsgw.daemon.commands, smsgw.daemon.logs
+import smsgw.store.revisions
+import alembic.command, encodings.idna, sqlalchemy.dialects.sqlite
+if "postgresql:" in Path(sys.argv[1]).read_text():
+    import psycopg, smsgw.store.postgresql, smsgw.store.presence
 
+smsgw.store.revisions.head()
+gc.collect()
+gc.freeze()  # a child's own collections leave alone what it shares with this process
 for _ in sys.stdin:
     child = os.fork()
     if not child:

@@ -204,7 +204,7 @@ def test_every_metric_is_documented() -> None:
 
 
 EVENT = re.compile(
-    r'"((?:message|report|inbound|request|reply|conversations?|number)\.[a-z_]+)"(?!\))'
+    r'"((?:message|report|inbound|request|reply|vote|conversations?|number)\.[a-z_]+)"(?!\))'
 )
 
 

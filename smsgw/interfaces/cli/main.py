@@ -43,6 +43,10 @@ PLACES: dict[str, Place] = {
     "msg": Place(f"{_CLI}.messages", "msg", "Show or cancel one message."),
     "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
     "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
+    "request-types": Place(
+        f"{_CLI}.request_types", "request_types", "Save flows by name for requests to use."
+    ),
+    "stand-ins": Place(f"{_CLI}.stand_ins", "stand_ins", "Say who answers for whom."),
     "conversations": Place(
         f"{_CLI}.conversations", "conversations", "Open numbers to answer to, see the answers."
     ),

@@ -13,7 +13,7 @@ import secrets
 from smsgw.errors import ConfigError, LinkError, ValidationError
 from smsgw.model import MessageClass
 from smsgw.services import ledger
-from smsgw.services.ledger import ASSIGNMENT, ConversationsExhausted, Owner
+from smsgw.services.ledger import ASSIGNMENT, ConversationsExhausted, Owner, SlotPlan
 from smsgw.services.replies import make_short_id
 from smsgw.services.requests.changes import Changes, Outgoing
 from smsgw.services.requests.places import (
@@ -180,7 +180,7 @@ def ask(changes: Changes, rows: RequestRows, row: AssignmentRow, *, again: bool 
     """
     request, step = rows.request, step_by_id(rows, row.step_id)
     settings, preset = request_settings(request.settings), changes.preset_of(request)
-    access_number, extension = _extension(changes, request, row)
+    access_number, extension = _extension(changes, rows, row)
     if settings.confirmation is Confirmation.CODE and not row.code:
         row.code = f"{secrets.randbelow(9000) + 1000}"
     asked = asked_of(changes, rows, row, with_id=not extension)
@@ -290,11 +290,12 @@ def notify(
         )
 
 
-def _extension(changes: Changes, request: RequestRow, row: AssignmentRow) -> tuple[str, str]:
+def _extension(changes: Changes, rows: RequestRows, row: AssignmentRow) -> tuple[str, str]:
     """Return the sender number of a question: the present one while its slot is live.
 
     Without an extension the person types a number; an event says so.
     """
+    request = rows.request
     access_number = changes.tools.composer.sender_for(row.phone)
     slot = slots.get(changes.connection, row.slot_id) if row.slot_id is not None else None
     if (
@@ -316,6 +317,7 @@ def _extension(changes: Changes, request: RequestRow, row: AssignmentRow) -> tup
             plan,
             changes.now,
             Owner(ASSIGNMENT, row.id),
+            life_seconds=_life(changes, rows, row, plan),
         )
     except ConversationsExhausted as error:
         changes.emit("conversations.exhausted", row.id, request.account, problem=str(error))
@@ -335,6 +337,13 @@ def _extension(changes: Changes, request: RequestRow, row: AssignmentRow) -> tup
     return access_number, given.extension
 
 
+def _life(changes: Changes, rows: RequestRows, row: AssignmentRow, plan: SlotPlan) -> int:
+    """How many seconds an extension lives: at least as long as the question may be answered."""
+    ends = _ends_at(rows, step_by_id(rows, row.step_id))
+    left = 0 if ends is None else -(-(ends - changes.now) // 1000)
+    return max(plan.life_seconds, left)
+
+
 def _set_reminder(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
     settings = step_settings(step_by_id(rows, row.step_id).settings)
     if turn >= len(settings.reminders) or row.asked_at is None:
@@ -347,15 +356,19 @@ def _set_reminder(changes: Changes, rows: RequestRows, row: AssignmentRow, turn:
 
 def _valid_for(rows: RequestRows, step: StepRow, sent_at: int) -> float | None:
     """How long the question may be sent: until the step or the request is over."""
+    ends = _ends_at(rows, step)
+    if ends is None:
+        return None
+    return min(max((ends - sent_at) / 1000, _VALID_AT_LEAST), _DAY_SECONDS)
+
+
+def _ends_at(rows: RequestRows, step: StepRow) -> int | None:
+    """When an open step is over whatever was answered (ms); None: when it is decided."""
     ends = [request_settings(rows.request.settings).deadline_at]
     after = step_settings(step.settings).deadline_after
     if after is not None and step.opened_at is not None:
         ends.append(step.opened_at + int(after * 1000))
-    known = [end for end in ends if end is not None]
-    if not known:
-        return None
-    left = (min(known) - sent_at) / 1000
-    return min(max(left, _VALID_AT_LEAST), _DAY_SECONDS)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _located(error: Exception, step: StepRow, row: AssignmentRow) -> Exception:

@@ -7,7 +7,7 @@ arming timers) waits in :class:`Changes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -119,6 +119,7 @@ class Tools:
         presets: The kinds of request, by name.
         quiet: When nobody is asked.
         operators: Whose subscribers each link serves.
+        is_service: Whether a number and a text are a static extension's or a keyword service's.
         accept_lost_extension: Whether a clear reply without its extension decides the one open
             item at once.
     """
@@ -129,6 +130,7 @@ class Tools:
     presets: Mapping[str, Preset] = field(default_factory=lambda: dict(PRESETS))
     quiet: QuietHours = field(default_factory=QuietHours)
     operators: Mapping[str, Operator] = field(default_factory=dict)
+    is_service: Callable[[str, str], bool] = lambda number, text: False
     accept_lost_extension: bool = False
 
 

@@ -44,14 +44,14 @@ SECONDS_MIN = 1.0
 SECONDS_MAX = 90 * 86_400.0
 
 
-class Person(msgspec.Struct, forbid_unknown_fields=True):
+class Person(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Somebody, as a customer writes them."""
 
     phone: str
     name: str = ""
 
 
-class AnswerDraft(msgspec.Struct, forbid_unknown_fields=True):
+class AnswerDraft(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """An allowed answer: ``key`` is its label unless given, in a vote its number."""
 
     label: str
@@ -60,7 +60,7 @@ class AnswerDraft(msgspec.Struct, forbid_unknown_fields=True):
     words: list[str] = []
 
 
-class StepDraft(msgspec.Struct, forbid_unknown_fields=True):
+class StepDraft(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One step, as a customer writes it: who is asked at the same time, and the rule.
 
     Attributes:
@@ -86,7 +86,7 @@ class StepDraft(msgspec.Struct, forbid_unknown_fields=True):
     answers: list[AnswerDraft] = []
 
 
-class RequestDraft(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class RequestDraft(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A request, as a customer writes it; what is None is its type's, or usual.
 
     Attributes:

@@ -353,7 +353,9 @@ class RequestEngine:
             rows = _open_request(changes, request_id, account, version)
             preset = changes.preset_of(rows.request)
             if preset.on_deadline is not OnDeadline.APPROVE:
-                raise Conflict(f"request {request_id} is a {preset.name}: decide or withdraw it")
+                raise Conflict(
+                    f"request {request_id} has preset {preset.name}: decide or withdraw it"
+                )
             for step in rows.steps:
                 if step.state == "open":
                     end_step(changes, rows, step, Outcome.APPROVED)

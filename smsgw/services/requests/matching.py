@@ -69,6 +69,8 @@ def match(changes: Changes, inbound: InboundRow) -> Match:
             return Match(slot[0], ((slot[1], typed),))
     elif slot:
         return Match(slot[0], ((slot[1], _read(changes, slot[1], inbound.text)),))
+    if changes.tools.is_service(inbound.destination, inbound.text):
+        return Match("none")
     return _without_slot(changes, inbound, typed)
 
 

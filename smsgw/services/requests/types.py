@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -132,11 +132,9 @@ class RequestTypes:
 
 
 def _shown(row: RequestTypeRow) -> Json:
-    flow: Mapping[str, Any] = msgspec.json.decode(row.definition)
-    said = {key: value for key, value in flow.items() if value not in (None, "")}
     return {
         "name": row.name,
         "version": row.version,
         "updated_at": iso(row.updated_at),
-        "flow": said,
+        "flow": msgspec.json.decode(row.definition),
     }

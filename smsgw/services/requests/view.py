@@ -110,6 +110,11 @@ def _step(
         "opened_at": iso(step.opened_at),
         "closed_at": iso(step.closed_at),
         "deadline": iso(ends),
+        "reminders": settings.reminders,
+        "escalation": [
+            {"after": one.after, "phone": one.phone, "name": one.name}
+            for one in settings.escalation
+        ],
         "mask": {"full": bits.full, "approved": bits.approved, "rejected": bits.rejected},
         "answers": [
             {

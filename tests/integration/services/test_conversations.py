@@ -110,3 +110,15 @@ async def test_what_is_sent_to_a_static_extension_is_its_account_s_by_keyword(tm
         (told,) = await town.inbox("desk", 1)
         assert (told["text"], told["extension"]) == ("值班电话多少", "8011")
         assert await town.gateway.inbound(ACCOUNT, before=None, limit=9) == []
+
+
+@reactor_test
+async def test_who_is_asked_may_still_write_to_a_service(tmp_path: Path) -> None:
+    """It is no reply that lost its extension, and nobody is asked back what was meant."""
+    async with Numbered(tmp_path) as town:
+        carrier, phone = town.carriers["cmpp"], PHONES["cmpp"]
+        await town.ask(phone)
+        carrier.send(phone, "1069000180", "天气")
+        (asked,) = await town.inbox("weather", 1)
+        assert (asked["outcome"], asked["request_id"]) == ("inbox", None)
+        assert len(carrier.submits) == 1

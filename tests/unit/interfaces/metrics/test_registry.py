@@ -79,6 +79,15 @@ def test_the_reports_that_wait_are_shown_by_link_until_none_does() -> None:
         assert tuple(values) == shown
 
 
+def test_extensions_that_ran_out_are_counted_and_shown_before_it_happens() -> None:
+    metrics = Metrics()
+    metrics.expect([])
+    metrics.slots_ran_out("exhausted")
+    found = lines(metrics)
+    assert found['smsgw_slots_ran_out_total{outcome="exhausted"}'] == 1
+    assert found['smsgw_slots_ran_out_total{outcome="shortened"}'] == 0
+
+
 def test_commits_are_timed_and_their_rows_counted() -> None:
     metrics = Metrics()
     metrics.committed(100, 0.002)

@@ -409,3 +409,11 @@ def test_all_of_a_list_means_what_is_still_open_of_it(office: Office) -> None:
     outcomes = [office.show(one)["outcome"] for one in ids]
     assert outcomes == ["approved", "rejected", "approved"]
     assert "乙" not in office.prompt_to(ANN).text
+
+
+def test_an_extension_lives_as_long_as_its_question_may_be_answered(office: Office) -> None:
+    request = office.create(asking(ANN, deadline_after=60 * 86_400))
+    extension = office.prompt_to(ANN).extension
+    office.time.advance(59 * 86_400)
+    assert office.reply(ANN, "同意", extension) == "decided"
+    assert office.show(request)["outcome"] == "approved"

@@ -10,8 +10,10 @@ from smsgw.errors import Conflict, ValidationError
 from smsgw.model import Event
 from smsgw.services.choices import Effect
 from smsgw.services.ledger import SlotPlan, SlotPlans
+from smsgw.services.requests.changes import Tools
 from smsgw.services.requests.counting import LATE_MS
 from smsgw.services.requests.drafts import AnswerDraft, Person, StepDraft
+from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.settings import (
     Audience,
     Confirmation,
@@ -19,6 +21,7 @@ from smsgw.services.requests.settings import (
     Escalation,
     VoteSettings,
 )
+from smsgw.services.requests.votes import READ_SECONDS
 from smsgw.store import audit, events, inbox
 from smsgw.store.inbox import InboundRow
 from tests.support.requests import ACCESS, ANN, BOB, EVE, Office, result_of
@@ -153,6 +156,35 @@ def test_a_restart_that_knows_no_number_counts_the_same() -> None:
 
 def _started(o: Office) -> Any:
     return Deferred.fromCoroutine(o.engine.votes.start())
+
+
+def test_a_vote_that_another_process_opened_is_known_soon() -> None:
+    o = office()
+    tools = Tools(o.store.ids, o.composer, PLANS)
+    other = RequestEngine(o.store, tools, o.time, shared=True)
+    result_of(Deferred.fromCoroutine(other.votes.start()))
+    vote = opened(o)
+    row = o.stored(ANN, "1", "88")
+    assert other.votes.take(row) is None
+    o.time.advance(READ_SECONDS)
+    counted = other.votes.take(row)
+    assert counted is not None
+    assert result_of(counted) == "decided"
+    assert shown(o, vote)[1] == 1
+    other.votes.stop()
+    assert not [one for one in o.time.getDelayedCalls() if "LoopingCall" in str(one.func)]
+
+
+def test_a_number_that_a_new_configuration_gives_to_others_is_left_to_them() -> None:
+    o = office()
+    result_of(o.engine.close(opened(o)))
+    o.options["plans"] = SlotPlans(SlotPlan(prefix="8", digits=1), {}, PLANS.digits_max)
+    o.restarted()
+    result_of(_started(o))
+    approval = o.create((ANN,))
+    assert o.reply(ANN, "同意") == "decided"
+    assert o.engine.votes.take(o.stored(ANN, "1", "88")) is None
+    assert o.show(approval)["outcome"] == "approved"
 
 
 def test_two_votes_at_a_time_are_kept_apart_and_so_are_other_replies() -> None:
