@@ -124,17 +124,19 @@ def close(connection: Connection, request_id: int, at: int) -> list[NumberRow]:
 
 # ---- messages ----------------------------------------------------------------------------
 
-_ids_decoder = msgspec.json.Decoder(list[tuple[int]])
-_UNHANDLED = "SELECT ROWS(id) FROM inbound WHERE id IN IDS(?) AND handled_at IS NULL"
+_outcomes_decoder = msgspec.json.Decoder(list[tuple[int, str]])
+_OUTCOMES = "SELECT ROWS(id, outcome) FROM inbound WHERE id IN IDS(?)"
 _HANDLED = """UPDATE inbound SET outcome = ?, handled_at = ?, request_id = ?, account = ?
  WHERE id IN IDS(?)"""
 
 
-def unhandled(connection: Connection, inbound_ids: Sequence[int]) -> set[int]:
-    """Return those of some messages that nobody has read yet; until the transaction ends nobody
-    else does."""
-    text = _UNHANDLED + (" FOR UPDATE" if shared(connection) else "")
-    return {one for (one,) in fetch_json(connection, _ids_decoder, text, json_array(inbound_ids))}
+def outcomes(connection: Connection, inbound_ids: Sequence[int]) -> dict[int, str]:
+    """Return what reading some messages led to, "" for one that nobody has read yet.
+
+    Until the transaction ends nobody else reads them.
+    """
+    text = _OUTCOMES + (" FOR UPDATE" if shared(connection) else "")
+    return dict(fetch_json(connection, _outcomes_decoder, text, json_array(inbound_ids)))
 
 
 def waiting(connection: Connection, number: Number, after: int = 0) -> list[InboundRow]:

@@ -60,7 +60,7 @@ def settle(
 
     Returns:
         What became of each: ``decided`` (it counts), ``repeated`` (the phone had voted),
-        ``unclear``, ``late``; "" for one that is no vote, or was handled before.
+        ``unclear``, ``late``; "" for one that is no vote.
     """
     wanted = {(row.access_number, row.extension) for row in rows}
     found = ballots.locked(connection, wanted)
@@ -93,12 +93,13 @@ class Count:
     closing: bool = False
 
     def settle(self, rows: Iterable[InboundRow]) -> dict[int, str]:
-        """Count messages that are for it; returns the outcomes by message, of those now handled."""
+        """Count those messages for it that nobody has read; returns the outcomes of all."""
         by_id = {row.id: row for row in rows}
-        unhandled = ballots.unhandled(self.connection, list(by_id))
-        if not unhandled:
-            return {}
-        mine = [by_id[one] for one in sorted(unhandled)]
+        known = ballots.outcomes(self.connection, list(by_id))
+        mine = [by_id[one] for one in sorted(known) if not known[one]]
+        return known | self._settle(mine) if mine else known
+
+    def _settle(self, mine: list[InboundRow]) -> dict[int, str]:
         if self.number.closed_at is None or self.closing:
             outcomes = self._count(mine)
         else:
