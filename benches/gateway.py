@@ -66,6 +66,7 @@ class Figures:
     refused: int
     rss: float
     shares: list[int]
+    stages: dict[str, float]
     octets: float = 0.0
     beside: str = ""
 
@@ -133,6 +134,7 @@ def measure(gateway: Any, shape: Shape) -> Figures:
 def timed(gateway: Gateway, shape: Shape, loop: Loop, ledger: Ledger, load: Load) -> Figures:
     ledger.forget_times()
     acked, began, before, own = len(ledger.acked), time.perf_counter(), gateway.cpu(), own_cpu()
+    stages = stages_of(gateway)
     loop.run(lambda: False, shape.seconds)
     after, seconds = gateway.cpu(), time.perf_counter() - began
     done = len(ledger.acked) - acked
@@ -140,6 +142,7 @@ def timed(gateway: Gateway, shape: Shape, loop: Loop, ledger: Ledger, load: Load
         problem = load.problem.decode(errors="replace") or f"{ledger.submits} submits came"
         raise Missing(f"{gateway.title}: no report was answered; {problem}")
     spent = {thread: after[thread] - before.get(thread, 0.0) for thread in after}
+    by_stage = {name: one - stages.get(name, 0.0) for name, one in stages_of(gateway).items()}
     return Figures(
         done / seconds,
         [seconds / done * 1e6 for seconds in by_thread(gateway, spent)],
@@ -149,7 +152,13 @@ def timed(gateway: Gateway, shape: Shape, loop: Loop, ledger: Ledger, load: Load
         ledger.refused,
         gateway.rss_mib(),
         [],
+        {name: seconds / done * 1e6 for name, seconds in by_stage.items()},
     )
+
+
+def stages_of(gateway: Gateway) -> dict[str, float]:
+    """Return the CPU seconds of each stage, where they are counted."""
+    return gateway.stages() if isinstance(gateway, Smsgw) else {}
 
 
 def by_thread(gateway: Gateway, spent: dict[int, float]) -> list[float]:
@@ -223,6 +232,13 @@ def row(title: str, shape: Shape, one: Figures) -> str:
         f"{one.accept[0]:11.1f}{one.accept[1]:8.1f}{one.sent[0]:14.1f}{one.sent[1]:8.1f}"
         f"{one.octets:7,.0f}{one.rss:6.0f}{one.refused:8,}"
     ).replace("nan", "  -")
+    for thread, whole in (("reactor", cpu[1]), ("writer", cpu[2])):
+        found = {n: us for n, us in one.stages.items() if n.startswith(thread)}
+        if found:
+            found[f"{thread} rest"] = whole - sum(found.values())
+            text += f"\n  {thread}: " + ", ".join(
+                f"{name.partition(' ')[2]} {us:.1f}" for name, us in found.items()
+            )
     if len(one.shares) > 1:
         text += f"\n  submits of each connection: {', '.join(f'{n:,}' for n in one.shares)}"
     if one.rate < KEPT_UP * shape.rate:
@@ -259,7 +275,9 @@ def gateways(options: argparse.Namespace) -> list[tuple[Make, int]]:
             counts = [int(one) for one in options.stored.split(",")]
             makes += stored(options.protocol, counts, server)
             continue
-        makes.append(partial(Smsgw, protocol=options.protocol, server=server))
+        makes.append(
+            partial(Smsgw, protocol=options.protocol, server=server, stages=options.stages)
+        )
         if options.processes > 1:
             nodes: Any = partial(Shared, server=server) if server else Apart
             makes.append(partial(nodes, protocol=options.protocol, nodes=options.processes))
@@ -352,6 +370,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--protocol", choices=sorted(CARRIERS), default="cmpp")
     parser.add_argument("--server", default="", help="PostgreSQL too: postgresql://USER@HOST/NAME")
+    parser.add_argument("--stages", action="store_true", help="CPU of the gateway by stage")
     parser.add_argument("--processes", type=int, default=1, help="of ours, beside one")
     parser.add_argument("--stored", default="", help="finished messages before; first to compare")
     parser.add_argument("--check", action="store_true", help="compare with the database")

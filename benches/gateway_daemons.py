@@ -25,6 +25,7 @@ import psycopg
 from gateway_load import HOST
 
 TICKS = os.sysconf("SC_CLK_TCK")
+STAGES_SECONDS = 5.0
 TOKEN = "bench-token-0123456789"
 
 CONFIG = """\
@@ -133,6 +134,7 @@ class Smsgw(Gateway):
     """Ours: ``python -m smsgw run``, one link, one database; ``more`` ends its configuration.
 
     Its database is a file, or one of its own on the PostgreSQL ``server``, dropped in the end.
+    With ``stages`` it counts what each stage of the message path costs (gateway_stages.py).
 
     Attributes:
         stored_until: The id of the last message that was in the database before the start.
@@ -141,11 +143,18 @@ class Smsgw(Gateway):
     stored_until = 0
 
     def __init__(
-        self, folder: Path, protocol: str, more: str = "", server: str = "", node: int = 0
+        self,
+        folder: Path,
+        protocol: str,
+        more: str = "",
+        server: str = "",
+        node: int = 0,
+        stages: bool = False,
     ) -> None:
         super().__init__(folder)
         self.more = more
         self.node = node
+        self.counts_stages = stages
         self.title = f"smsgw {'pg' if server else ''} ({protocol})".replace("  ", " ")
         self.protocol = protocol
         self.server = server
@@ -208,10 +217,25 @@ class Smsgw(Gateway):
 
     def launch(self, name: str, wait: Callable[[Callable[[], bool], float], None]) -> int:
         """Start a process that logs to ``name``; return its port for HTTP."""
-        command = [sys.executable, "-m", "smsgw", "run", "-c", "bench.toml"]
-        log = self.start(command, name)
+        program = ["-m", "smsgw"]
+        if self.counts_stages:
+            program = [str(Path(__file__).with_name("gateway_stages.py")), "stages"]
+        log = self.start([sys.executable, *program, "run", "-c", "bench.toml"], name)
         match = wait_for(r"listening for HTTP on http://[^:]+:(\d+)", log, self, wait)
         return int(match[1])
+
+    def stages(self) -> dict[str, float]:
+        """Return the CPU seconds of each stage so far; nothing unless it counts them."""
+        if not self.counts_stages:
+            return {}
+        path = self.folder / "stages"
+        path.unlink(missing_ok=True)
+        self.processes[0].send_signal(signal.SIGUSR1)
+        until = time.monotonic() + STAGES_SECONDS
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.001)
+        counted: dict[str, float] = json.loads(path.read_text())
+        return counted
 
     def request(self, messages: Sequence[tuple[str, str]]) -> bytes:
         bodies = [{"to": to, "text": text} for to, text in messages]

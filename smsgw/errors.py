@@ -12,6 +12,8 @@ import enum
 class Disposition(enum.StrEnum):
     """What a carrier's answer to a submit means for the message."""
 
+    __hash__ = str.__hash__  # a key on the per-message path
+
     ACCEPTED = "accepted"
     RETRY = "retry"
     FINAL = "final"

@@ -52,15 +52,17 @@ S = TypeVar("S", bound=Shelf)
 
 def next_served(shelves: Sequence[S]) -> S | None:
     """Return whose turn it is among those that have something: by weight, so that none starves."""
-    waiting = [shelf for shelf in shelves if shelf.ready]
-    if not waiting:
-        return None
-    for shelf in waiting:
-        if shelf.credit > 0:
-            return shelf
+    first: S | None = None
     for shelf in shelves:
-        shelf.credit = WEIGHTS[shelf.message_class]
-    return waiting[0]
+        if shelf.ready:
+            if shelf.credit > 0:
+                return shelf
+            if first is None:
+                first = shelf
+    if first is not None:  # none that waits has a turn left: a new round begins
+        for shelf in shelves:
+            shelf.credit = WEIGHTS[shelf.message_class]
+    return first
 
 
 class Lane(Shelf):
@@ -148,9 +150,10 @@ class Lanes:
 
     def hold(self, item: QueuedSegment) -> bool:
         """Note that a segment is in memory; False when it was."""
-        if item.key in self._held:
+        key = item.key
+        if key in self._held:
             return False
-        self._held.add(item.key)
+        self._held.add(key)
         if item.total > 1:
             message_id = item.message_id
             self._siblings[message_id] = self._siblings.get(message_id, 0) + 1
@@ -194,10 +197,10 @@ class Lanes:
             for item in gone:
                 self.release(item)
 
-    def fail(self, message_id: int) -> None:
-        """Note that a message can no longer arrive whole: its other parts are not sent."""
-        if message_id in self._siblings:
-            self._failed.add(message_id)
+    def fail(self, message_ids: Iterable[int]) -> None:
+        """Note that messages can no longer arrive whole: their other parts are not sent."""
+        if self._siblings:
+            self._failed.update(one for one in message_ids if one in self._siblings)
 
     def failed(self, item: QueuedSegment) -> bool:
         """Tell whether another part of the segment's message failed."""

@@ -245,8 +245,8 @@ class Sender:
                 continue
             row = self._outcomes.of(item, result, now, late)
             if row.state is MessageStatus.REJECTED and not row.elsewhere:
-                self.lanes.fail(item.message_id)  # at once: its other parts may be ready
-            if result.kind == ResultKind.THROTTLE and row.state is MessageStatus.QUEUED:
+                self.lanes.fail([item.message_id])  # at once: its other parts may be ready
+            if row.state is MessageStatus.QUEUED and result.kind == ResultKind.THROTTLE:
                 back.append((row, item))
             else:
                 rows.append(row)
@@ -313,8 +313,7 @@ class Sender:
 
     def follow(self, changes: Iterable[StatusChange]) -> None:
         """Stop sending parts of messages that have come to an end."""
-        for change in changes:
-            self.lanes.fail(change.message_id)
+        self.lanes.fail(change.message_id for change in changes)
 
     # ---- time and end --------------------------------------------------------------------
 

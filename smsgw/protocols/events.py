@@ -59,7 +59,7 @@ class BindRefused(msgspec.Struct, gc=False):
     version: str = ""
 
 
-class SubmitAnswered(msgspec.Struct):
+class SubmitAnswered(msgspec.Struct, gc=False):
     """The peer answered a submit.
 
     Attributes:

@@ -306,8 +306,8 @@ class Session:
         """Close the submit that ``pdu`` answers, and tell what the answer says."""
         pending = self.answered(key, pdu)
         if pending is not None:
-            answer = (pending.context, code, carrier_message_id, pending.late, pending.again)
-            self._events.append(ev.SubmitAnswered(*answer))
+            context, late, again = pending.context, pending.late, pending.again
+            self._events.append(ev.SubmitAnswered(context, code, carrier_message_id, late, again))
 
     def login_awaited(self, answer: Pdu) -> bool:
         """Whether our login waits for ``answer``; one that comes again is told once and ignored."""

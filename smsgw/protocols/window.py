@@ -18,7 +18,7 @@ LATE_KEPT = 1024
 """How many given-up requests are remembered, so that a late answer still finds its owner."""
 
 
-class Pending(msgspec.Struct):
+class Pending(msgspec.Struct, gc=False):
     """One unanswered request.
 
     Attributes:

@@ -132,8 +132,10 @@ def normalise(number: str, field: str = "to") -> str:
     Raises:
         ValidationError: It is not the number of a mainland phone.
     """
-    digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", number))
-    match = _WRITTEN.fullmatch(digits)
+    match = _WRITTEN.fullmatch(number)  # most are written plainly
+    if match is None:
+        digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", number))
+        match = _WRITTEN.fullmatch(digits)
     if match is None:
         shown = number if len(number) <= _SHOWN_CHARACTERS else number[:_SHOWN_CHARACTERS] + "…"
         raise ValidationError(

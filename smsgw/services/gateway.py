@@ -371,10 +371,8 @@ class Gateway:
             Overloaded: More waits already than is taken; try again after its ``retry_after``.
         """
         accepted = await self._submission.accept([_outgoing(account, one) for one in outgoing])
-        for message_class in MessageClass:
-            count = sum(one.message_class == message_class for one in outgoing)
-            if count:
-                self._observer.accepted(message_class, count)
+        for message_class, count in Counter([one.message_class for one in outgoing]).items():
+            self._observer.accepted(message_class, count)
         return accepted
 
     async def cancel(self, account: str, message_id: int) -> Json:

@@ -68,6 +68,10 @@ class Backend(Protocol):
         """Check that a commit would commit; return a name of the transaction to ask for it by."""
         ...
 
+    def committed(self) -> None:
+        """Do what follows on a commit."""
+        ...
+
     def was_committed(self, connection: Connection, transaction: str) -> bool | None:
         """Tell whether a transaction was kept; None while that is not decided."""
         ...
@@ -179,6 +183,7 @@ class Committer:
             transaction = self._work(connection, transaction, group)
             name = backend.before_commit(connection)
             transaction.commit()
+            backend.committed()
         except BaseException as error:
             if not backend.is_lost(connection):
                 _roll_back(connection, transaction)

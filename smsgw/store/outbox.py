@@ -19,7 +19,7 @@ from smsgw.store import events, reroute
 from smsgw.store.messages import QueueRow
 from smsgw.store.progress import RANK, Batch, SegmentNow, StatusChange
 from smsgw.store.queue import QueuedSegment
-from smsgw.store.reports import Named, add_reported, apply_parked, contradicts
+from smsgw.store.reports import Named, add_reported, any_parked, apply_parked, contradicts
 from smsgw.store.schema import segment
 from smsgw.store.statements import insert_rows
 from smsgw.store.writer import Operation
@@ -103,10 +103,11 @@ class Settle(Operation[Settlement, Settled]):
         batch.load({row.message_id for row in rows if not row.first})
         results: list[Settled] = []
         named: Named = {}
+        parked = any_parked(connection)
         for row in rows:
             result = Settled(True, []) if row.first else _settle(batch, row)
             results.append(result)
-            if row.carrier_message_id and result.applied:
+            if parked and row.carrier_message_id and result.applied:
                 told = ((row.message_id, row.part), result, row.at)
                 named.setdefault((row.link, row.carrier_message_id), []).append(told)
         if named:

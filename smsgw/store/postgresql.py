@@ -152,6 +152,9 @@ class Cluster:
             raise LeaseLost("another process has taken over what this one had; it must not go on")
         return str(name)
 
+    def committed(self) -> None:
+        """The server looks after its log itself."""
+
     def was_committed(self, connection: Connection, transaction: str) -> bool | None:
         """Tell whether a transaction was kept; None while the server is still at it."""
         try:

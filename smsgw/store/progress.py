@@ -226,6 +226,15 @@ def message_status(states: Collection[str]) -> str:
     return "sending"
 
 
+def lock_matching(connection: Connection, link: str, carrier_message_ids: str) -> list[int]:
+    """Keep other processes from the messages a link's carrier knows by these ids; return theirs.
+
+    ``carrier_message_ids`` is a JSON array.
+    """
+    locked = fetch_json(connection, _ids_decoder, _LOCK_MATCHING, link, carrier_message_ids)
+    return [row[0] for row in locked]
+
+
 class Batch:
     """The messages and segments one operation touches.
 
@@ -254,8 +263,7 @@ class Batch:
         """Load the messages that have a segment a link's carrier knows by one of these ids."""
         ids = json_array(list(carrier_message_ids))
         if shared(self.connection):
-            locked = fetch_json(self.connection, _ids_decoder, _LOCK_MATCHING, link, ids)
-            named = json_array([row[0] for row in locked])
+            named = json_array(lock_matching(self.connection, link, ids))
             found = fetch_json(self.connection, _decoder, _BY_MESSAGE, named)
         else:
             found = fetch_json(self.connection, _decoder, _BY_CARRIER_ID, link, ids)

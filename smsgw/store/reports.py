@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from smsgw.model import FINAL_RANK, Event, MessageStatus
-from smsgw.store import events, report_ids, reroute
+from smsgw.store import delivered, events, report_ids, reroute
 from smsgw.store.progress import FAILED, RANK, Batch, SegmentNow, StatusChange
 from smsgw.store.queue import QueuedSegment
 from smsgw.store.schema import parked_report
@@ -70,6 +70,8 @@ class ReportRow(msgspec.Struct, gc=False):
 class ReportFate(StrEnum):
     """What was done with a report."""
 
+    __hash__ = str.__hash__  # a key on the per-message path
+
     MATCHED = "matched"
     PARKED = "parked"
     DUPLICATE = "duplicate"
@@ -98,7 +100,21 @@ class Reports(Operation[ReportRow, Reported]):
     rank: ClassVar[int] = 4
 
     def execute(self, connection: Connection, rows: Sequence[ReportRow]) -> list[Reported]:
-        """Apply all rows in order."""
+        """Apply all rows, those of one id in order."""
+        ended = delivered.apply(connection, rows)
+        others = iter(
+            self._others(
+                connection, [row for row, end in zip(rows, ended, strict=True) if end is None]
+            )
+        )
+        return [
+            next(others) if end is None else Reported(ReportFate.MATCHED, end.message_id, 1, [end])
+            for end in ended
+        ]
+
+    def _others(self, connection: Connection, rows: Sequence[ReportRow]) -> list[Reported]:
+        if not rows:
+            return []
         batch = Batch(connection)
         results = _match(connection, batch, rows)
         unmatched = [row for row, result in zip(rows, results, strict=True) if result is None]
@@ -346,6 +362,11 @@ def _parked(connection: Connection, keys: Iterable[_Key]) -> list[ParkedReport]:
     for link, ids in _by_link(keys).items():
         found += fetch_json(connection, _parked_decoder, _PARKED, link, json_array(list(ids)))
     return sorted(found, key=lambda parked: parked.id)
+
+
+def any_parked(connection: Connection) -> bool:
+    """Tell whether any report waits for its segment."""
+    return bool(run(connection, "SELECT EXISTS (SELECT 1 FROM parked_report)").scalar())
 
 
 def add_reported(connection: Connection, named: Named) -> None:

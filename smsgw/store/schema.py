@@ -472,6 +472,51 @@ conversation = Table(
     Index(None, "account", "id"),
 )
 
+# Where an account's events are posted to, and how far that has come. What is under way or failing is
+# the batch: the events after ``cursor``, or after that of a redelivery, up to ``batch_until``.
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", Chars(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text, nullable=False),  # JSON: kinds, or "request.*"; [] is all
+    Column("secret", Chars(128), nullable=False),  # whsec_…: signing needs it as it is
+    Column("old_secret", Chars(128), nullable=False),  # signs as well until then; or ""
+    Column("old_secret_until", Millis, nullable=True),
+    Column("state", Chars(16), nullable=False),  # active, paused
+    Column("reason", Chars(256), nullable=False),  # why it is paused
+    Column("version", Integer, nullable=False),  # grows with each change that people make
+    Column("created_at", Millis, nullable=False),
+    Column("cursor", Id, nullable=False),  # the last event that was delivered, or passed over
+    Column("batch_id", Id, nullable=False),  # names the batch in each attempt; 0 when there is none
+    Column("batch_until", Id, nullable=False),  # its last event
+    Column("batch_of", Id, nullable=False),  # the redelivery it belongs to; 0 for none
+    Column("attempts", Integer, nullable=False),  # that failed in a row
+    Column("failing_since", Millis, nullable=True),
+    Column("next_attempt_at", Millis, nullable=True),
+    Column("problem", Chars(256), nullable=False),  # of the last attempt; "" when it went well
+    Column("delivered_at", Millis, nullable=True),  # the last time that one did
+    Index(None, "account", "id"),
+)
+
+# Events of a webhook that are delivered apart from its cursor: dead letters, which wait until
+# somebody asks for them, and what was asked for again. It is deleted when it was delivered.
+redelivery = Table(
+    "redelivery",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("webhook_id", Id, ForeignKey("webhook.id"), nullable=False),
+    Column("state", Chars(16), nullable=False),  # dead, replaying
+    Column("after_id", Id, nullable=False),  # the events after this one …
+    Column("until_id", Id, nullable=False),  # … up to this one
+    Column("events", BigInteger, nullable=False),  # how many of them are dead letters
+    Column("failing_since", Millis, nullable=True),  # of dead letters
+    Column("why", Chars(256), nullable=False),
+    Column("at", Millis, nullable=False),
+    Index(None, "webhook_id", "id"),
+)
+
 ported_number = Table(
     "ported_number",
     metadata,

@@ -12,8 +12,9 @@ import functools
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -22,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from smsgw.errors import StoreError
+from smsgw.store.checkpoints import Checkpoints
 from smsgw.store.statements import chunks, insert_values, values_text
 
 T = TypeVar("T")
@@ -34,8 +36,14 @@ BUSY_SECONDS = 5.0
 
 CACHE_KIB = 32 * 1024
 
-CHECKPOINT_PAGES = 4000
-"""16 MiB of log between checkpoints: a page that changes often is copied back less often."""
+PREPARED_MAX = 512
+"""Statements that stay prepared: each of ours in all its sizes."""
+
+LOG_PAGES = 8000
+"""How long the log gets before the writer itself copies the rest of it back: 32 MiB."""
+
+LOG_OCTETS_KEPT = 64 * 1024 * 1024
+"""What a log that had to grow, because somebody read for long, is cut back to."""
 
 
 class File:
@@ -43,6 +51,7 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._checkpoints: Checkpoints | None = None
 
     def __str__(self) -> str:
         return str(self.path)
@@ -56,7 +65,12 @@ class File:
         if not path.parent.is_dir():
             raise StoreError(f"folder {path.parent} does not exist; create it")
         lock = _locked(path)
-        engine = create_engine(_url(path), poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(
+            _url(path),
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args={"cached_statements": PREPARED_MAX},
+        )
         event.listen(engine, "connect", _write_settings)
         event.listen(engine, "begin", _begin_immediate)
         event.listen(engine, "close", lambda *_: lock.close())
@@ -83,6 +97,14 @@ class File:
         driver.close()
         if mode != "wal":
             raise StoreError(f"journal mode is {mode}, needed wal; use a local disk")
+        self._checkpoints = Checkpoints(self.path)
+        self._checkpoints.start()
+        event.listen(connection.engine, "close", self._stop_checkpoints, insert=True)
+
+    def _stop_checkpoints(self, *_: object) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
+            self._checkpoints = None
 
     def lock_schema(self, connection: Connection) -> None:
         """Whoever writes to the file has it alone already."""
@@ -106,6 +128,11 @@ class File:
         """Check that there is something to commit; no commit of a file is ever in doubt."""
         self.check(connection)
         return ""
+
+    def committed(self) -> None:
+        """Have the log copied back beside us."""
+        if self._checkpoints is not None:
+            self._checkpoints.written()
 
     def was_committed(self, connection: Connection, transaction: str) -> bool:
         """Never asked: a file is not lost between its commit and the answer."""
@@ -161,7 +188,8 @@ def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_OCTETS_KEPT}")
 
 
 def _read_settings(connection: sqlite3.Connection, _record: object) -> None:
@@ -210,9 +238,59 @@ def fetch(
     return decoder.decode(connection.exec_driver_sql(spelled(text), parameters).scalar_one())
 
 
+OWN_VALUES = {
+    "message": ("id", "reference", "recipient", "text", "contents", "created_at", "valid_until"),
+    "queue": ("message_id", "part", "valid_until"),
+    "segment": ("message_id", "part", "carrier_message_id", "sent_at"),
+    "event": ("id", "at", "subject_id"),
+}
+"""What each row has of its own where many are written at a time. What such rows have in common
+besides is given once for all of them: that halves what they cost."""
+
+ALIKE_LEAST = 8
+"""From so many rows on that have the rest in common, giving it once pays for the statement."""
+
+Values = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
+
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert whole rows."""
-    insert_values(connection, table, rows)
+    if len(rows) < ALIKE_LEAST or table.name not in OWN_VALUES:
+        insert_values(connection, table, rows)
+        return
+    own, common = _parts_of(table)
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(common(row), []).append(row)
+    few: list[tuple[Any, ...]] = []
+    for shared, alike in groups.items():
+        if len(alike) < ALIKE_LEAST:
+            few += alike
+            continue
+        for chunk in chunks(alike):
+            values = chain(shared, chain.from_iterable(map(own, chunk)))
+            connection.exec_driver_sql(_insert_alike_text(table, len(chunk)), tuple(values))
+    insert_values(connection, table, few)
+
+
+@functools.cache
+def _parts_of(table: Table) -> tuple[Values, Values]:
+    """Return what takes a row's own values, and what takes the others."""
+    places = range(len(table.columns))
+    names, of_own = list(table.columns.keys()), OWN_VALUES[table.name]
+    own = [place for place in places if names[place] in of_own]
+    return itemgetter(*own), itemgetter(*(place for place in places if place not in own))
+
+
+@functools.cache
+def _insert_alike_text(table: Table, count: int) -> str:
+    names, of_own = list(table.columns.keys()), OWN_VALUES[table.name]
+    place = iter(range(1, len(of_own) + 1))
+    selected = [f"v.column{next(place)}" if name in of_own else "?" for name in names]
+    return (
+        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(selected)}"
+        f" FROM (VALUES {values_text(len(of_own), count)}) AS v"
+    )
 
 
 def update_rows(

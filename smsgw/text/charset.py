@@ -190,19 +190,22 @@ def choose(text: str, allowed: Collection[Coding] = (Coding.ASCII, Coding.UCS2))
     Raises:
         ValidationError: No allowed coding can carry the text.
     """
+    return choose_and_encode(text, allowed)[0]
+
+
+def choose_and_encode(text: str, allowed: Collection[Coding]) -> tuple[Coding, bytes]:
+    """Return the coding of :func:`choose`, and what :func:`encode` makes of the text in it."""
     if Coding.ASCII in allowed and COMMON.issuperset(text):
-        return Coding.ASCII
+        return Coding.ASCII, text.encode("ascii")
     reached = 0
     for coding in allowed:
         codec = _WIDE.get(coding)
         if codec is None:
             continue
         try:
-            text.encode(codec)
+            return coding, text.encode(codec)
         except UnicodeEncodeError as error:
             reached = max(reached, error.start)
-        else:
-            return coding
     textual = [coding for coding in allowed if coding != Coding.BINARY]
     if not textual:
         raise ValidationError("text", "no coding that carries text is allowed here; allow ucs2")

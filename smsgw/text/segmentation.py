@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 from smsgw.errors import ValidationError
+from smsgw.model import Coding
 from smsgw.text import gsm7
 from smsgw.text.charset import (
     Alphabet,
     Family,
     alphabet_of,
+    choose_and_encode,
     decode,
     decode_alphabet,
     encode,
@@ -111,6 +113,37 @@ def plan(
         octets = content
     else:
         raise ValidationError("coding", f"{coding} carries text, not octets; write 4 (8-bit data)")
+    return _fitted(content, octets, coding, alphabet, reference_width, family, octets_max)
+
+
+def plan_text(
+    text: str,
+    allowed: Collection[Coding],
+    *,
+    reference_width: ReferenceWidth = 8,
+    family: Family = "chinese",
+    octets_max: int | None = None,
+) -> SplitPlan:
+    """Return the :func:`plan` of a text in the coding that it should go out in.
+
+    Raises:
+        ValidationError: No allowed coding can carry it, or it needs more than 255 parts.
+    """
+    coding, octets = choose_and_encode(text, allowed)
+    alphabet = alphabet_of(coding, family)
+    return _fitted(text, octets, coding, alphabet, reference_width, family, octets_max)
+
+
+def _fitted(
+    content: str | bytes,
+    octets: bytes,
+    coding: int,
+    alphabet: Alphabet,
+    reference_width: ReferenceWidth,
+    family: Family,
+    octets_max: int | None,
+) -> SplitPlan:
+    """Return where encoded content is cut."""
     if reference_width not in HEADER_OCTETS:
         raise ValidationError("reference_width", f"{reference_width} bits; write 8 or 16")
     if octets_max is not None and octets_max < OCTETS_MAX_LEAST:

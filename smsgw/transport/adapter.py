@@ -191,7 +191,8 @@ class SessionProtocol(Protocol):
             self.session.acknowledge(token, result)
             self.flush_soon()
         self._unacknowledged = max(0, self._unacknowledged - 1)
-        self._steer()
+        if self._relief is not None:
+            self._steer()
 
     def pauseProducing(self) -> None:
         """The write buffer is full: the peer does not read."""

@@ -39,6 +39,8 @@ from smsgw.transport.permits import ALWAYS, Permit
 from smsgw.transport.results import NO_RESULTS, NOT_SENT, ResultTable, not_sendable, unanswered
 from smsgw.transport.waiting import Waiting, WaitingSubmits
 
+BROUGHT = (ev.ReportReceived, ev.MoReceived)
+
 CHINA = timezone(timedelta(hours=8), "CST")
 
 
@@ -47,7 +49,7 @@ def china_now() -> datetime:
     return datetime.now(CHINA)
 
 
-class Inbound(msgspec.Struct):
+class Inbound(msgspec.Struct, gc=False):
     """One thing a carrier brought; exactly one of ``message`` and ``report`` is set.
 
     Attributes:
@@ -300,7 +302,7 @@ class Link:
         for event in events:
             if isinstance(event, ev.SubmitAnswered):
                 results.append((event.context, self._table.result(event)))
-            elif isinstance(event, ev.MoReceived | ev.ReportReceived):
+            elif isinstance(event, BROUGHT):
                 self._take_inbound(protocol, event, inbound)
             elif isinstance(event, ev.ResponseLost):
                 results.append((event.context, unanswered(event)))
@@ -361,20 +363,21 @@ class Link:
             return None
 
     def _tell_inbound(self, inbound: list[Inbound]) -> None:
-        kinds = Counter("mo" if item.report is None else "report" for item in inbound)
-        for kind, count in kinds.items():
-            self._observer.inbound(self.name, kind, count)
+        messages = sum(item.report is None for item in inbound)
+        for kind, count in (("mo", messages), ("report", len(inbound) - messages)):
+            if count:
+                self._observer.inbound(self.name, kind, count)
         self._tell_user("on_inbound", inbound)
 
     def _tell(self, results: list[tuple[Any, SubmitResult]]) -> None:
-        for disposition, count in Counter(result.disposition for _, result in results).items():
+        for disposition, count in Counter([result.disposition for _, result in results]).items():
             self._observer.submits(self.name, disposition, count)
-        batch = []
+        batch = [one for one in results if not isinstance(one[0], Waiting)]
         unsent = []
-        for context, result in results:
+        for context, result in results if len(batch) < len(results) else ():
             if not isinstance(context, Waiting):
-                batch.append((context, result))
-            elif result.code == NOT_SENT and not self._stopped:
+                continue
+            if result.code == NOT_SENT and not self._stopped:
                 unsent.append(context)
             else:
                 context.answer(result)

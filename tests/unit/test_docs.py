@@ -166,6 +166,7 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         "[conversations.PURPOSE]",
         "[extensions.NAME]",
         "[quiet_hours]",
+        "[requests]",
         "[delivery]",
         "[links.NAME]",
         '[links.NAME] protocol = "cmpp"',
@@ -204,7 +205,7 @@ def test_every_metric_is_documented() -> None:
 
 
 EVENT = re.compile(
-    r'"((?:message|report|inbound|request|reply|vote|conversations?|number)\.[a-z_]+)"(?!\))'
+    r'(?<!ValidationError\()"((?:message|report|inbound|request|reply|vote|conversations?|number)\.[a-z_]+)"(?!\))'
 )
 
 

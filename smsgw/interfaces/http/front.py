@@ -20,7 +20,7 @@ from smsgw.services.requests.stand_ins import StandInDraft
 Json = dict[str, Any]
 
 
-class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message as a customer asks for it.
 
     Attributes:

@@ -19,7 +19,9 @@ MESSAGES_MAX = 1000
 VALID_FOR_MAX = 30 * 86400
 
 
-class MessageBody(msgspec.Struct, forbid_unknown_fields=True, rename={"message_class": "class"}):
+class MessageBody(
+    msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"message_class": "class"}
+):
     """One message as it is written in JSON."""
 
     to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]

@@ -14,7 +14,7 @@ from smsgw.model import MessageStatus
 from smsgw.protocols.cmpp.auth import make_message_id
 from smsgw.protocols.cmpp.constants import REPORT_FIXED_OCTETS, REPORT_OCTETS_MIN
 
-HEAD = struct.Struct(">Q7s10s10s")
+WORDS = struct.Struct("7s10s10s")
 MESSAGE_ID_OCTETS = 8
 NUMBER_OCTETS = {"2.0": 21, "3.0": 32}
 
@@ -72,16 +72,8 @@ def parse_report(content: bytes) -> Report:
             0,
             f"report of {len(content)} octets, at least {REPORT_OCTETS_MIN}",
         )
-    msg_id, stat, submitted, done = HEAD.unpack_from(content)
-    number_end = HEAD.size + len(content) - REPORT_FIXED_OCTETS
-    return Report(
-        msg_id,
-        _repeated(stat),
-        _repeated(submitted),
-        _repeated(done),
-        _text(content[HEAD.size : number_end]),
-        int.from_bytes(content[number_end : number_end + 4], "big"),
-    )
+    msg_id, words, number, sequence = _layout(len(content)).unpack(content)
+    return Report(msg_id, *_words(words), _text(number), sequence)
 
 
 def build_report(report: Report, version: str) -> bytes:
@@ -108,12 +100,9 @@ def build_report(report: Report, version: str) -> bytes:
             raise EncodeError(
                 f"report.{name}", "one octet a character", f"character {odd!r}"
             ) from None
-    head = HEAD.pack(report.msg_id, raw["stat"], raw["submit_time"], raw["done_time"])
-    return (
-        head
-        + raw["dest_terminal_id"].ljust(octets, b"\0")
-        + struct.pack(">I", report.smsc_sequence)
-    )
+    words = WORDS.pack(raw["stat"], raw["submit_time"], raw["done_time"])
+    layout = _layout(REPORT_FIXED_OCTETS + octets)
+    return layout.pack(report.msg_id, words, raw["dest_terminal_id"], report.smsc_sequence)
 
 
 def status_of(stat: str) -> MessageStatus:
@@ -125,12 +114,21 @@ def status_of(stat: str) -> MessageStatus:
     return STATUSES_BY_PREFIX.get(prefix if colon else "", MessageStatus.UNDELIVERED)
 
 
+@functools.cache
+def _layout(octets: int) -> struct.Struct:
+    """A report of so many octets: what is not fixed is the number's."""
+    return struct.Struct(f">Q{WORDS.size}s{octets - REPORT_FIXED_OCTETS}sI")
+
+
 def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("latin-1")
 
 
-_repeated = functools.lru_cache(maxsize=1024)(_text)
-"""States and minutes, which many reports in a row share."""
+@functools.lru_cache(maxsize=1024)
+def _words(raw: bytes) -> tuple[str, str, str]:
+    """Read the state and the two minutes, which many reports in a row share."""
+    stat, submitted, done = WORDS.unpack(raw)
+    return _text(stat), _text(submitted), _text(done)
 
 
 def _with_binary_id(content: bytes) -> bytes:

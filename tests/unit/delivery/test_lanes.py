@@ -244,7 +244,7 @@ def test_the_other_parts_of_a_failed_message_are_given_up() -> None:
     for item in (*failed, other):
         lanes.put(item)
     first, _ = lanes.pick(1, NOW)
-    lanes.fail(first[0].message_id)
+    lanes.fail([first[0].message_id])
     lanes.release(first[0])
     assert lanes.pick(9, NOW) == ([other], failed[1:])
 
@@ -255,7 +255,7 @@ def test_a_failure_is_forgotten_with_the_last_part(parts: int) -> None:
     items = made(parts=parts)
     for item in items:
         lanes.put(item)
-    lanes.fail(items[0].message_id)
+    lanes.fail([items[0].message_id])
     assert lanes.failed(items[0]) == (parts > 1)
     for item in items:
         lanes.release(item)

@@ -81,6 +81,27 @@ class TestReports:
         assert fates == [ReportFate.MATCHED, ReportFate.DUPLICATE, ReportFate.DUPLICATE]
         assert store.kinds() == ["message.sent", "message.delivered"]
 
+    def test_of_two_reports_in_one_batch_the_first_counts(self, store: StoredMessages) -> None:
+        message = self.sent(store, "0a")
+        rows = [report_row("0a", S.UNDELIVERED, stat="UNDELIV"), report_row("0a", S.DELIVERED)]
+        fates = [r.fate for r in REPORTS.execute(store.connection, rows)]
+        assert fates == [ReportFate.MATCHED, ReportFate.CONFLICT]
+        assert store.now(message).status == "undelivered"
+
+    def test_what_was_simply_delivered_takes_as_many_statements_as_one(
+        self, store: StoredMessages, statements: list[str]
+    ) -> None:
+        made = [self.sent(store, f"{n:x}") for n in range(20)]
+        report_ids.forms(store.connection)  # read once
+        statements.clear()
+        rows = [report_row(f"{n:x}", S.DELIVERED) for n in range(20)]
+        results = REPORTS.execute(store.connection, rows)
+        assert [(r.message_id, r.part, r.fate) for r in results] == [
+            (message.id, 1, ReportFate.MATCHED) for message in made
+        ]
+        assert len(statements) == 3
+        assert all(store.now(one).final_at == NOW + 9 for one in made)
+
     def test_a_contradicting_report_is_kept_as_an_event(self, store: StoredMessages) -> None:
         message = self.sent(store, "0a")
         store.report("0a")

@@ -27,6 +27,20 @@ def test_any_number_of_rows_goes_in_and_is_updated(
     assert sorted(map(tuple, found)) == changed
 
 
+def test_rows_that_have_much_in_common_go_in_as_they_are(
+    connection: Connection, ids: IdSource
+) -> None:
+    groups = ({"account": "newsroom"}, {"account": "desk", "final_at": 5}, {"extension": ""})
+    rows = [
+        message_row(ids, reference=f"{n}", text=f"第{n}条", **groups[n % 20 % 3 if n % 20 else 2])
+        for n in range(100)
+    ]
+    rows += [message_row(ids, account="alone", send_at=7), message_row(ids, link="another")]
+    insert_rows(connection, schema.message, [astuple(row) for row in rows])
+    found = connection.execute(select(schema.message).order_by(schema.message.c.id))
+    assert [messages.MessageRow(*row) for row in found] == rows
+
+
 def test_a_row_is_updated_by_its_whole_key(connection: Connection) -> None:
     keys = [(message_id, part) for message_id in (7, 8) for part in (1, 2)]
     rows = [messages.SegmentRow(*key, "cmcc", "sent") for key in keys]

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _create_requests()
     _create_around_requests()
     _create_slots()
+    _create_webhooks()
     _create_ported_numbers()
     _create_nodes()
 
@@ -34,6 +35,8 @@ def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
     op.drop_table("node")
     op.drop_table("ported_number")
+    op.drop_table("redelivery")
+    op.drop_table("webhook")
     op.drop_table("conversation")
     op.drop_table("slot")
     op.drop_table("audit")
@@ -515,6 +518,54 @@ def _create_slots() -> None:
     )
     op.create_index(
         op.f("ix_conversation_account_id"), "conversation", ["account", "id"], unique=False
+    )
+
+
+def _create_webhooks() -> None:
+    """Where events are posted to, and what could not be."""
+    op.create_table(
+        "webhook",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=False),
+        sa.Column("secret", _chars(128), nullable=False),
+        sa.Column("old_secret", _chars(128), nullable=False),
+        sa.Column("old_secret_until", MILLIS, nullable=True),
+        sa.Column("state", _chars(16), nullable=False),
+        sa.Column("reason", _chars(256), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("cursor", ID, nullable=False),
+        sa.Column("batch_id", ID, nullable=False),
+        sa.Column("batch_until", ID, nullable=False),
+        sa.Column("batch_of", ID, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failing_since", MILLIS, nullable=True),
+        sa.Column("next_attempt_at", MILLIS, nullable=True),
+        sa.Column("problem", _chars(256), nullable=False),
+        sa.Column("delivered_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
+    )
+    op.create_index(op.f("ix_webhook_account_id"), "webhook", ["account", "id"], unique=False)
+    op.create_table(
+        "redelivery",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("webhook_id", ID, nullable=False),
+        sa.Column("state", _chars(16), nullable=False),
+        sa.Column("after_id", ID, nullable=False),
+        sa.Column("until_id", ID, nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", MILLIS, nullable=True),
+        sa.Column("why", _chars(256), nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"], ["webhook.id"], name=op.f("fk_redelivery_webhook_id_webhook")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redelivery")),
+    )
+    op.create_index(
+        op.f("ix_redelivery_webhook_id_id"), "redelivery", ["webhook_id", "id"], unique=False
     )
 
 
