@@ -386,7 +386,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--votes", type=int, default=200_000)
     parser.add_argument("--duplicates", type=float, default=0.05)
-    parser.add_argument("--window", type=int, default=64, help="of the carriers' deliveries")
+    parser.add_argument("--window", type=int, default=256, help="of the carriers' deliveries")
     parser.add_argument(
         "--server", default="", help="PostgreSQL instead: postgresql://USER@HOST/NAME"
     )

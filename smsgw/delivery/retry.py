@@ -47,8 +47,9 @@ class DoubtPolicy:
             minutes: the answer itself cannot come any more (its connection is gone, or its time is
             over), a phone that is on has reported by then, and an approval is still worth sending.
         resend: Send it again, marked as a possible duplicate; or else give it up.
-        attempts: Submits of one segment in all, after which it is given up: a carrier that takes
-            everything and answers nothing must not make a phone ring all day.
+        attempts: Submits of one segment that may each have reached the phone, after which it is
+            given up: a carrier that takes everything and answers nothing must not make a phone
+            ring all day. What it refused is not counted.
         classes: What is different for some message classes; theirs is not looked at.
     """
 

@@ -110,7 +110,7 @@ def segment_json(row: SegmentRow, total: int, octets: int) -> Json:
         "final_at": iso(row.final_at),
         "stat": row.stat,
         "error": row.error,
-        "possible_duplicate": row.possible_duplicate,
+        "possible_duplicate": row.possible_duplicate > 0,
     }
 
 

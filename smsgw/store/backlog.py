@@ -42,7 +42,8 @@ def end_waits(
     Args:
         connection: The writer's.
         now_ms: The present time.
-        attempts: Class to the most submits of one segment; 0 sends none again.
+        attempts: Class to the most submits of one segment that may each have reached the phone; 0
+            sends none again.
         limit: The most to end now.
     """
     query = (
@@ -63,12 +64,13 @@ def end_waits(
         now = batch.find(row.message_id, row.part)
         if now is None or now.state != "unknown" or (now.next_attempt_at or 0) > now_ms:
             continue  # another process was faster; it may even be in doubt again by now
-        often = now.attempts >= attempts[row.message_class]
+        often = now.possible_duplicate + 1 >= attempts[row.message_class]
         if often or row.valid_until <= now_ms or now.message.final_at is not None:
             ended.append(Ended(None, batch.move(now, "expired", now_ms, "", UNKNOWN_ERROR)))
             continue
         batch.move(now, "queued", now_ms)
-        now.possible_duplicate, now.next_attempt_at = True, now_ms
+        now.possible_duplicate += 1
+        now.next_attempt_at = now_ms
         again = QueuedSegment(
             row.message_id,
             row.part,

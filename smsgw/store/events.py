@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from smsgw.model import Event
 from smsgw.store.schema import event as event_table
@@ -106,10 +106,12 @@ def list_after(
         query = query.where(table.account.in_(accounts))
     if kinds is not None:
         query = query.where(table.kind.in_(kinds))
-    found: list[Event] = []
-    for row in connection.execute(query.order_by(table.id).limit(limit)):
-        data = _decode(row.data) if row.data else {}
-        if row.recipient is not None:
-            data = {"to": row.recipient, "reference": row.reference, **data}
-        found.append(Event(row.kind, row.subject_id, row.account, data, row.id, row.at))
-    return found
+    return [event_of(row) for row in connection.execute(query.order_by(table.id).limit(limit))]
+
+
+def event_of(row: Row[Any]) -> Event:
+    """Return the event that a row of ``event`` is, joined to the ``message`` it may be about."""
+    data = _decode(row.data) if row.data else {}
+    if row.recipient is not None:
+        data = {"to": row.recipient, "reference": row.reference, **data}
+    return Event(row.kind, row.subject_id, row.account, data, row.id, row.at)

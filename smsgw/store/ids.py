@@ -23,6 +23,16 @@ def node_of(made: int) -> int:
     return made >> SEQUENCE_BITS & NODE_MAX
 
 
+def first_at(ms: int) -> int:
+    """Return the least id that can be made at a time, in milliseconds since the Unix epoch."""
+    return max(0, ms - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
+
+
+def made_at(made: int) -> int:
+    """Return when an id was made, in milliseconds since the Unix epoch."""
+    return (made >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MS
+
+
 class IdSource:
     """Makes ids that grow, for any thread.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, or_, select
 
 from smsgw.store.schema import listed
-from smsgw.store.statements import insert_rows
+from smsgw.store.statements import insert_new
 
 
 def numbers(connection: Connection, phone: str, access_number: str, since: int) -> dict[int, int]:
@@ -25,15 +25,26 @@ def numbers(connection: Connection, phone: str, access_number: str, since: int) 
 
 
 def show(
-    connection: Connection, phone: str, access_number: str, items: Mapping[int, int], now: int
-) -> None:
-    """Remember a list, by number the assignment's id; a number's item of before is forgotten."""
+    connection: Connection,
+    phone: str,
+    access_number: str,
+    items: Mapping[int, int],
+    now: int,
+    since: int,
+) -> bool:
+    """Remember a list, by number the assignment's id; what was shown until ``since`` is forgotten.
+
+    Returns:
+        False when one of the numbers was shown after ``since`` for something else: undo the
+        transaction.
+    """
     connection.execute(
         delete(listed).where(
             listed.c.phone == phone,
             listed.c.access_number == access_number,
             listed.c.number.in_(list(items)),
+            or_(listed.c.at <= since, listed.c.assignment_id.in_(list(items.values()))),
         )
     )
     rows = [(phone, access_number, number, item, now) for number, item in items.items()]
-    insert_rows(connection, listed, rows)
+    return insert_new(connection, listed, rows) == len(rows)

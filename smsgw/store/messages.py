@@ -75,7 +75,7 @@ class SegmentRow(msgspec.Struct, gc=False):
     final_at: int | None = None
     stat: str = ""
     error: str = ""
-    possible_duplicate: bool = False
+    possible_duplicate: int = 0
 
 
 AcceptedMessage = tuple[MessageRow, Sequence[QueueRow]]
@@ -121,7 +121,7 @@ _ONE_PART_STATE = (
     select(
         case(
             (
-                and_(segment_table.c.state == "queued", segment_table.c.possible_duplicate),
+                and_(segment_table.c.state == "queued", segment_table.c.possible_duplicate > 0),
                 "unknown",
             ),
             else_=segment_table.c.state,

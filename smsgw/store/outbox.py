@@ -143,7 +143,7 @@ def _insert_first(connection: Connection, rows: Sequence[Settlement]) -> None:
                 None,
                 row.stat,
                 row.error,
-                False,
+                0,
             )
             for row in rows
         ],
@@ -183,7 +183,7 @@ def _settle(batch: Batch, row: Settlement) -> Settled:
         batch.name(now, named)
     now.attempts = max(now.attempts, row.attempts)
     now.next_attempt_at = row.next_attempt_at if again is None else again.due_at
-    now.possible_duplicate = now.possible_duplicate or row.possible_duplicate
+    now.possible_duplicate = now.possible_duplicate or int(row.possible_duplicate)
     batch.touch(now)
     if again is not None:
         batch.queue(again)

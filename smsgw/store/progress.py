@@ -106,7 +106,7 @@ class _Loaded(msgspec.Struct, array_like=True, gc=False):
     final_at: int | None
     stat: str | None
     error: str | None
-    possible_duplicate: int | bool | None
+    possible_duplicate: int | None
 
 
 _decoder = msgspec.json.Decoder(list[_Loaded])
@@ -144,7 +144,7 @@ class SegmentNow:
         self.sent_at: int | None = None
         self.final_at: int | None = None
         self.stat = self.error = ""
-        self.possible_duplicate = False
+        self.possible_duplicate = 0
         self.new = True
         self.changed = ""  # "ended": state, stat, error and time of an end; "all": anything
 
@@ -158,7 +158,7 @@ class SegmentNow:
         self.sent_at = row.sent_at
         self.final_at = row.final_at
         self.stat, self.error = row.stat or "", row.error or ""
-        self.possible_duplicate = bool(row.possible_duplicate)
+        self.possible_duplicate = row.possible_duplicate or 0
         self.new = False
 
     def row(self) -> tuple[Any, ...]:

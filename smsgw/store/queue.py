@@ -317,7 +317,7 @@ def _queued(
     due_at: int,
     want_report: bool,
     attempts: int | None,
-    possible_duplicate: bool | None,
+    possible_duplicate: int | None,
     final_at: int | None,
 ) -> QueuedSegment:
     return QueuedSegment(

@@ -127,7 +127,9 @@ def insert(connection: Connection, rows: RequestRows) -> None:
     insert_rows(connection, assignment, [_as_tuple(row) for row in rows.assignments])
 
 
-def get(connection: Connection, request_id: int, *, lock: bool = False) -> RequestRows | None:
+def get(
+    connection: Connection, request_id: int, *, lock: bool = False, wait: bool = True
+) -> RequestRows | None:
     """Return a request, or None.
 
     Args:
@@ -135,9 +137,12 @@ def get(connection: Connection, request_id: int, *, lock: bool = False) -> Reque
         request_id: Which one.
         lock: Let no other process change it until the transaction is over. Whoever changes a
             request does so before it touches any other row of it: else two wait for each other.
+        wait: With ``lock``: wait until the other process is done; else None is the answer.
     """
     query = select(request).where(request.c.id == request_id)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    if lock:
+        query = query.with_for_update(skip_locked=not wait)
+    row = connection.execute(query).first()
     if row is None:
         return None
     steps = connection.execute(

@@ -163,7 +163,7 @@ def after_report(
     if to is None:
         return []
     _note_tried(batch.connection, row)
-    doubt = stat not in NOT_RECEIVED or bool(others) or now.possible_duplicate
+    doubt = stat not in NOT_RECEIVED or bool(others) or now.possible_duplicate > 0
     told = {
         "part": now.part,
         "stat": stat,
@@ -321,5 +321,5 @@ def _replace(
 
 
 def _doubtful(item: QueuedSegment) -> tuple[Any, ...]:
-    row = SegmentRow(item.message_id, item.part, item.link, "queued", possible_duplicate=True)
+    row = SegmentRow(item.message_id, item.part, item.link, "queued", possible_duplicate=1)
     return msgspec.structs.astuple(row)

@@ -121,7 +121,8 @@ segment = Table(
     Column("final_at", Millis, nullable=True),
     Column("stat", Chars(32), nullable=False),  # the carrier's state or result, "" until known
     Column("error", Chars(128), nullable=False),
-    Column("possible_duplicate", Boolean, nullable=False),
+    # How often it was submitted again though an earlier submit may have reached the phone.
+    Column("possible_duplicate", SmallInteger, nullable=False),
     Index(None, "carrier_message_id", "link"),
     Index(
         "ix_segment_unknown",
@@ -472,8 +473,8 @@ conversation = Table(
     Index(None, "account", "id"),
 )
 
-# Where an account's events are posted to, and how far that has come. What is under way or failing is
-# the batch: the events after ``cursor``, or after that of a redelivery, up to ``batch_until``.
+# Where an account's events are posted to, and how far that has come. What is under way, or failing,
+# is the batch: the events after ``cursor``, or after that of a redelivery, up to ``batch_until``.
 webhook = Table(
     "webhook",
     metadata,

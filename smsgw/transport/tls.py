@@ -208,6 +208,7 @@ class TlsEndpoint:
         host: The host dialled.
         clock: For the time limit.
         seconds: How long the handshake may take.
+        contexts: Those of ``tls``, where many connections share them.
     """
 
     def __init__(
@@ -217,11 +218,12 @@ class TlsEndpoint:
         host: str,
         clock: IReactorTime,
         seconds: float,
+        contexts: Contexts | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._name = ascii_host(tls.server_name or host)
         self._verify = tls.verify
-        self._contexts = Contexts(tls)
+        self._contexts = contexts or Contexts(tls)
         self._clock = clock
         self._seconds = seconds
 

@@ -98,7 +98,7 @@ class TestRows:
                 insert_rows(store.connection, schema.segment, rows)
                 for row in made:
                     row.carrier_message_id, row.final_at = f"{row.message_id:x}", NOW + row.part
-                    row.sent_at, row.possible_duplicate = None, bool(row.part % 2)
+                    row.sent_at, row.possible_duplicate = None, row.part % 2
                 columns = ("carrier_message_id", "final_at", "sent_at", "possible_duplicate")
                 update_rows(
                     store.connection,

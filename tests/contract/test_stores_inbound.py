@@ -16,7 +16,7 @@ from smsgw.store import (
 )
 from smsgw.store.database import Database
 from smsgw.store.inbox import RECEIVE, Received
-from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRow, RequestRows, StepRow
+from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRows, StepRow
 from smsgw.store.slots import SlotRow
 from tests.support.reactor import reactor_test
 from tests.support.store import (
@@ -24,6 +24,7 @@ from tests.support.store import (
     PHONE,
     inbound_row,
     part_row,
+    request_row,
 )
 from tests.support.stores import Place, opened
 
@@ -102,11 +103,13 @@ class TestRequests:
                 rows.request.id,
                 rows.assignments[0].id,
                 "sms",
+                PHONE,
                 None,
                 "同意",
                 "yes",
                 "",
                 "word",
+                "",
                 True,
                 NOW,
             )
@@ -180,7 +183,7 @@ class TestRequests:
 def _request(database: Database) -> RequestRows:
     request_id, step_id, assignment_id = database.ids.take(3)
     return RequestRows(
-        RequestRow(request_id, "office", "approval", "采购", "请审批", "", "open", "", 1, NOW),
-        [StepRow(step_id, request_id, 1, "all", "open")],
-        [AssignmentRow(assignment_id, request_id, step_id, 1, "N", PHONE, "asked")],
+        request_row(request_id),
+        [StepRow(step_id, request_id, 1, "", "all", True, "{}", "open")],
+        [AssignmentRow(assignment_id, request_id, step_id, 1, "assignee", "N", PHONE, "asked")],
     )

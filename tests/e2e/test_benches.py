@@ -65,7 +65,7 @@ async def test_two_processes_share_the_load_and_lose_nothing(tmp_path: Path) -> 
 
 @reactor_test(seconds=60)
 async def test_a_burst_of_votes_over_three_carriers_is_counted_exactly(tmp_path: Path) -> None:
-    said = await run("mo.py", "--votes", 3000, "--window", 256, "--folder", tmp_path)
+    said = await run("mo.py", "--votes", 3000, "--folder", tmp_path)
     assert "\nexact: " in said
 
 
@@ -77,7 +77,7 @@ async def test_a_burst_of_votes_is_counted_exactly_after_a_kill(
 ) -> None:
     if server:
         skip_without_server()
-    more = ["--kill", "--window", 128, "--server", server]
+    more = ["--kill", "--server", server]
     said = await run("mo.py", "--votes", 20_000, "--folder", tmp_path, *more)
     assert "\nexact: " in said
 

@@ -28,7 +28,7 @@ ASKED = (HEAD, ENGINEERING, PRODUCTION, BROADCAST, FINANCE, CASHIER, DIRECTOR)
 NEVER = 3600.0
 """A reminder that must not come: the question is answered long before."""
 REMINDED_AFTER = 3.0
-KILLS = 20
+KILLS = 10
 UNKNOWN_WAIT = 1.0
 """So long the gateway waits for what may yet be told of a submit whose answer never came."""
 
@@ -233,8 +233,8 @@ def nothing_is_left(flow: Flow) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(4))
-@reactor_test(seconds=170)
+@pytest.mark.parametrize("seed", range(8))
+@reactor_test(seconds=60)
 async def test_kill_9_at_any_moment_leaves_every_decision_and_every_question_once(
     tmp_path: Path, seed: int
 ) -> None:
@@ -245,16 +245,19 @@ async def test_kill_9_at_any_moment_leaves_every_decision_and_every_question_onc
             flow.carriers[one.carrier].phone(one.phone, flow.consents(one))
         await flow.ask(REQUEST)
         for _ in range(KILLS):
-            await flow.killed_after(moments.randrange(1, 25))
+            if not await flow.killed_after(moments.randrange(2, 16)):
+                break
         await flow.up()
         await flow.reaches(3, "closed")
+        await flow.again(UNKNOWN_WAIT)  # what is unknown then is sent again
         await flow.handled()
 
         answered = await flow.counted("request.answered")
         paid = [one.phone for one in (FINANCE, CASHIER) if answered[one.phone]]
         others = (HEAD, ENGINEERING, PRODUCTION, BROADCAST, DIRECTOR)
         assert answered == Counter([*(one.phone for one in others), *paid[:1]])
-        document = await flow.evidence()
+        repeats = len(flow.written) - len(set(flow.written))
+        document = await flow.evidence(repeats)
         assert document["request"]["outcome"] == "approved"
         texts_came_as_often_as_they_say(flow, document)
         assert heard(document) == Counter(flow.written)

@@ -16,6 +16,7 @@ from smsgw.store.messages import AcceptedMessage, MessageRow, SegmentRow, encode
 from smsgw.store.outbox import SETTLE, Settled, Settlement
 from smsgw.store.queue import TAKE, Handful, QueuedSegment, Taken
 from smsgw.store.reports import REPORTS, Reported, ReportRow
+from smsgw.store.requests import RequestRow
 from smsgw.store.statements import insert_rows
 
 NOW = 1_800_000_000_000
@@ -226,3 +227,24 @@ class StoredMessages:
     def kinds(self) -> list[str]:
         """What the events tell of."""
         return [event.kind for event in self.events()]
+
+
+def request_row(request_id: int, **fields: Any) -> RequestRow:
+    """An open request of the office."""
+    values: dict[str, Any] = {
+        "id": request_id,
+        "account": "office",
+        "type": "",
+        "preset": "approval",
+        "subject": "采购",
+        "body": "请审批",
+        "reference": "",
+        "applicant_name": "",
+        "applicant_phone": "",
+        "settings": "{}",
+        "state": "open",
+        "outcome": "",
+        "version": 1,
+        "created_at": NOW,
+    }
+    return RequestRow(**{**values, **fields})

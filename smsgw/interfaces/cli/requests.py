@@ -195,20 +195,20 @@ def _show_people(request: Json) -> None:
     people = [one for step in request["steps"] for one in step["assignees"]]
     names = {one["id"]: _who(one) for one in people}
     keys = ("id", "name", "phone", "sender_number", "state", "prompt_status", "reminded")
-    answered = ("reason", "rule", "answered_at")
     rows = [
         [
             int(step["position"]) + 1,
             *(one.get(key) for key in keys),
             one["decision"] or one["progress"],
-            *(one.get(key) for key in answered),
+            one["reason"],
+            one["rule"],
             _history(one, names),
         ]
         for step in request["steps"]
         for one in step["assignees"]
     ]
     columns = ["step", "id", "name", "phone", "sender", "state", "prompt", "reminded", "answer"]
-    show_table([*columns, "reason", "matched by", "answered", "in place of"], rows, "people")
+    show_table([*columns, "reason", "matched by", "in place of"], rows, "people")
 
 
 def _show_answers(request: Json) -> None:

@@ -29,6 +29,7 @@ from smsgw.services.requests.timers import TimerKind
 from smsgw.store import requests as rows_of
 from smsgw.store import slots, stand_ins, timers
 from smsgw.store.requests import AssignmentRow, RequestRow, RequestRows, StepRow
+from smsgw.store.stand_ins import StandInRow
 
 UNSENDABLE = (ValidationError, ConfigError, LinkError)
 
@@ -83,17 +84,36 @@ def ask_waiting(
 
 
 def _ask_first(changes: Changes, rows: RequestRows, row: AssignmentRow) -> None:
-    """Ask an assignee of a step that opens, or the substitute they have now."""
-    account = rows.request.account
-    substitute = stand_ins.substitute_of(changes.connection, account, row.phone, changes.now)
+    """Ask an assignee of a step that opens, or the substitute they have now and who can be."""
+    substitute = _substitute_of(changes, rows, row.step_id, row.phone)
     if substitute is not None:
-        taken = any(one.phone == substitute.other_phone for one in rows.of_step(row.step_id))
-        if not taken:
+        try:
             hand_on(changes, rows, row, substitute.other_phone, substitute.name, "substitute")
+        except UNSENDABLE:
+            pass
+        else:
             return
     row.state = "asked"
     ask(changes, rows, row)
     rows_of.save_assignment(changes.connection, row)
+
+
+def _substitute_of(
+    changes: Changes, rows: RequestRows, step_id: int, phone: str
+) -> StandInRow | None:
+    """Return who is asked instead of a phone: the substitute, or theirs when they are away too.
+
+    None is for nobody, and for somebody the step has already.
+    """
+    found, seen, account = None, {phone}, rows.request.account
+    while one := stand_ins.substitute_of(changes.connection, account, phone, changes.now):
+        phone = one.other_phone
+        if phone in seen:
+            break
+        seen.add(phone)
+        found = one
+    taken = found and any(row.phone == found.other_phone for row in rows.of_step(step_id))
+    return None if taken else found
 
 
 def hand_on(
@@ -140,11 +160,23 @@ def hand_on(
 
 
 def escalate(changes: Changes, rows: RequestRows, step: StepRow, phone: str, name: str) -> None:
-    """Ask somebody besides, whose answer decides the step.
+    """Ask somebody besides, or their substitute, whose answer decides the step.
 
     Raises:
         ValidationError: They cannot be asked.
     """
+    substitute = _substitute_of(changes, rows, step.id, phone)
+    if substitute is not None:
+        try:
+            _escalate_to(changes, rows, step, substitute.other_phone, substitute.name)
+        except UNSENDABLE:
+            pass
+        else:
+            return
+    _escalate_to(changes, rows, step, phone, name)
+
+
+def _escalate_to(changes: Changes, rows: RequestRows, step: StepRow, phone: str, name: str) -> None:
     places = rows.of_step(step.id)
     row = AssignmentRow(
         id=changes.tools.ids.next(),
@@ -185,6 +217,7 @@ def ask(changes: Changes, rows: RequestRows, row: AssignmentRow, *, again: bool 
         row.code = f"{secrets.randbelow(9000) + 1000}"
     asked = asked_of(changes, rows, row, with_id=not extension)
     sent_at = changes.now if settings.urgent else changes.tools.quiet.next_allowed(changes.now)
+    before = row.prompt_message_id
     row.prompt_message_id = changes.send(
         Outgoing(
             account=request.account,
@@ -199,15 +232,11 @@ def ask(changes: Changes, rows: RequestRows, row: AssignmentRow, *, again: bool 
             valid_for=_valid_for(rows, step, sent_at),
         )
     )
+    if before is not None and not changes.revoke(before):  # else this is the first they see
+        row.reminded += 1
     if row.asked_at is None:
         row.asked_at = sent_at
-        _set_reminder(changes, rows, row, 0)
-
-
-def remind(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
-    """Set the timer of the reminder after the one that is ``turn``; the caller has sent that."""
-    row.reminded += 1
-    _set_reminder(changes, rows, row, turn + 1)
+        set_reminder(changes, rows, row, 0)
 
 
 def asked_of(
@@ -222,9 +251,13 @@ def asked_of(
 def unreachable(
     changes: Changes, rows: RequestRows, row: AssignmentRow, problem: Exception
 ) -> None:
-    """Note that a person cannot be asked; sets fields of ``row``, which the caller saves."""
-    release(changes, rows.request, row)
-    row.state, row.slot_id = "unreachable", None
+    """Note that a person cannot be asked; sets fields of ``row``, which the caller saves.
+
+    Who was asked before may still answer that.
+    """
+    if row.prompt_message_id is None:
+        release(changes, rows.request, row)
+        row.state, row.slot_id = "unreachable", None
     changes.tell("request.prompt_failed", rows, row, problem=str(problem))
 
 
@@ -344,14 +377,20 @@ def _life(changes: Changes, rows: RequestRows, row: AssignmentRow, plan: SlotPla
     return max(plan.life_seconds, left)
 
 
-def _set_reminder(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
+def set_reminder(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) -> None:
+    """Set the timer of the reminder ``turn``, or of the next one whose time has not come yet.
+
+    What came due while it was quiet, or nobody ran, is so made up for by one reminder.
+    """
     settings = step_settings(step_by_id(rows, row.step_id).settings)
-    if turn >= len(settings.reminders) or row.asked_at is None:
+    for later, after in list(enumerate(settings.reminders))[turn:]:
+        due_at = (row.asked_at or changes.now) + int(after * 1000)
+        if due_at <= changes.now:
+            continue
+        if not request_settings(rows.request.settings).urgent:
+            due_at = changes.tools.quiet.next_allowed(due_at)
+        changes.set_timer(TimerKind.REMIND, rows.request.id, due_at, row.id, later)
         return
-    due_at = row.asked_at + int(settings.reminders[turn] * 1000)
-    if not request_settings(rows.request.settings).urgent:
-        due_at = changes.tools.quiet.next_allowed(due_at)
-    changes.set_timer(TimerKind.REMIND, rows.request.id, due_at, row.id, turn)
 
 
 def _valid_for(rows: RequestRows, step: StepRow, sent_at: int) -> float | None:

@@ -12,7 +12,7 @@ from smsgw.services.requests.asking import (
     ask,
     ask_waiting,
     escalate,
-    remind,
+    set_reminder,
     unreachable,
 )
 from smsgw.services.requests.changes import Changes
@@ -102,15 +102,19 @@ def _remind(changes: Changes, rows: RequestRows, row: AssignmentRow, turn: int) 
         except UNSENDABLE as error:
             unreachable(changes, one_rows, one, error)
         else:
-            remind(changes, one_rows, one, one_turn)
             changes.tell("request.reminded", one_rows, one, turn=one_turn)
+        set_reminder(changes, one_rows, one, one_turn + 1)
         rows_of.save_assignment(changes.connection, one)
 
 
 def _others_due(
     changes: Changes, row: AssignmentRow
 ) -> list[tuple[RequestRows, AssignmentRow, int]]:
-    """Take the other reminders to the same phone that are due soon."""
+    """Take the other reminders to the same phone that are due soon.
+
+    What another process is changing at this moment is left to its own timer: whoever waits here
+    holds a request, and may be waited for.
+    """
     found = []
     for other, request in rows_of.open_for(changes.connection, row.phone):
         if other.id == row.id:
@@ -119,10 +123,11 @@ def _others_due(
             soon = timer.due_at <= changes.now + TOGETHER_MS
             if timer.kind != TimerKind.REMIND or timer.subject_id != other.id or not soon:
                 continue
-            rows = rows_of.get(changes.connection, request.id)
-            if rows is not None and timers.take(changes.connection, timer.id):
-                own = assignment_by_id(rows, other.id)
-                assert own is not None
+            rows = rows_of.get(changes.connection, request.id, lock=True, wait=False)
+            own = None if rows is None else assignment_by_id(rows, other.id)
+            if rows is None or own is None or own.state != "asked":
+                continue
+            if timers.take(changes.connection, timer.id):
                 found.append((rows, own, timer.turn))
     return found
 
@@ -131,11 +136,13 @@ def _remind_by_list(
     changes: Changes, phone: str, together: list[tuple[RequestRows, AssignmentRow, int]]
 ) -> bool:
     """Send one list of everything a phone has open; tell whether it could be sent."""
-    message_id = listing.send(changes, phone)
+    urgent = any(request_settings(rows.request.settings).urgent for rows, _, _ in together)
+    message_id = listing.send(changes, phone, urgent=urgent)
     if message_id is None:
         return False
     for rows, row, turn in together:
-        remind(changes, rows, row, turn)
+        row.reminded += 1
+        set_reminder(changes, rows, row, turn + 1)
         rows_of.save_assignment(changes.connection, row)
         changes.tell("request.reminded", rows, row, turn=turn, message_id=message_id)
     return True

@@ -22,7 +22,7 @@ from smsgw.services.requests import drafts, due, listing, view, votes
 from smsgw.services.requests.asking import UNSENDABLE, ask, dismiss, hand_on, unreachable
 from smsgw.services.requests.changes import GATEWAY, Changes, Tools
 from smsgw.services.requests.drafts import Person, RequestDraft
-from smsgw.services.requests.following import advance, end, end_step, raise_version, record
+from smsgw.services.requests.following import advance, end, raise_version, record
 from smsgw.services.requests.model import Outcome
 from smsgw.services.requests.places import assignment_by_id, choice_by_key, choices_of, step_by_id
 from smsgw.services.requests.reply import settle
@@ -166,7 +166,9 @@ class RequestEngine:
             found = [
                 row
                 for row in rows.assignments
-                if row.state in ("asked", "unreachable") and assignment_id in (None, row.id)
+                if row.state in ("asked", "unreachable")
+                and step_by_id(rows, row.step_id).state == "open"
+                and assignment_id in (None, row.id)
             ]
             if not found:
                 raise Conflict(f"request {request_id}: nobody there is being asked now")
@@ -356,9 +358,7 @@ class RequestEngine:
                 raise Conflict(
                     f"request {request_id} has preset {preset.name}: decide or withdraw it"
                 )
-            for step in rows.steps:
-                if step.state == "open":
-                    end_step(changes, rows, step, Outcome.APPROVED)
+            end(changes, rows, Outcome.APPROVED)
             return rows.request.version
 
         return _deferred(self.commit(work, actor or account or GATEWAY))
@@ -480,7 +480,8 @@ def _open_assignment(rows: RequestRows, assignment_id: int, version: int | None)
         raise Conflict(f"assignee {row.id} has answered already: {row.decision}")
     if request.state != "open":
         raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
-    if row.state not in ("asked", "unreachable"):
+    step = step_by_id(rows, row.step_id)
+    if row.state not in ("asked", "unreachable") or step.state != "open":
         raise Conflict(f"assignee {row.id} is not being asked now ({row.state})")
     _check_version(rows, version)
     return row

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from smsgw.errors import Conflict
 from smsgw.services.requests.asking import UNSENDABLE
 from smsgw.services.requests.changes import Changes, Outgoing
 from smsgw.services.requests.presets import LIST_SHOWN
@@ -30,7 +31,10 @@ def numbers(changes: Changes, phone: str, access_number: str) -> dict[int, int]:
 
 
 def numbered(still_open: list[tuple[AssignmentRow, RequestRow]], known: Mapping[int, int]) -> Items:
-    """Give every open item its number: the one it was shown under, or one not in use."""
+    """Give every open item its number: the one it was shown under, or one not in use.
+
+    Of a phone that was shown 99 items within a day the others get none, until a day has passed.
+    """
     number_of = {assignment_id: number for number, assignment_id in known.items()}
     free = (number for number in range(1, NUMBER_MAX + 1) if number not in known)
     found: Items = {}
@@ -57,21 +61,30 @@ def account_of(items: Items) -> str:
 
 
 def remember(changes: Changes, phone: str, access_number: str, items: Items) -> dict[int, int]:
-    """Keep which number was shown for which item; returns those that were."""
+    """Keep which number was shown for which item; returns those that were.
+
+    Raises:
+        Conflict: Another process shows this phone other items under these numbers.
+    """
     shown = {number: row.id for number, (row, _) in list(items.items())[:LIST_SHOWN]}
-    listed.show(changes.connection, phone, access_number, shown, changes.now)
+    since = changes.now - LIFE_MS
+    if not listed.show(changes.connection, phone, access_number, shown, changes.now, since):
+        raise Conflict(f"{phone} is sent another list at this moment; look again")
     return shown
 
 
-def send(changes: Changes, phone: str, account: str | None = None) -> int | None:
+def send(
+    changes: Changes, phone: str, account: str | None = None, *, urgent: bool = False
+) -> int | None:
     """Send a phone the list of everything it has open; return the message's id.
 
-    It goes out from the plain access number of the phone's own carrier, outside quiet hours.
+    It goes out from the plain access number of the phone's own carrier.
 
     Args:
         changes: The transaction.
         phone: Normalised.
         account: Only its requests; None is anyone's.
+        urgent: Whether it goes out in quiet hours too.
 
     Returns:
         None when there was nothing to send, or it could not be sent.
@@ -81,12 +94,12 @@ def send(changes: Changes, phone: str, account: str | None = None) -> int | None
         for row, request in rows_of.open_for(changes.connection, phone)
         if account in (None, request.account)
     ]
-    if not still_open:
-        return None
     try:
         access_number = changes.tools.composer.sender_for(phone)
         items = numbered(still_open, numbers(changes, phone, access_number))
-        sent_at = changes.tools.quiet.next_allowed(changes.now)
+        if not items:
+            return None
+        sent_at = changes.now if urgent else changes.tools.quiet.next_allowed(changes.now)
         message_id = changes.send(
             Outgoing(
                 account=account_of(items),

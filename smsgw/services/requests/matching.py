@@ -94,13 +94,19 @@ def _by_slot(changes: Changes, inbound: InboundRow) -> tuple[str, AssignmentRow]
 def _by_short_id(changes: Changes, phone: str, typed: Reading) -> AssignmentRow | None:
     if typed.rule == "bad id":
         return None
-    since = max(0, changes.now - SHORT_ID_LIFE_MS - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
+    since = _since(changes)
     asked = rows_of.asked_since(changes.connection, phone, since)
     for one in stand_ins.represented(changes.connection, phone, changes.now):
         theirs = rows_of.asked_since(changes.connection, one.phone, since)
         asked += [row for row in theirs if _is_of(changes, row, one.account)]
     named = [row for row in asked if make_short_id(row.id) == typed.item]
     return named[0] if len(named) == 1 else None
+
+
+def _since(changes: Changes) -> int:
+    """Return the id that is the least of the days in which a typed id is looked for."""
+    since = max(0, changes.now - SHORT_ID_LIFE_MS - EPOCH_MS)
+    return since << (NODE_BITS + SEQUENCE_BITS)
 
 
 def _without_slot(changes: Changes, inbound: InboundRow, typed: Reading) -> Match:
@@ -160,10 +166,20 @@ def _is_known(changes: Changes, inbound: InboundRow, row: AssignmentRow) -> bool
     own = changes.sender_of(row)
     if inbound.extension or (own and own[0] != inbound.access_number):
         return False
-    if changes.tools.accept_lost_extension:
+    was_sent = row.asked_at is not None and row.asked_at <= inbound.received_at
+    if changes.tools.accept_lost_extension and row.phone == inbound.sender and was_sent:
         return True
     asked = asked_back_before(changes, inbound, row)
-    return asked is not None and inbound.received_at - asked < ASKED_LIFE_MS
+    if asked is None or inbound.received_at - asked >= ASKED_LIFE_MS:
+        return False
+    return not _was_asked_since(changes, inbound, row, asked)
+
+
+def _was_asked_since(changes: Changes, inbound: InboundRow, row: AssignmentRow, asked: int) -> bool:
+    """Whether ``inbound`` may answer a newer question than ours what was meant about ``row``."""
+    known = rows_of.asked_since(changes.connection, inbound.sender, _since(changes))
+    times = (one.asked_at for one in known if one.id != row.id and one.asked_at is not None)
+    return any(asked <= at <= inbound.received_at for at in times)
 
 
 def _other_slot(changes: Changes, inbound: InboundRow, typed: Reading) -> Match | None:
@@ -175,12 +191,16 @@ def _other_slot(changes: Changes, inbound: InboundRow, typed: Reading) -> Match 
     number = inbound.access_number, inbound.extension
     if not inbound.extension or slots.find(changes.connection, inbound.sender, *number):
         return None
+    represented: dict[int, tuple[str, AssignmentRow]] = {}
     for one in stand_ins.represented(changes.connection, inbound.sender, changes.now):
         found = ledger.find(changes.connection, one.phone, *number, changes.now)
         row = _assignment(changes, found.slot) if found else None
         if row and found and _is_of(changes, row, one.account):
-            how = "slot" if found.live else "cooling"
-            return Match(how, ((row, _read(changes, row, inbound.text)),))
+            represented[row.id] = "slot" if found.live else "cooling", row
+    if len(represented) > 1:
+        return None  # of two people, and nobody knows whose is meant
+    for how, row in represented.values():
+        return Match(how, ((row, _read(changes, row, inbound.text)),))
     live = slots.live_at(changes.connection, *number, changes.now)
     if len(live) != 1:
         return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from smsgw.errors import ValidationError
 from smsgw.services import questions
 from smsgw.services.choices import Choice
 from smsgw.services.questions import Question
 from smsgw.services.requests import model
 from smsgw.services.requests.model import ANY, Progress, Rule
-from smsgw.services.requests.presets import Preset
+from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.services.requests.settings import Audience, Confirmation, request_settings, step_settings
 from smsgw.store.requests import AssignmentRow, RequestRows, StepRow
 
@@ -57,9 +58,17 @@ def choice_by_key(preset: Preset, step: StepRow, key: str) -> Choice | None:
 def question_of(preset: Preset, rows: RequestRows, row: AssignmentRow) -> Question:
     """Return what a person may answer, and how a reply is read."""
     answers = step_settings(step_by_id(rows, row.step_id).settings).answers
-    question = own_answers(preset, answers) if answers else preset.question
+    question = _answers(preset, answers) if answers else preset.question
     coded = request_settings(rows.request.settings).confirmation is Confirmation.CODE
     return dataclasses.replace(question, with_code=True) if coded else question
+
+
+def _answers(preset: Preset, answers: Sequence[Choice]) -> Question:
+    """Return the question of answers that were accepted once, whatever words are configured now."""
+    try:
+        return own_answers(preset, answers)
+    except ValidationError:
+        return own_answers(PRESETS[preset.name], answers)
 
 
 def own_answers(preset: Preset, answers: Sequence[Choice], path: str = "answers") -> Question:

@@ -115,7 +115,7 @@ class Preset:
     def listing(self, numbered: Sequence[tuple[int, str]], things: str = "") -> str:
         """Return the list of several items; ``things`` is what they are, when not our own."""
         shown = [f"{number} {_name(subject)}" for number, subject in numbered[:LIST_SHOWN]]
-        first, label = numbered[0][0], self.choices[0].label
+        first, label = numbered[0][0], self.choices[0].label if self.choices else "选项"
         more = len(numbered) - len(shown)
         tail = [f"另有{more}项"] if more else []
         head = (

@@ -12,6 +12,7 @@ import hmac
 from smsgw.errors import Conflict, NotFound
 from smsgw.services import conversations, ledger
 from smsgw.services.choices import Choice, Effect
+from smsgw.services.folding import fold_word
 from smsgw.services.ledger import CONVERSATION
 from smsgw.services.replies import Kind, Reading
 from smsgw.services.requests import counting, listing
@@ -89,7 +90,8 @@ def settle(changes: Changes, inbound_id: int) -> str:
 def _settle(changes: Changes, inbound: InboundRow, found: Match) -> str:
     request_id = assignment_id = account = None
     if found.answers:
-        replies = [_Reply(changes, inbound, found.how, *one) for one in found.answers]
+        made = [_Reply(changes, inbound, found.how, *one) for one in found.answers]
+        replies = list({one.row.id: one for one in made}.values())
         accounts = {one.rows.request.account for one in replies}
         account = accounts.pop() if len(accounts) == 1 else None
         if len(replies) == 1:
@@ -118,7 +120,8 @@ def _settle(changes: Changes, inbound: InboundRow, found: Match) -> str:
 def _settle_batch(changes: Changes, inbound: InboundRow, replies: list[_Reply]) -> str:
     """Record an answer to several items, each by itself, and confirm them in one message."""
     before = same_before(changes, inbound, REPEAT_WINDOW_MS)
-    if before is not None and before.outcome in _MADE:
+    is_new = any(one.row.state == "asked" for one in replies)  # of another list, perhaps
+    if before is not None and before.outcome in _MADE and not is_new:
         return "repeated"
     outcomes = []
     for one in replies:
@@ -179,6 +182,9 @@ class _Reply:
         row = None if rows is None else assignment_by_id(rows, self.row.id)
         if rows is None or row is None:
             raise AssertionError(f"assignment {self.row.id} without its request")
+        heir = successor(rows, row)
+        if heir.phone == row.phone:  # it was handed on and back
+            row = heir
         self.rows, self.row = rows, row
         self.step = step_by_id(rows, row.step_id)
 
@@ -240,7 +246,12 @@ class _Reply:
         return self._were_numbers_offered()
 
     def _were_numbers_offered(self) -> bool:
-        """Whether our question showed numbers: it does where an extension carries it."""
+        """Whether our question showed numbers: it does where an extension carries it.
+
+        It never does where the value is high.
+        """
+        if self.settings.confirmation is not None:
+            return False
         asked = asked_back_before(self.changes, self.inbound, self.row)
         return asked is not None and self.changes.sender_of(self.row) is not None
 
@@ -317,7 +328,8 @@ class _Reply:
 
     def _phone_of(self, name: str) -> str:
         """The phone of somebody the request names; "" when that is nobody, or not only one."""
-        phones = {row.phone for row in self.rows.assignments if name and row.name == name}
+        named = (row for row in self.rows.assignments if name and fold_word(row.name) == name)
+        phones = {row.phone for row in named}
         return phones.pop() if len(phones) == 1 else ""
 
     # ---- answers that do not -------------------------------------------------------------
@@ -442,6 +454,13 @@ def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
     if echoed:
         return "repeated"
     account = listing.account_of(found.choices)
+    if not asked and found.choices and _send_list(changes, inbound, found, account):
+        return "listed"
+    changes.emit("reply.unclear", inbound.id, account, phone=inbound.sender, text=inbound.text)
+    return "unclear"
+
+
+def _send_list(changes: Changes, inbound: InboundRow, found: Match, account: str) -> bool:
     message = Outgoing(
         account=account,
         to=inbound.sender,
@@ -451,10 +470,9 @@ def _list(changes: Changes, inbound: InboundRow, found: Match) -> str:
         expects_reply=True,
         request_id=None,
     )
-    if not asked and answer_phone(changes, inbound, message):
-        shown = listing.remember(changes, inbound.sender, inbound.access_number, found.choices)
-        items = {str(number): str(row_id) for number, row_id in shown.items()}
-        changes.emit("reply.listed", inbound.id, account, phone=inbound.sender, items=items)
-        return "listed"
-    changes.emit("reply.unclear", inbound.id, account, phone=inbound.sender, text=inbound.text)
-    return "unclear"
+    if not answer_phone(changes, inbound, message):
+        return False
+    shown = listing.remember(changes, inbound.sender, inbound.access_number, found.choices)
+    items = {str(number): str(row_id) for number, row_id in shown.items()}
+    changes.emit("reply.listed", inbound.id, account, phone=inbound.sender, items=items)
+    return True

@@ -326,6 +326,21 @@ async def test_a_flow_is_saved_from_toml_used_shown_saved_again_and_removed(tmp_
         assert line == "smsgw: type 外景车: not saved\n"
 
 
+@reactor_test
+async def test_the_example_flow_is_one() -> None:
+    file = Path(__file__).parents[3] / "examples" / "flow.toml"
+    async with ApiServer() as api:
+        desk = Desk(api)
+        await desk.run("request-types", "save", "外景车", str(file))
+        request = await desk.made("--type", "外景车")
+        names = ["科室", "会签", "调度", "台领导"]
+        assert [step["name"] for step in request["steps"]] == names
+        for phone, choice in (("13800001002", "同意"), ("18900001003", "不同意 没有预算")):
+            assert desk.office.reply(phone, choice) == "decided"
+        shown = await desk.json("requests", "show", request["id"])
+        assert (shown["outcome"], shown["steps"][1]["outcome"]) == ("rejected", "rejected")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -28,7 +28,7 @@ from smsgw.store.database import Database, upgrade
 from smsgw.store.inbox import RECEIVE, PartRow, Received
 from smsgw.store.outbox import SETTLE
 from smsgw.store.reports import REPORTS, ReportFate, rematch_parked
-from smsgw.store.requests import RequestRow, RequestRows
+from smsgw.store.requests import RequestRows
 from tests.support.reactor import reactor_test
 from tests.support.store import (
     NOW,
@@ -36,6 +36,7 @@ from tests.support.store import (
     StoredMessages,
     part_row,
     report_row,
+    request_row,
     settlement,
 )
 from tests.support.stores import execute, kinds, opened, shown, within
@@ -300,7 +301,7 @@ async def test_many_at_once_from_two_processes_never_share_a_live_slot(server: S
 @reactor_test
 async def test_of_two_who_decide_at_once_the_second_looks_again(server: Server) -> None:
     async with two(server) as (one, other):
-        request = RequestRow(1, "office", "approval", "", "", "", "open", "", 1, NOW)
+        request = request_row(1)
         await one.writer.run(lambda c: requests.insert(c, RequestRows(request, [], [])))
 
         def decide(connection: Connection) -> int:

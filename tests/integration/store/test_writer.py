@@ -55,7 +55,9 @@ def message_of(database: Database) -> AcceptedMessage:
 
 def orphan(connection: Connection) -> None:
     """Insert a step of a request that does not exist."""
-    connection.exec_driver_sql("INSERT INTO step VALUES (1, 99, 0, 'all', 'open', '')")
+    connection.exec_driver_sql(
+        "INSERT INTO step VALUES (1, 99, 0, '', 'all', true, '{}', 'open', '', NULL, NULL)"
+    )
 
 
 def kinds(look: Look) -> list[str]:

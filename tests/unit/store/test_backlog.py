@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from smsgw.model import MessageClass, MessageStatus
 from smsgw.store import backlog
 from smsgw.store.messages import MessageRow, encode_contents
@@ -79,13 +77,26 @@ class TestEndingWaits:
         assert "may have reached the phone" in UNKNOWN_ERROR
         assert store.queued() == []
 
-    @pytest.mark.parametrize(
-        "fields", [{"valid_until": NOW}, {"attempts": 3}], ids=["validity", "attempts"]
-    )
-    def test_past_its_validity_or_too_many_tries_it_is_not_sent_again(
-        self, store: StoredMessages, fields: dict[str, Any]
+    def test_after_as_many_doubtful_submits_as_may_be_it_is_not_sent_again(
+        self, store: StoredMessages
     ) -> None:
-        message = doubtful(store, **fields)
+        message = doubtful(store)
+        for attempts in (2, 3):
+            (ended,) = end(store)
+            assert store.take([ended.resend]).missing == set()
+            doubt = {"next_attempt_at": NOW, "error": "no answer came"}
+            assert store.settle(message, S.UNKNOWN, attempts=attempts, **doubt).applied
+        (ended,) = end(store)
+        assert ended.resend is None
+        assert store.now(message).reason == UNKNOWN_ERROR
+
+    def test_submits_that_were_refused_are_no_doubtful_ones(self, store: StoredMessages) -> None:
+        doubtful(store, attempts=9)
+        (ended,) = end(store)
+        assert ended.resend is not None
+
+    def test_past_its_validity_it_is_not_sent_again(self, store: StoredMessages) -> None:
+        message = doubtful(store, valid_until=NOW)
         (ended,) = end(store)
         assert ended.resend is None
         now = store.now(message)

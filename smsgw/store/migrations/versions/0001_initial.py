@@ -132,7 +132,7 @@ def _create_messages() -> None:
         sa.Column("final_at", MILLIS, nullable=True),
         sa.Column("stat", _chars(32), nullable=False),
         sa.Column("error", _chars(128), nullable=False),
-        sa.Column("possible_duplicate", sa.Boolean(), nullable=False),
+        sa.Column("possible_duplicate", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("message_id", "part", name=op.f("pk_segment")),
         sqlite_with_rowid=False,
         postgresql_with={"fillfactor": 60},

@@ -1,0 +1,572 @@
+"""Webhooks and their redeliveries: what was delivered, what is under way, what nobody took.
+
+Rules: a webhook's events go out in batches, one after the other. A batch is declared, with an id of
+its own, in the transaction that records the one before as delivered; so whoever goes on after a
+crash sends the same events under the same id. What is recorded of a batch is recorded only while
+it is still the webhook's: of two processes that believe to have it, one finds that it has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from smsgw.model import Event
+from smsgw.store import events
+from smsgw.store.ids import first_at
+from smsgw.store.schema import event as event_table
+from smsgw.store.schema import message as message_table
+from smsgw.store.schema import redelivery as redelivery_table
+from smsgw.store.schema import webhook as webhook_table
+
+ACTIVE, PAUSED = "active", "paused"
+DEAD, REPLAYING = "dead", "replaying"
+
+WINDOW = 5000
+"""Events that one query looks at: whoever wants few of many asks again from where it ended."""
+
+_kinds = msgspec.json.Decoder(list[str]).decode
+
+
+class WebhookRow(msgspec.Struct, gc=False):
+    """A row of ``webhook``; the fields are its columns, in their order."""
+
+    id: int
+    account: str
+    url: str
+    kinds: str
+    secret: str = msgspec.field(default="")
+    old_secret: str = ""
+    old_secret_until: int | None = None
+    state: str = ACTIVE
+    reason: str = ""
+    version: int = 1
+    created_at: int = 0
+    cursor: int = 0
+    batch_id: int = 0
+    batch_until: int = 0
+    batch_of: int = 0
+    attempts: int = 0
+    failing_since: int | None = None
+    next_attempt_at: int | None = None
+    problem: str = ""
+    delivered_at: int | None = None
+
+    @property
+    def patterns(self) -> list[str]:
+        """The kinds it wants; none is all."""
+        return _kinds(self.kinds)
+
+    def __repr__(self) -> str:
+        return f"WebhookRow({self.id}, {self.state})"  # a secret and a URL are nobody else's
+
+
+class RedeliveryRow(msgspec.Struct, gc=False):
+    """A row of ``redelivery``; the fields are its columns, in their order."""
+
+    id: int
+    webhook_id: int
+    state: str
+    after_id: int
+    until_id: int
+    events: int
+    failing_since: int | None
+    why: str
+    at: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Events that go out together.
+
+    Attributes:
+        id: Its name in every attempt; 0 until it is declared.
+        events: Oldest first.
+        until: The last event it covers; with those passed over, later than its last one.
+        of: The redelivery it belongs to; 0 for none.
+    """
+
+    id: int
+    events: Sequence[Event]
+    until: int
+    of: int = 0
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a look for the next batch found.
+
+    Attributes:
+        batch: What goes out next, not declared unless it was; None when there is nothing.
+        looked_to: No event up to this one is left for the cursor, but for those of ``batch``.
+        more: Whether there may be more behind what was looked at.
+        replays: Whether there is a redelivery to see to.
+    """
+
+    batch: Batch | None
+    looked_to: int
+    more: bool
+    replays: bool
+
+
+# ---- which events --------------------------------------------------------------------------
+
+
+def wants(patterns: Sequence[str], kind: str) -> bool:
+    """Whether a kind is among those that are wanted: named, or ``request.*``, or all by none."""
+    if not patterns:
+        return True
+    return any(kind == one or (one[-1] == "*" and kind.startswith(one[:-1])) for one in patterns)
+
+
+def accounts_of(row: WebhookRow) -> tuple[str, str]:
+    """Whose events a webhook gets: its account's and nobody's, as ``GET /v1/events`` has them."""
+    return row.account, ""
+
+
+def _wanted(row: WebhookRow, kind: ColumnElement[str]) -> ColumnElement[bool]:
+    patterns = row.patterns
+    if not patterns:
+        return true()
+    exact = [one for one in patterns if one[-1] != "*"]
+    starts = [one[:-1] for one in patterns if one[-1] == "*"]
+    begun = [func.substr(kind, 1, len(start)) == start for start in starts]
+    return or_(false(), kind.in_(exact), *begun) if exact else or_(false(), *begun)
+
+
+def newest(connection: Connection) -> int:
+    """Return the id of the newest event; 0 when there is none."""
+    found: int | None = connection.execute(select(func.max(event_table.c.id))).scalar()
+    return found or 0
+
+
+def news(connection: Connection, after: int) -> list[tuple[str, str, int]]:
+    """Return account and kind of the events after one, each once, with the newest such event."""
+    table = event_table.c
+    query = (
+        select(table.account, table.kind, func.max(table.id))
+        .where(table.id > after)
+        .group_by(table.account, table.kind)
+    )
+    return [(account, kind, newest) for account, kind, newest in connection.execute(query)]
+
+
+def _window(after: int, until: int | None) -> Any:
+    """Return the events in a row after one, as many as one query looks at."""
+    table = event_table.c
+    query = select(event_table).where(table.id > after).order_by(table.id).limit(WINDOW)
+    return (query if until is None else query.where(table.id <= until)).subquery()
+
+
+def read_events(
+    connection: Connection, row: WebhookRow, after: int, until: int | None, limit: int
+) -> tuple[list[Event], int, bool]:
+    """Return events that a webhook wants, oldest first.
+
+    Args:
+        connection: Any connection.
+        row: The webhook.
+        after: Only events newer than this one.
+        until: Up to this one; None for all there are.
+        limit: The most to return.
+
+    Returns:
+        Them; the event up to which there are no others; whether there may be more after that.
+    """
+    window = _window(after, until)
+    table, message = window.c, message_table.c
+    query = (
+        select(window, message.recipient, message.reference)
+        .join_from(window, message_table, table.subject_id == message.id, isouter=True)
+        .where(table.account.in_(accounts_of(row)), _wanted(row, table.kind))
+        .order_by(table.id)
+        .limit(limit)
+    )
+    found = [events.event_of(one) for one in connection.execute(query)]
+    if len(found) == limit:
+        return found, found[-1].id, True
+    count, last = connection.execute(select(func.count(), func.max(table.id))).one()
+    return found, last or after, count == WINDOW
+
+
+def count_events(
+    connection: Connection, row: WebhookRow, after: int, until: int | None
+) -> tuple[int, int, bool]:
+    """Count what :func:`read_events` would return of one window.
+
+    Returns:
+        How many; up to which event; whether there may be more after that.
+    """
+    window = _window(after, until)
+    table = window.c
+    wanted = and_(table.account.in_(accounts_of(row)), _wanted(row, table.kind))
+    wanted_count = func.count().filter(wanted)
+    count, looked, last = connection.execute(
+        select(wanted_count, func.count(), func.max(table.id))
+    ).one()
+    return count, last or after, looked == WINDOW
+
+
+# ---- webhooks ------------------------------------------------------------------------------
+
+
+def add(connection: Connection, row: WebhookRow) -> None:
+    """Record a webhook."""
+    connection.execute(insert(webhook_table).values(msgspec.structs.asdict(row)))
+
+
+def get(connection: Connection, webhook_id: int, account: str | None = None) -> WebhookRow | None:
+    """Return a webhook; None when there is none, or it is another account's."""
+    query = select(webhook_table).where(webhook_table.c.id == webhook_id)
+    if account is not None:
+        query = query.where(webhook_table.c.account == account)
+    row = connection.execute(query).first()
+    return WebhookRow(*row) if row is not None else None
+
+
+def locked(connection: Connection, webhook_id: int) -> WebhookRow | None:
+    """Return a webhook that nobody else changes until this transaction ends, or None."""
+    query = select(webhook_table).where(webhook_table.c.id == webhook_id).with_for_update()
+    row = connection.execute(query).first()
+    return WebhookRow(*row) if row is not None else None
+
+
+def page(
+    connection: Connection, account: str, *, before: int | None = None, limit: int = 50
+) -> list[WebhookRow]:
+    """Return an account's webhooks, newest first, older than the id ``before``."""
+    table = webhook_table.c
+    query = select(webhook_table).where(table.account == account)
+    if before is not None:
+        query = query.where(table.id < before)
+    return [
+        WebhookRow(*row) for row in connection.execute(query.order_by(table.id.desc()).limit(limit))
+    ]
+
+
+def count(connection: Connection, account: str) -> int:
+    """Return how many webhooks an account has."""
+    query = select(func.count()).where(webhook_table.c.account == account)
+    return connection.execute(query.select_from(webhook_table)).scalar_one()
+
+
+def versions(connection: Connection) -> dict[int, int]:
+    """Return the version of every webhook that is active."""
+    table = webhook_table.c
+    query = select(table.id, table.version).where(table.state == ACTIVE)
+    return {row.id: row.version for row in connection.execute(query)}
+
+
+def rows_of(connection: Connection, ids: Iterable[int]) -> list[WebhookRow]:
+    """Return webhooks by their ids, those there are."""
+    query = select(webhook_table).where(webhook_table.c.id.in_(list(ids)))
+    return [WebhookRow(*row) for row in connection.execute(query)]
+
+
+def change(connection: Connection, row: WebhookRow, **values: Any) -> WebhookRow:
+    """Set columns of a locked webhook as somebody asked; returns it as it is then."""
+    return _set(connection, row, version=row.version + 1, **values)
+
+
+def remove(connection: Connection, webhook_id: int) -> None:
+    """Forget a webhook and its redeliveries."""
+    connection.execute(delete(redelivery_table).where(redelivery_table.c.webhook_id == webhook_id))
+    connection.execute(delete(webhook_table).where(webhook_table.c.id == webhook_id))
+
+
+def _set(connection: Connection, row: WebhookRow, **values: Any) -> WebhookRow:
+    table = webhook_table.c
+    connection.execute(update(webhook_table).where(table.id == row.id).values(**values))
+    return msgspec.structs.replace(row, **values)
+
+
+# ---- one batch after the other ---------------------------------------------------------------
+
+
+def next_batch(
+    connection: Connection, row: WebhookRow, position: int, limit: int, *, replay: bool
+) -> Found:
+    """Return what goes out next: the batch under way, else a new one.
+
+    Args:
+        connection: Any connection.
+        row: The webhook.
+        position: Up to this event nothing is left for the cursor.
+        limit: Events of a batch.
+        replay: Whether a redelivery's turn comes before the cursor's.
+    """
+    if row.batch_id:
+        return _under_way(connection, row, position, limit)
+    turn = _replay(connection, row.id) if replay else None
+    if turn is not None:
+        given, last, more = read_events(connection, row, turn.after_id, turn.until_id, limit)
+        return Found(
+            Batch(0, given, last if more else turn.until_id, turn.id), position, True, True
+        )
+    given, last, more = read_events(connection, row, position, None, limit)
+    batch = Batch(0, given, given[-1].id) if given else None
+    return Found(batch, last, more, _replay(connection, row.id) is not None)
+
+
+def _under_way(connection: Connection, row: WebhookRow, position: int, limit: int) -> Found:
+    given: list[Event] = []
+    after, more = row.cursor, True
+    if row.batch_of:
+        turn = _get_redelivery(connection, row.batch_of)
+        after = turn.after_id if turn is not None else row.batch_until
+    while more and len(given) < limit:  # what it passes over may be more than a window
+        some, after, more = read_events(connection, row, after, row.batch_until, limit - len(given))
+        given += some
+    return Found(Batch(row.batch_id, given, row.batch_until, row.batch_of), position, True, True)
+
+
+def settle(
+    connection: Connection,
+    row: WebhookRow,
+    done: Batch | None,
+    following: Batch | None,
+    cursor: int,
+    now: int,
+) -> WebhookRow | None:
+    """Record what was delivered, and declare what goes out next.
+
+    Args:
+        connection: In a transaction.
+        row: The webhook as it was believed to be.
+        done: The batch that was delivered; None when there was none.
+        following: The next one, with its id; None when there is none yet.
+        cursor: Up to this event nothing is left for the cursor but for ``following``.
+        now: Milliseconds since the Unix epoch.
+
+    Returns:
+        The webhook as it is then. Its ``batch_id`` says whether ``following`` was declared: not
+        when somebody changed it meanwhile, or another process has it. None when it is gone.
+    """
+    there = locked(connection, row.id)
+    if there is None or there.batch_id != (done.id if done is not None else 0):
+        return there
+    values: dict[str, Any] = {}
+    if done is not None:
+        values = {"batch_id": 0, "batch_until": 0, "batch_of": 0}
+        if done.of:
+            _move(connection, done)
+        else:
+            values["cursor"] = max(there.cursor, done.until)
+        if done.events:
+            values |= {"attempts": 0, "failing_since": None, "next_attempt_at": None}
+            values |= {"problem": "", "delivered_at": now}
+    if there.version == row.version and there.state == ACTIVE:
+        values["cursor"] = max(values.get("cursor", there.cursor), cursor)
+        if following is not None:
+            values |= {"batch_id": following.id, "batch_until": following.until}
+            values["batch_of"] = following.of
+    return _set(connection, there, **values) if values else there
+
+
+def put_off(
+    connection: Connection,
+    row: WebhookRow,
+    *,
+    attempts: int,
+    failing_since: int,
+    next_attempt_at: int,
+    problem: str,
+) -> WebhookRow | None:
+    """Record that an attempt failed, and when the next one is due; returns it as :func:`settle`."""
+    there = locked(connection, row.id)
+    if there is None or there.batch_id != row.batch_id or there.version != row.version:
+        return there
+    return _set(
+        connection,
+        there,
+        attempts=attempts,
+        failing_since=failing_since,
+        next_attempt_at=next_attempt_at,
+        problem=problem,
+    )
+
+
+def pause(connection: Connection, row: WebhookRow, reason: str) -> WebhookRow | None:
+    """Pause a webhook whose receiver wants no more; returns it as :func:`settle`."""
+    there = locked(connection, row.id)
+    if there is None or there.batch_id != row.batch_id or there.version != row.version:
+        return there
+    values = {"failing_since": None, "next_attempt_at": None, "attempts": 0}
+    return change(connection, there, state=PAUSED, reason=reason, problem=reason, **values)
+
+
+def pass_over(connection: Connection, webhook_id: int, cursor: int) -> None:
+    """Note that no event up to this one is left, of a webhook that has no batch under way."""
+    table = webhook_table.c
+    connection.execute(
+        update(webhook_table)
+        .where(table.id == webhook_id, table.batch_id == 0, table.cursor < cursor)
+        .values(cursor=cursor)
+    )
+
+
+# ---- dead letters, and what is delivered again -------------------------------------------------
+
+
+def bury(
+    connection: Connection,
+    row: WebhookRow,
+    *,
+    until: int,
+    events: int,
+    why: str,
+    redelivery_id: int,
+    now: int,
+) -> WebhookRow | None:
+    """Give up the events of a failing webhook up to one, and keep them as dead letters.
+
+    Dead letters of one outage are one row. A batch of a redelivery makes that wait again.
+
+    Args:
+        connection: In a transaction.
+        row: The webhook as it was believed to be.
+        until: The last event given up.
+        events: How many they are; 0 only moves the cursor.
+        why: The last attempt's problem.
+        redelivery_id: Of the new row, if there is one.
+        now: Milliseconds since the Unix epoch.
+
+    Returns:
+        As :func:`settle`; it has no batch under way any more.
+    """
+    there = locked(connection, row.id)
+    if there is None or there.batch_id != row.batch_id or there.version != row.version:
+        return there
+    free = {"batch_id": 0, "batch_until": 0, "batch_of": 0}
+    table = redelivery_table.c
+    if row.batch_of:
+        again = update(redelivery_table).where(table.id == row.batch_of)
+        connection.execute(
+            again.values(state=DEAD, why=why, at=now, failing_since=row.failing_since)
+        )
+        return _set(connection, there, **free)
+    if events:
+        same = and_(
+            table.webhook_id == row.id,
+            table.state == DEAD,
+            table.until_id == there.cursor,
+            table.failing_since == row.failing_since,
+        )
+        grown = {"until_id": until, "events": table.events + events, "why": why, "at": now}
+        if not connection.execute(update(redelivery_table).where(same).values(**grown)).rowcount:
+            letter = RedeliveryRow(
+                redelivery_id,
+                row.id,
+                DEAD,
+                there.cursor,
+                until,
+                events,
+                row.failing_since,
+                why,
+                now,
+            )
+            add_redelivery(connection, letter)
+    return _set(connection, there, cursor=max(there.cursor, until), **free)
+
+
+def add_redelivery(connection: Connection, row: RedeliveryRow) -> None:
+    """Record events to deliver apart from the cursor."""
+    connection.execute(insert(redelivery_table).values(msgspec.structs.asdict(row)))
+
+
+def redeliveries(
+    connection: Connection,
+    webhook_id: int,
+    *,
+    state: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[RedeliveryRow]:
+    """Return a webhook's redeliveries, newest first, older than the id ``before``."""
+    table = redelivery_table.c
+    query = select(redelivery_table).where(table.webhook_id == webhook_id)
+    if state is not None:
+        query = query.where(table.state == state)
+    if before is not None:
+        query = query.where(table.id < before)
+    found = connection.execute(query.order_by(table.id.desc()).limit(limit))
+    return [RedeliveryRow(*row) for row in found]
+
+
+def replay(connection: Connection, webhook_id: int, redelivery_id: int | None = None) -> int:
+    """Have one dead letter of a webhook delivered, or all; returns how many."""
+    table = redelivery_table.c
+    query = update(redelivery_table).where(table.webhook_id == webhook_id, table.state == DEAD)
+    if redelivery_id is not None:
+        query = query.where(table.id == redelivery_id)
+    return connection.execute(query.values(state=REPLAYING)).rowcount
+
+
+def tally(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str, tuple[int, int]]]:
+    """Return by webhook and state how many redeliveries there are, and their dead events."""
+    table = redelivery_table.c
+    query = (
+        select(table.webhook_id, table.state, func.count(), func.sum(table.events))
+        .where(table.webhook_id.in_(list(ids)))
+        .group_by(table.webhook_id, table.state)
+    )
+    found: dict[int, dict[str, tuple[int, int]]] = {}
+    for webhook_id, state, rows, dead in connection.execute(query):
+        found.setdefault(webhook_id, {})[state] = rows, int(dead)
+    return found
+
+
+def states(connection: Connection) -> dict[int, str]:
+    """Return the state of every webhook."""
+    table = webhook_table.c
+    return {row.id: row.state for row in connection.execute(select(table.id, table.state))}
+
+
+def before_time(ms: int) -> int:
+    """Return the id after which events were recorded at a time or later."""
+    return max(0, first_at(ms) - 1)
+
+
+def _replay(connection: Connection, webhook_id: int) -> RedeliveryRow | None:
+    table = redelivery_table.c
+    query = (
+        select(redelivery_table)
+        .where(table.webhook_id == webhook_id, table.state == REPLAYING)
+        .order_by(table.id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return RedeliveryRow(*row) if row is not None else None
+
+
+def _get_redelivery(connection: Connection, redelivery_id: int) -> RedeliveryRow | None:
+    query = select(redelivery_table).where(redelivery_table.c.id == redelivery_id)
+    row = connection.execute(query).first()
+    return RedeliveryRow(*row) if row is not None else None
+
+
+def _move(connection: Connection, done: Batch) -> None:
+    """Note that a batch of a redelivery was delivered; forget the redelivery with its last."""
+    row = _get_redelivery(connection, done.of)
+    if row is None:
+        return
+    table = redelivery_table.c
+    if done.until >= row.until_id:
+        connection.execute(delete(redelivery_table).where(table.id == row.id))
+        return
+    left = max(0, row.events - len(done.events))
+    moved = update(redelivery_table).where(table.id == row.id)
+    connection.execute(moved.values(after_id=done.until, events=left))
