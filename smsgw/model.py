@@ -100,6 +100,9 @@ class Segment(msgspec.Struct, gc=False):
         total: How many parts the message has.
         want_report: Ask the carrier for a status report.
         link_id: LinkID of the MO this answers (on-demand services), or "".
+        failures_only: Of the reports asked for, only those that are none of success.
+        at_time: When to send it, as the customer wrote it, or "" for at once.
+        valid_time: Until when, or for how long, it may be sent, likewise.
     """
 
     to: str
@@ -111,6 +114,9 @@ class Segment(msgspec.Struct, gc=False):
     total: int = 1
     want_report: bool = True
     link_id: str = ""
+    failures_only: bool = False
+    at_time: str = ""
+    valid_time: str = ""
 
 
 class SubmitResult(msgspec.Struct, gc=False):

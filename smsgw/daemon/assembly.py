@@ -67,6 +67,7 @@ class Assembly(Service):
             config.delivery.failover_after,
             config.quiet_hours,
             config.requests.presets,
+            config.webhooks,
             accept_lost_extension=config.requests.accept_lost_extension,
         )
         self.on_lost: Callable[[str], None] = lambda why: None

@@ -59,6 +59,7 @@ from smsgw.daemon.settings import (
     ListenerSettings,
     TokenSettings,
 )
+from smsgw.daemon.webhooks import read_webhooks, shown_webhooks
 from smsgw.errors import ConfigError, EncodeError
 from smsgw.model import Operator, Segment
 from smsgw.protocols.account import Account
@@ -115,6 +116,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
     quiet_hours = read_quiet_hours(root.section("quiet_hours"))
     requests = read_requests(root.section("requests"))
     delivery = read_delivery(root.section("delivery"))
+    webhooks = read_webhooks(root.section("webhooks"))
     links = _links(root)
     extensions = read_extensions(root, links)
     check_plans(root, links, conversations, extensions)
@@ -134,6 +136,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
         quiet_hours=quiet_hours,
         requests=requests,
         delivery=delivery,
+        webhooks=webhooks,
         rules=rules,
         warnings=tuple(problems.warnings),
     )
@@ -155,6 +158,7 @@ def effective(config: Config) -> dict[str, Any]:
         "quiet_hours": shown_quiet_hours(config.quiet_hours),
         "requests": shown_requests(config.requests),
         "delivery": shown_delivery(config.delivery),
+        "webhooks": shown_webhooks(config.webhooks),
         "links": {name: _shown_link(link) for name, link in config.links.items()},
         "routing": {"rules": [shown_rule(rule) for rule in config.rules or ()]},
     }

@@ -17,6 +17,7 @@ from smsgw.routing.inbound import Service
 from smsgw.routing.rules import Rule
 from smsgw.services.quiet import QuietHours
 from smsgw.services.requests.presets import Preset
+from smsgw.services.webhooks.addresses import Rules
 from smsgw.store.address import Where
 from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.peers import Network
@@ -203,6 +204,7 @@ class Config:
         quiet_hours: When nobody is asked anything.
         requests: How their replies are read.
         delivery: What follows an unknown outcome.
+        webhooks: What webhooks may call.
         rules: Routing rules in order; None for each operator's subscribers by its own links.
         warnings: What works and should be changed, one line each.
     """
@@ -217,5 +219,6 @@ class Config:
     quiet_hours: QuietHours
     requests: Requests
     delivery: DeliverySettings
+    webhooks: Rules
     rules: tuple[Rule, ...] | None
     warnings: tuple[str, ...]

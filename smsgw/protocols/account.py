@@ -42,6 +42,14 @@ class Account:
     listener_keys: ClassVar[tuple[str, ...]] = ()
     """The fields that connections which the gateway opens to us may have otherwise than ours."""
 
+    customer_keys: ClassVar[tuple[str, ...]] = (
+        "window",
+        "response_timeout",
+        "heartbeat_interval",
+        "heartbeat_tries",
+    )
+    """The fields that are a customer's own where customers log in to us; a carrier adds to them."""
+
     name: str
     secret: str
     version: str

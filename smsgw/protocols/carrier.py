@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -78,6 +79,9 @@ class Carrier:
         submit_id: There, the id that a submit itself carries.
         receiver_id: (carrier_message_id of the answer, place in the submit from 0) -> the id that
             the report on this recipient names (gateway side).
+        refusals: What a submit that is refused is about -> the result that says so (gateway side);
+            empty where customers cannot log in to us.
+        own_id: An id of ours -> the carrier_message_id that a customer is given (gateway side).
     """
 
     name: str
@@ -101,6 +105,8 @@ class Carrier:
     message_id: Callable[[int, datetime, int], str] | None
     submit_id: Callable[[Any], str] = lambda pdu: ""
     receiver_id: Callable[[str, int], str] = lambda message_id, place: message_id
+    refusals: Mapping[ResultKind, int] = dataclasses.field(default_factory=dict)
+    own_id: Callable[[int], str] = str
 
     @property
     def versions(self) -> list[str]:

@@ -40,6 +40,10 @@ class Session:
         side: Customer or gateway.
         wall: The present China Standard Time, for login timestamps and sequences.
         secrets: Server role: login name -> shared secret, or None when there is no such name.
+
+    Attributes:
+        admits: Server role: asked with the session and the name of a login that is good, whether
+            it may log in now; it may call :meth:`serve`.
     """
 
     codec: ClassVar[Codec]
@@ -60,6 +64,7 @@ class Session:
         self.side = side
         self.wall = wall
         self.secrets = secrets
+        self.admits: Callable[[Session, str], bool] = lambda session, name: True
         self.state = State.OPEN
         self.version = account.version
         self.peer_name = ""
@@ -224,6 +229,12 @@ class Session:
             self._tick_unanswered(bool(lost or resend), now)
             self._tick_heartbeat(now)
 
+    def serve(self, account: Account) -> None:
+        """Go by a customer's own settings, since its login is good (server role)."""
+        self.account = account
+        self.window.limit = account.window
+        self.window.timeout = account.response_timeout
+
     def next_deadline(self) -> float | None:
         """When :meth:`tick` must be called at the latest; None when nothing is due."""
         if self.closed:
@@ -333,6 +344,10 @@ class Session:
         """Our login, or the peer's, was refused: the session is over."""
         if self._peer_moves(Input.BIND_REFUSED):
             self.emit(ev.BindRefused(code, text, kind, version))
+
+    def turned_away(self, name: str) -> bool:
+        """Whether a peer that proved its secret may not log in now all the same (server role)."""
+        return self.state is State.OPEN and not self.admits(self, name)
 
     def peer_bound(self, name: str, version: str) -> None:
         """The peer's login is good (server role)."""

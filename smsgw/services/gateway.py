@@ -44,6 +44,11 @@ from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
 from smsgw.services.slots import SlotMap
 from smsgw.services.submission import DAY_SECONDS, LinkInfo, Outgoing, Submission
+from smsgw.services.webhooks.addresses import Rules
+from smsgw.services.webhooks.book import Webhooks
+from smsgw.services.webhooks.lane import Tools as WebhookTools
+from smsgw.services.webhooks.posting import Poster
+from smsgw.services.webhooks.subscribers import Subscribers
 from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
 from smsgw.store.progress import StatusChange
@@ -94,6 +99,12 @@ class GatewayObserver(Protocol):
 
     def watch_writer(self, queued: Callable[[], int]) -> None:
         """Ask this at each look."""
+
+    def posted(self, result: str, events: int) -> None:
+        """A webhook was called."""
+
+    def watch_webhooks(self, subscribers: Subscribers) -> None:
+        """Ask its attributes at each look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,7 @@ class Gateway:
         failover_after: Seconds a link is down before what waits for it takes another one.
         quiet: When nobody is asked; None is never.
         presets: The kinds of request, by name.
+        webhook_rules: Which addresses webhooks may have.
         accept_lost_extension: Whether a clear reply without its extension decides the one open
             item at once.
 
@@ -163,6 +175,7 @@ class Gateway:
         audit: What was done, and by whom.
         conversations: Extensions that applications use as they like.
         slots: Which extension stands for what.
+        webhooks: Where events are posted to.
         on_lost: Called once, with a line for people, when another process has taken over all our
             work: stop this one.
     """
@@ -183,6 +196,7 @@ class Gateway:
         failover_after: float = FAILOVER_AFTER,
         quiet: QuietHours | None = None,
         presets: Mapping[str, Preset] | None = None,
+        webhook_rules: Rules | None = None,
         *,
         accept_lost_extension: bool = False,
     ) -> None:
@@ -251,6 +265,7 @@ class Gateway:
         )
         self.ported = Portability(database, reactor, routes.ported, operators)
         self._inbound = InboundMessages(database, reactor, self._reassembly, self.ported.learn)
+        self._make_webhooks(webhook_rules or Rules())
         self._reports = Reports(
             database,
             reactor,
@@ -289,6 +304,7 @@ class Gateway:
         await self._handover.recover()
         self.requests.timers.start()
         await self.slots.start()
+        await self._subscribers.start()
         for link in self._links.values():
             link.start()
         if self._neighbours is not None:
@@ -299,9 +315,11 @@ class Gateway:
         """Finish what is in flight, unbind, and close the store.
 
         Peers and database that do not answer hold it up for less than 45 seconds: the two limits
-        of this module, the 5 s of an unbind, and the last commits.
+        of this module, the 3 s of webhooks, the 5 s of an unbind, and the last commits.
         """
         self._running = False
+        await self._subscribers.stop()
+        await self._poster.close()
         if self._neighbours is not None:
             self._neighbours.stop()
         await self._dispatcher.stop(0.0 if self._lost else ANSWERS_WITHIN)
@@ -337,6 +355,15 @@ class Gateway:
             self._reported,
             self._take_up,
         )
+
+    def _make_webhooks(self, rules: Rules) -> None:
+        database, clock = self._database, self._clock
+        self._poster = Poster(clock, rules)
+        tools = WebhookTools(database, self._poster, clock, self._observer.posted)
+        self._subscribers = Subscribers(tools, database.permit, self._poster.cancel)
+        database.writer.watchers.append(self._subscribers.committed)
+        self._observer.watch_webhooks(self._subscribers)
+        self.webhooks = Webhooks(tools, rules, self._poster.resolve, self._subscribers.reload)
 
     def _take_up(self) -> None:
         """Go on with what phones sent to a process that is dead."""

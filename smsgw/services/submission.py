@@ -236,6 +236,33 @@ class Submission:
 
         return Deferred.fromCoroutine(cancel())
 
+    # ---- what customers submit over connections of theirs --------------------------------
+
+    def compose(self, outgoing: Sequence[Outgoing], ids: Sequence[int]) -> list[Plan]:
+        """Plan messages under ids that were given out; nothing is stored.
+
+        Raises:
+            ValidationError: One cannot be sent as it is; says which field and why.
+            Overloaded: More waits already than is taken.
+        """
+        self._check_writer()
+        now = self._now_ms()
+        chosen: Chosen = {}
+        plans = [
+            self._plan(one, message_id, now, chosen)
+            for message_id, one in zip(ids, outgoing, strict=True)
+        ]
+        self._check_links(plans)
+        return plans
+
+    def stored(self, plans: Sequence[Plan]) -> list[AcceptedMessage]:
+        """Return what is to be stored of planned messages, by whoever planned them."""
+        return [plan.rows(self._node_for(plan)) for plan in plans]
+
+    def send_off(self, plans: Sequence[Plan]) -> None:
+        """Send what is stored now."""
+        self._dispatcher.offer([item for plan in plans for item in plan.segments])
+
     def _check_writer(self) -> None:
         writer = self._database.writer
         if (busy := writer.busy_seconds) > STUCK_SECONDS:
@@ -399,7 +426,8 @@ class Submission:
     def revoke(self, connection: Connection, message_id: int) -> StatusChange | None:
         """End a request's message in the caller's transaction, if nothing of it was sent."""
         try:
-            return unsent.cancel(connection, message_id, [], int(self._clock() * 1000))
+            with connection.begin_nested():  # what goes on leaves every part where it was
+                return unsent.cancel(connection, message_id, [], int(self._clock() * 1000))
         except Conflict:
             return None
 

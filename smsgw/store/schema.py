@@ -518,6 +518,57 @@ redelivery = Table(
     Index(None, "webhook_id", "id"),
 )
 
+# A report that a customer who binds to us asked for, under the id it was given: a row for each
+# submit of the customer's and recipient, until the message has come to an end.
+awaited_report = Table(
+    "awaited_report",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer", Chars(64), nullable=False),
+    Column("message_id", Id, nullable=False),
+    Column("failures_only", Boolean, nullable=False),
+    Index(None, "message_id"),
+)
+
+# A part of a long message that a customer submitted, until its last part is there.
+submitted_part = Table(
+    "submitted_part",
+    metadata,
+    # The id the customer was given for the first recipient; those of the others follow it.
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer", Chars(64), nullable=False),
+    Column("source", Chars(32), nullable=False),
+    Column("recipients", Text, nullable=False),  # with spaces between them
+    Column("reference", Chars(8), nullable=False),  # "8:17", "16:4660"
+    Column("total", SmallInteger, nullable=False),
+    Column("sequence", SmallInteger, nullable=False),
+    Column("coding", SmallInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # without its header
+    Column("report", SmallInteger, nullable=False),  # wanted: 0 none, 1 always, 2 of failures only
+    Column("received_at", Millis, nullable=False),
+)
+
+# A report or a phone's message that a customer is to be brought, until it acknowledged it.
+customer_delivery = Table(
+    "customer_delivery",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer", Chars(64), nullable=False),
+    Column("kind", Chars(8), nullable=False),  # report, mo
+    Column("content", LargeBinary, nullable=False),  # StatusReport or MoMessage, as MessagePack
+    Column("created_at", Millis, nullable=False),
+    Index(None, "customer", "id"),
+)
+
+# How far the events have been read by those who make something else of them.
+reader = Table(
+    "reader",
+    metadata,
+    Column("name", Chars(32), primary_key=True),
+    Column("event_id", Id, nullable=False),  # the last one read
+    Column("newest_id", Id, nullable=False),  # the greatest id of what was made of them
+)
+
 ported_number = Table(
     "ported_number",
     metadata,

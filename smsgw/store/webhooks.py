@@ -325,7 +325,7 @@ def _under_way(connection: Connection, row: WebhookRow, position: int, limit: in
     given: list[Event] = []
     after, more = row.cursor, True
     if row.batch_of:
-        turn = _get_redelivery(connection, row.batch_of)
+        turn = redelivery(connection, row.batch_of)
         after = turn.after_id if turn is not None else row.batch_until
     while more and len(given) < limit:  # what it passes over may be more than a window
         some, after, more = read_events(connection, row, after, row.batch_until, limit - len(given))
@@ -408,12 +408,13 @@ def pause(connection: Connection, row: WebhookRow, reason: str) -> WebhookRow | 
     return change(connection, there, state=PAUSED, reason=reason, problem=reason, **values)
 
 
-def pass_over(connection: Connection, webhook_id: int, cursor: int) -> None:
-    """Note that no event up to this one is left, of a webhook that has no batch under way."""
+def pass_over(connection: Connection, row: WebhookRow, cursor: int) -> None:
+    """Note that no event up to this one is left, unless a batch is under way by now."""
     table = webhook_table.c
+    same = and_(table.id == row.id, table.version == row.version)
     connection.execute(
         update(webhook_table)
-        .where(table.id == webhook_id, table.batch_id == 0, table.cursor < cursor)
+        .where(same, table.batch_id == 0, table.cursor < cursor)
         .values(cursor=cursor)
     )
 
@@ -454,15 +455,14 @@ def bury(
     table = redelivery_table.c
     if row.batch_of:
         again = update(redelivery_table).where(table.id == row.batch_of)
-        connection.execute(
-            again.values(state=DEAD, why=why, at=now, failing_since=row.failing_since)
-        )
+        values = {"state": DEAD, "events": events, "failing_since": row.failing_since}
+        connection.execute(again.values(why=why, at=now, **values))
         return _set(connection, there, **free)
     if events:
         same = and_(
             table.webhook_id == row.id,
             table.state == DEAD,
-            table.until_id == there.cursor,
+            table.until_id <= there.cursor,
             table.failing_since == row.failing_since,
         )
         grown = {"until_id": until, "events": table.events + events, "why": why, "at": now}
@@ -529,10 +529,21 @@ def tally(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str, tup
     return found
 
 
-def states(connection: Connection) -> dict[int, str]:
-    """Return the state of every webhook."""
+def paused(connection: Connection) -> list[int]:
+    """Return the webhooks that are paused."""
     table = webhook_table.c
-    return {row.id: row.state for row in connection.execute(select(table.id, table.state))}
+    return [row.id for row in connection.execute(select(table.id).where(table.state == PAUSED))]
+
+
+def dead(connection: Connection) -> dict[int, int]:
+    """Return by webhook how many events are dead letters."""
+    table = redelivery_table.c
+    query = (
+        select(table.webhook_id, func.sum(table.events))
+        .where(table.state == DEAD)
+        .group_by(table.webhook_id)
+    )
+    return {webhook_id: int(events) for webhook_id, events in connection.execute(query)}
 
 
 def before_time(ms: int) -> int:
@@ -552,7 +563,8 @@ def _replay(connection: Connection, webhook_id: int) -> RedeliveryRow | None:
     return RedeliveryRow(*row) if row is not None else None
 
 
-def _get_redelivery(connection: Connection, redelivery_id: int) -> RedeliveryRow | None:
+def redelivery(connection: Connection, redelivery_id: int) -> RedeliveryRow | None:
+    """Return a redelivery, or None."""
     query = select(redelivery_table).where(redelivery_table.c.id == redelivery_id)
     row = connection.execute(query).first()
     return RedeliveryRow(*row) if row is not None else None
@@ -560,7 +572,7 @@ def _get_redelivery(connection: Connection, redelivery_id: int) -> RedeliveryRow
 
 def _move(connection: Connection, done: Batch) -> None:
     """Note that a batch of a redelivery was delivered; forget the redelivery with its last."""
-    row = _get_redelivery(connection, done.of)
+    row = redelivery(connection, done.of)
     if row is None:
         return
     table = redelivery_table.c

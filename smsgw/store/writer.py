@@ -81,6 +81,7 @@ class Writer:
         seconds: Time the writer thread spent on those groups.
         on_commit: Called on the reactor thread after each commit with its rows and its seconds,
             before the Deferreds fire.
+        watchers: Called on the reactor thread after each commit, when what it wrote can be read.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -89,6 +90,7 @@ class Writer:
         self.rows = 0
         self.seconds = 0.0
         self.on_commit: Callable[[int, float], None] | None = None
+        self.watchers: list[Callable[[], None]] = []
         self._reactor = reactor
         self._waiting: Group = []
         self._scheduled: IDelayedCall | None = None
@@ -202,6 +204,9 @@ class Writer:
                 self.on_commit(rows, seconds)
             except Exception as error:
                 _log.error("observing a commit of {rows} rows: {error!r}", rows=rows, error=error)
+        if committed:
+            for watcher in self.watchers:
+                watcher()
         for call in group:
             if isinstance(call.outcome, Failure):
                 call.deferred.errback(call.outcome)

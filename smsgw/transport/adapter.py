@@ -71,6 +71,7 @@ class SessionProtocol(Protocol):
         self._gone = False
         self._unacknowledged = 0
         self._write_full = False
+        self._held = False
         self._reads = True
 
     def connectionMade(self) -> None:
@@ -194,6 +195,11 @@ class SessionProtocol(Protocol):
         if self._relief is not None:
             self._steer()
 
+    def hold(self, held: bool) -> None:
+        """Read nothing more, or read again: the peer has as much unanswered as it may have."""
+        self._held = held
+        self._steer()
+
     def pauseProducing(self) -> None:
         """The write buffer is full: the peer does not read."""
         self._write_full = True
@@ -219,7 +225,7 @@ class SessionProtocol(Protocol):
         elif not overloaded and self._relief is not None:
             self._relief.cancel()
             self._relief = None
-        reads = not overloaded and not self._write_full
+        reads = not (overloaded or self._write_full or self._held)
         if reads is not self._reads:
             self._reads = reads
             transport: Any = self.transport

@@ -109,9 +109,13 @@ class Listener(Factory):
                 "{host} was turned away: {limit} connections are open", host=host, limit=self._limit
             )
             return None
-        protocol = SessionProtocol(self._make_session(), self._clock, self._on_events, self._closed)
+        protocol = self.make_protocol(host)
         self.connections.add(protocol)
         return protocol
+
+    def make_protocol(self, host: str) -> SessionProtocol:
+        """Return the protocol of a connection from a host that may connect."""
+        return SessionProtocol(self._make_session(), self._clock, self._on_events, self._closed)
 
     def _closed(self, protocol: SessionProtocol, why: str) -> None:
         self.connections.discard(protocol)

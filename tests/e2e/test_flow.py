@@ -10,9 +10,22 @@ from typing import Any
 import pytest
 
 from smsgw.simulator import ismg
+from smsgw.store.address import Server
 from tests.support.daemon import ACCESS
-from tests.support.flow import BODY, NAMED, SUBJECT, Flow, Person, code_in, question
+from tests.support.flow import (
+    BODY,
+    NAMED,
+    SUBJECT,
+    UNKNOWN_WAIT,
+    Flow,
+    Person,
+    code_in,
+    question,
+)
 from tests.support.reactor import reactor_test
+from tests.support.stores import bare_server
+
+__all__ = ["bare_server"]
 
 APPLICANT = Person("sgip", "18600001000", "新闻部")
 HEAD = Person("sgip", "18600001001", "车队")
@@ -29,8 +42,6 @@ NEVER = 3600.0
 """A reminder that must not come: the question is answered long before."""
 REMINDED_AFTER = 3.0
 KILLS = 10
-UNKNOWN_WAIT = 1.0
-"""So long the gateway waits for what may yet be told of a submit whose answer never came."""
 
 RECORDED = f"已记录您对{NAMED}的意见：同意"
 HANDED_ON = f"{NAMED}已转交{DEPUTY.name}处理，您无需再回复"
@@ -40,6 +51,15 @@ SETTLED = f"{NAMED}本环节已处理，无需再回复"
 @pytest.fixture(autouse=True)
 def carriers_repeat_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ismg, "REPEAT_AFTER", 0.2)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def server(request: pytest.FixtureRequest) -> Server | None:
+    """A PostgreSQL database, or None for a file."""
+    if request.param == "sqlite":
+        return None
+    found: Server = request.getfixturevalue("bare_server")
+    return found
 
 
 def step(name: str, *people: Person, rule: str = "all", reminders: list[float]) -> dict[str, Any]:
@@ -63,8 +83,10 @@ REQUEST = {
 
 
 @reactor_test(seconds=110)
-async def test_four_steps_over_three_carriers_survive_a_restart_in_each(tmp_path: Path) -> None:
-    async with Flow(tmp_path) as flow:
+async def test_four_steps_over_three_carriers_survive_a_restart_in_each(
+    tmp_path: Path, server: Server | None
+) -> None:
+    async with Flow(tmp_path, server) as flow:
         await flow.ask(REQUEST)
         await the_head_answers_a_reminder_while_we_are_down(flow)
         await three_departments_agree_and_one_hands_on(flow)
@@ -233,14 +255,14 @@ def nothing_is_left(flow: Flow) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 @reactor_test(seconds=60)
 async def test_kill_9_at_any_moment_leaves_every_decision_and_every_question_once(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, server: Server | None
 ) -> None:
     """Whoever reads a question consents to it; a text may come twice only where it says so."""
     moments = random.Random(seed)
-    async with Flow(tmp_path, unknown_wait=UNKNOWN_WAIT) as flow:
+    async with Flow(tmp_path, server) as flow:
         for one in ASKED:
             flow.carriers[one.carrier].phone(one.phone, flow.consents(one))
         await flow.ask(REQUEST)

@@ -13,9 +13,15 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from smsgw.simulator.script import Reply, Script
+from smsgw.store.address import Server
 from tests.support.daemon import Town
 from tests.support.nursery import Nursery
 from tests.support.processes import Command
+from tests.support.stores import execute
+
+LEASE = 1.0
+UNKNOWN_WAIT = 1.0
+"""Seconds, as in the configuration: so long what a daemon left behind is waited for."""
 
 RESTED = 2.5
 """So long a daemon is let be that has nothing more to do."""
@@ -62,17 +68,17 @@ class Flow(Town):
 
     Args:
         folder: For its files.
-        unknown_wait: As in the configuration; None is the usual one.
+        server: PostgreSQL instead of a file.
 
     Attributes:
         written: What phones sent: their number and the text, in order.
     """
 
-    def __init__(self, folder: Path, unknown_wait: float | None = None) -> None:
+    def __init__(self, folder: Path, server: Server | None = None) -> None:
         super().__init__(folder)
         self.path = ""
         self.written: list[tuple[str, str]] = []
-        self._unknown_wait = unknown_wait
+        self._server = server
         self._nursery: Nursery | None = None
 
     async def __aenter__(self) -> Flow:
@@ -168,12 +174,18 @@ class Flow(Town):
     async def run(self) -> None:
         """Start the daemon, and wait until its links are up."""
         if self._nursery is None:
-            if self._unknown_wait is not None:
-                with self.config.open("a") as config:
-                    config.write(f"\n[delivery]\nunknown_wait = {self._unknown_wait}\n")
+            text = self.config.read_text(encoding="utf-8")
+            if self._server is not None:
+                place = f'database = "{self._server}"\nlease = {LEASE}\n'
+                text = text.replace('database = "smsgw.db"\n', place)
+            text += f"\n[delivery]\nunknown_wait = {UNKNOWN_WAIT}\n"
+            self.config.write_text(text, encoding="utf-8")
             self._nursery = Nursery(self.config)
         self.daemon = self._nursery.start()
         await self.up()
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return execute(self._server, sql) if self._server else super().rows(sql, *values)
 
     async def up(self) -> None:
         """Wait until the daemon's links are up."""

@@ -52,6 +52,9 @@ PLACES: dict[str, Place] = {
     ),
     "slots": Place(f"{_CLI}.slots", "slots", "See which extensions are in use, and what is left."),
     "links": Place(f"{_CLI}.links", "links", "Show the carriers and whether they are up."),
+    "webhooks": Place(
+        f"{_CLI}.webhooks", "webhooks", "Have events posted to a URL, see whether they arrive."
+    ),
     "reports": Place(f"{_CLI}.reports", "reports", "List status reports that match no message."),
     "route": Place(f"{_CLI}.route", "route", "See which links a message would take, and why."),
     "ported": Place(f"{_CLI}.ported", "ported", "Look after numbers that changed operator."),

@@ -33,6 +33,7 @@ from smsgw.interfaces.http import (
     requests,
     routing,
     slots,
+    webhooks,
 )
 from smsgw.interfaces.http.auth import Tokens
 from smsgw.interfaces.http.calls import Call, Reply, Route
@@ -77,6 +78,7 @@ def make_app(
         *audit.routes(front),
         *conversations.routes(front),
         *slots.routes(front),
+        *webhooks.routes(front),
         *health.routes(front, metrics),
     ]:
         api.add(app, route)

@@ -67,6 +67,8 @@ class Call:
                 raise bad_parameter(name, f"unknown parameter; known: {expected}")
             if len(values) > 1:
                 raise bad_parameter(name, "is given more than once")
+            if "\0" in values[0]:
+                raise bad_parameter(name, "has a NUL character; leave it out")
         return {name: values[0] for name, values in self.query.items()}
 
     def id(self, noun: str) -> int:

@@ -261,8 +261,79 @@ class SlotsFront(Protocol):
         ...
 
 
+class WebhooksFront(Protocol):
+    """Where events are posted to (:class:`smsgw.services.webhooks.book.Webhooks`)."""
+
+    def create(self, account: str, url: str, kinds: Sequence[str]) -> Awaitable[Json]:
+        """Have events posted from now on; return the webhook with its ``secret``."""
+        ...
+
+    def show(self, account: str, webhook_id: int) -> Awaitable[Json]:
+        """Return a webhook."""
+        ...
+
+    def list(self, account: str, *, before: int | None, limit: int) -> Awaitable[Sequence[Json]]:
+        """Return an account's, newest first, older than the id ``before``."""
+        ...
+
+    def change(
+        self, account: str, webhook_id: int, *, url: str | None, kinds: Sequence[str] | None
+    ) -> Awaitable[Json]:
+        """Change what is not None; return the webhook."""
+        ...
+
+    def remove(self, account: str, webhook_id: int) -> Awaitable[None]:
+        """Forget one."""
+        ...
+
+    def pause(self, account: str, webhook_id: int) -> Awaitable[Json]:
+        """Post nothing until it is resumed; return the webhook."""
+        ...
+
+    def resume(self, account: str, webhook_id: int) -> Awaitable[Json]:
+        """Go on, at once; return the webhook."""
+        ...
+
+    def rotate(self, account: str, webhook_id: int, overlap: float) -> Awaitable[Json]:
+        """Sign with a new secret; return the webhook with it as ``secret``."""
+        ...
+
+    def test(self, account: str, webhook_id: int) -> Awaitable[Json]:
+        """Post one event now; return what became of it."""
+        ...
+
+    def dead_letters(
+        self, account: str, webhook_id: int, *, before: int | None, limit: int
+    ) -> Awaitable[Sequence[Json]]:
+        """Return what could not be delivered, newest first, older than the id ``before``."""
+        ...
+
+    def replay_dead(
+        self, account: str, webhook_id: int, dead_letter: int | None
+    ) -> Awaitable[Json]:
+        """Have one dead letter delivered, or all with None; return the webhook."""
+        ...
+
+    def replay(
+        self,
+        account: str,
+        webhook_id: int,
+        *,
+        after: int | None,
+        since: datetime | None,
+        until: int | None,
+    ) -> Awaitable[Json]:
+        """Have events delivered again; return the webhook."""
+        ...
+
+
 class Front(Protocol):
     """The gateway as the HTTP API sees it."""
+
+    @property
+    def webhooks(self) -> WebhooksFront:
+        """Where events are posted to."""
+        ...
 
     @property
     def requests(self) -> RequestFront:

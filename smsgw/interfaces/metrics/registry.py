@@ -7,7 +7,8 @@ the configuration and values of our enums, never a phone number or a message id.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -25,6 +26,7 @@ from smsgw.errors import Disposition
 from smsgw.model import MessageClass, MessageStatus
 
 REPORT_RESULTS = ("matched", "parked", "duplicate", "conflict")
+POST_RESULTS = ("delivered", "refused", "gone", "timed_out", "unreachable", "forbidden")
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 M = TypeVar("M", Counter, Gauge)
@@ -46,6 +48,19 @@ class _Family(Generic[M]):
     def known(self) -> set[str]:
         """Return the first label of every child."""
         return {labels[0] for labels in self._children}
+
+
+class WebhookState(Protocol):
+    """How webhooks are (:class:`smsgw.services.webhooks.subscribers.Subscribers`)."""
+
+    backlog: int
+    dead: int
+    paused: int
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the event waits that waits the longest."""
+        ...
 
 
 class _LimitedSeconds(Collector):
@@ -123,6 +138,27 @@ class Metrics:
             "Extensions needed when none was free: a cool-down shortened, or none (exhausted).",
             "outcome",
         )
+        self._posts = counter(
+            "smsgw_webhook_deliveries_total", "Webhooks called, by what became of it.", "result"
+        )
+        self._webhooks = {
+            "backlog": Gauge(
+                "smsgw_webhook_backlog_events",
+                "Events that wait for an acknowledgement.",
+                registry=self.registry,
+            ),
+            "oldest_seconds": Gauge(
+                "smsgw_webhook_oldest_seconds",
+                "Age of the oldest event that is posted and not acknowledged.",
+                registry=self.registry,
+            ),
+            "dead": Gauge(
+                "smsgw_webhook_dead_events", "Events that are dead letters.", registry=self.registry
+            ),
+            "paused": Gauge(
+                "smsgw_webhooks_paused", "Webhooks that are paused.", registry=self.registry
+            ),
+        }
         self._queued = Gauge(
             "smsgw_store_queued_rows", "Rows that wait for a commit.", registry=self.registry
         )
@@ -162,6 +198,8 @@ class Metrics:
             self._accepted.of(message_class)
         for outcome in ("shortened", "exhausted"):
             self._ran_out.of(outcome)
+        for result in POST_RESULTS:
+            self._posts.of(result)
 
     def watch_window(self, link: str, in_use: Callable[[], int]) -> None:
         """Ask ``in_use`` at each scrape how many submits of a link are unanswered."""
@@ -178,6 +216,11 @@ class Metrics:
     def watch_writer(self, queued: Callable[[], int]) -> None:
         """Ask ``queued`` at each scrape how many rows wait for a commit."""
         self._queued.set_function(queued)
+
+    def watch_webhooks(self, subscribers: WebhookState) -> None:
+        """Ask ``subscribers`` at each scrape."""
+        for name, metric in self._webhooks.items():
+            metric.set_function(partial(getattr, subscribers, name))
 
     # ---- links: LinkObserver -------------------------------------------------------------
 
@@ -242,6 +285,10 @@ class Metrics:
     def slots_ran_out(self, outcome: str) -> None:
         """An extension was needed that was not free: ``shortened`` or ``exhausted``."""
         self._ran_out.of(outcome).inc()
+
+    def posted(self, result: str, events: int) -> None:
+        """A webhook was called: ``delivered``, ``refused``, ``timed_out``, …."""
+        self._posts.of(result).inc()
 
     # ---- store ---------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ from smsgw.protocols.cmpp.pdus import (
     Terminate,
     TerminateResp,
 )
-from smsgw.protocols.cmpp.results import classify
+from smsgw.protocols.cmpp.results import REFUSALS, classify
 from smsgw.protocols.cmpp.session import CmppAccount, CmppSession
 
 CARRIER = Carrier(
@@ -56,6 +56,8 @@ CARRIER = Carrier(
     classify=classify,
     message_id=mapping.message_id,
     receiver_id=mapping.receiver_id,
+    refusals=REFUSALS,
+    own_id=mapping.own_id,
 )
 
 __all__ = [

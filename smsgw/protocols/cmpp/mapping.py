@@ -53,6 +53,8 @@ def from_submit(pdu: Submit) -> list[Segment]:
             total=pdu.pk_total,
             want_report=pdu.registered_delivery == 1,
             link_id=pdu.link_id if isinstance(pdu, pdus.Submit30) else "",
+            at_time=pdu.at_time,
+            valid_time=pdu.valid_time,
         )
         for number in pdu.dest_terminal_id
     ]
@@ -142,3 +144,8 @@ def message_id(gateway: int, when: datetime, count: int) -> str:
 def receiver_id(message_id: str, place: int) -> str:
     """Return the Msg_Id of one recipient of a SUBMIT in the model's form (gateway side)."""
     return f"{receiver_message_id(int(message_id, 16), place):016x}"
+
+
+def own_id(made: int) -> str:
+    """Return the Msg_Id of an id of ours in the model's form (gateway side)."""
+    return f"{made:016x}"

@@ -52,6 +52,17 @@ RESULTS = {
 }
 """After 54 and 55 the message may have gone onward all the same, so nobody knows."""
 
+REFUSALS = {
+    THROTTLE: 8,
+    ResultKind.QUOTA: 8,
+    NUMBER: 13,
+    SOURCE: 10,
+    CONTENT: 6,
+    FORMAT: 1,
+    TEMPORARY: 8,
+}
+"""What a customer is told. 2.0 lists results up to 8 and leaves those from 9 on to the gateway."""
+
 
 def classify(code: int) -> Result:
     """What a result means. One that no table lists is retried, a bounded number of times."""

@@ -41,6 +41,12 @@ class CmppAccount(Account):
     """
 
     negotiates: ClassVar[bool] = True
+    customer_keys: ClassVar[tuple[str, ...]] = (
+        *Account.customer_keys,
+        "service_id",
+        "udhi",
+        "number_prefix",
+    )
 
     version: str = "3.0"
     version_octet: int = 0
@@ -227,6 +233,8 @@ class CmppSession(Session):
             pdu.authenticator_source, pdu.source_addr, secret, pdu.timestamp
         ):
             status = constants.STATUS_AUTHENTICATION
+        elif self.turned_away(pdu.source_addr):
+            status = constants.STATUS_OTHER
         self._answer_connect(pdu, version or self._asked(), status, secret or "")
         if status == constants.STATUS_OK and version is not None:
             self.peer_bound(pdu.source_addr, version)

@@ -42,7 +42,7 @@ from smsgw.protocols.smpp.pdus import (
     UnbindResp,
     UnsuccessSme,
 )
-from smsgw.protocols.smpp.results import classify
+from smsgw.protocols.smpp.results import REFUSED, classify
 from smsgw.protocols.smpp.session import SmppAccount, SmppSession
 
 CARRIER = Carrier(
@@ -62,6 +62,7 @@ CARRIER = Carrier(
     to_report=mapping.to_report,
     classify=classify,
     message_id=mapping.message_id,
+    refusals=REFUSED,
 )
 
 __all__ = [

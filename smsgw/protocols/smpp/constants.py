@@ -31,6 +31,7 @@ ESM_RECEIPT = 0x04  # 5.2.12: SMSC delivery receipt
 ESM_INTERMEDIATE = 0x20  # 5.2.12: intermediate delivery notification
 ESM_UDHI = 0x40  # 5.2.12: the content starts with a user data header
 RECEIPT_WANTED = 0x03  # 5.2.17: bits that ask for an SMSC delivery receipt
+RECEIPT_OF_FAILURE = 0x02  # 5.2.17: only where the final outcome is failure
 
 MESSAGE_ID_OCTETS_MAX = 64  # 5.2.23, without its 0x00
 SHORT_MESSAGE_OCTETS_MAX = 254  # 5.2.21 sm_length

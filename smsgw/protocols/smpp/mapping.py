@@ -81,6 +81,7 @@ def from_submit(pdu: Submit) -> list[Segment]:
     """Return what a customer asks for: one segment, since a submit_sm has one recipient."""
     udhi, content = _content(pdu)
     total, part = 1, 1
+    wanted = pdu.registered_delivery & constants.RECEIPT_WANTED
     if udhi:
         header, _, _ = split_header(content)
         if header is not None and header.concatenation is not None:
@@ -94,7 +95,10 @@ def from_submit(pdu: Submit) -> list[Segment]:
             udhi=udhi,
             part=part,
             total=total,
-            want_report=bool(pdu.registered_delivery & constants.RECEIPT_WANTED),
+            want_report=bool(wanted),
+            failures_only=wanted == constants.RECEIPT_OF_FAILURE,
+            at_time=getattr(pdu, "schedule_delivery_time", ""),
+            valid_time=getattr(pdu, "validity_period", ""),
         )
     ]
 

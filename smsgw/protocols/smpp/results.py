@@ -74,6 +74,17 @@ REFUSALS = {
 }
 """What a bind response's command_status says about the login."""
 
+REFUSED = {
+    ResultKind.THROTTLE: 0x58,
+    ResultKind.QUOTA: 0x14,
+    ResultKind.NUMBER: 0x0B,
+    ResultKind.SOURCE: 0x0A,
+    ResultKind.CONTENT: 0x01,
+    ResultKind.FORMAT: 0x45,
+    ResultKind.TEMPORARY: 0x08,
+}
+"""What a customer is told."""
+
 
 def classify(code: int) -> Result:
     """What a command_status means. One that no table lists is retried, a bounded number of times.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from smsgw.errors import FrameError, LocalProtocolError, PduError
 from smsgw.protocols import events as ev
@@ -85,6 +85,18 @@ class SmppAccount(Account):
     """
 
     direction_key = "bind_type"
+    customer_keys: ClassVar[tuple[str, ...]] = (
+        *Account.customer_keys,
+        "service_type",
+        "source_addr_ton",
+        "source_addr_npi",
+        "dest_addr_ton",
+        "dest_addr_npi",
+        "number_prefix",
+        "default_alphabet",
+        "data_coding",
+        "long_form",
+    )
 
     version: str = "3.4"
     heartbeat_interval: float = 60.0
@@ -246,6 +258,8 @@ class SmppSession(Session):
             status = constants.RINVSYSID
         elif not auth.password_matches(pdu.password, secret):
             status = constants.RINVPASWD
+        elif self.turned_away(pdu.system_id):
+            status = constants.RALYBND
         if status != constants.ROK:
             self._answer(pdu.command_id, pdu.sequence_number, status)
             self.bind_refused(status, classify(status).text, refusal_kind(status))

@@ -178,6 +178,8 @@ def escalate(changes: Changes, rows: RequestRows, step: StepRow, phone: str, nam
 
 def _escalate_to(changes: Changes, rows: RequestRows, step: StepRow, phone: str, name: str) -> None:
     places = rows.of_step(step.id)
+    if any(one.phone == phone for one in present(rows, step)):
+        raise ValidationError("escalation", f"{phone} is asked in this step already")
     row = AssignmentRow(
         id=changes.tools.ids.next(),
         request_id=rows.request.id,

@@ -38,6 +38,7 @@ ASSIGNEES_MAX = 50
 VOTERS_MAX = 1000
 ANSWERS_MAX = 20
 ANSWER_MAX = 32
+WORDS_MAX = 50
 REMINDERS_MAX = 10
 ESCALATIONS_MAX = 5
 SECONDS_MIN = 1.0
@@ -183,9 +184,15 @@ def check(
 
 
 def check_length(field: str, text: str, limit: int) -> None:
-    """Raise ValidationError when ``text`` has more than ``limit`` characters."""
+    """Check a text: PostgreSQL's cannot hold a NUL.
+
+    Raises:
+        ValidationError: It has a NUL, or more than ``limit`` characters.
+    """
     if len(text) > limit:
         raise ValidationError(field, f"{len(text)} characters, limit {limit}; shorten it")
+    if "\0" in text:
+        raise ValidationError(field, "has a NUL character; leave it out")
 
 
 def check_person(person: Person, path: str, composer: Composer) -> Person:
@@ -268,9 +275,8 @@ def _check_open(draft: RequestDraft, vote: VoteSettings) -> None:
 
 def _check_seconds(field: str, seconds: float) -> None:
     if not SECONDS_MIN <= seconds <= SECONDS_MAX:
-        raise ValidationError(
-            field, f"{seconds:g} seconds, allowed {SECONDS_MIN:g} to {SECONDS_MAX:g}"
-        )
+        limits = f"{SECONDS_MIN:.0f} to {SECONDS_MAX:.0f}"
+        raise ValidationError(field, f"{seconds:.15g} seconds, allowed {limits}")
 
 
 def _person(person: Person, path: str, composer: Composer) -> Person:
@@ -309,8 +315,9 @@ class _Step:
         if not self.anyone:
             parse_rule(rule, step.reject_ends, count, f"{path}.rule")
         self._check_times(step)
+        phones = {person.phone for person in people}
         contacts = [
-            self._contact(contact, f"{path}.escalation[{place}]")
+            self._contact(contact, f"{path}.escalation[{place}]", phones)
             for place, contact in enumerate(step.escalation)
         ]
         return msgspec.structs.replace(step, assignees=people, rule=rule, escalation=contacts)
@@ -326,6 +333,9 @@ class _Step:
         for place, one in enumerate(step.answers):
             check_length(f"{path}[{place}].label", one.label, ANSWER_MAX)
             check_length(f"{path}[{place}].key", one.key, ANSWER_MAX)
+            if len(one.words) > WORDS_MAX:
+                problem = f"{len(one.words)} words, allowed {WORDS_MAX}"
+                raise ValidationError(f"{path}[{place}].words", problem)
             key = one.key or (str(place + 1) if vote else one.label)
             made.append(Choice(key, one.label, one.effect, tuple(one.words)))
         if made:
@@ -365,9 +375,13 @@ class _Step:
                 raise ValidationError(field, f"{after:g} s is not after {before:g} s before it")
             before = after
 
-    def _contact(self, contact: Escalation, path: str) -> Escalation:
+    def _contact(self, contact: Escalation, path: str, taken: set[str]) -> Escalation:
+        """Return somebody to ask besides; not who is asked in the step, or before."""
         _check_seconds(f"{path}.after", contact.after)
         person = _person(Person(contact.phone, contact.name), path, self.composer)
+        if person.phone in taken:
+            raise ValidationError(f"{path}.phone", "is asked in this step already; name another")
+        taken.add(person.phone)
         return Escalation(contact.after, person.phone, person.name)
 
 

@@ -147,6 +147,7 @@ class RequestEngine:
         """Return a draft with what its type says filled in."""
         if not draft.type:
             return draft
+        drafts.check_length("type", draft.type, drafts.NAME_MAX)
         row = await self._store.read(lambda c: types_of.get(c, account, draft.type))
         if row is None:
             raise ValidationError("type", f"{draft.type[:64]!r} is no saved flow; save it first")

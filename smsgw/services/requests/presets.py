@@ -128,10 +128,13 @@ class Preset:
         because = f"，原因：{_shortened(reason, _REASON_SHOWN)}" if reason else ""
         return f"已记录您对{_name(subject)}的意见：{choice.label}{because}"
 
-    def already_answered(self, subject: str, choice: Choice, outcome: Outcome | None) -> str:
+    def already_answered(
+        self, subject: str, choice: Choice, outcome: Outcome | None, *, final: bool = True
+    ) -> str:
         """Return what somebody hears whose answer is recorded already; None: no outcome yet."""
         end = f"。结果：{self.outcomes[outcome]}" if outcome else ""
-        return f"您对{_name(subject)}的意见已记录为：{choice.label}，不能更改{end}"
+        fixed = "，不能更改" if final else ""
+        return f"您对{_name(subject)}的意见已记录为：{choice.label}{fixed}{end}"
 
     def already_closed(self, subject: str, outcome: Outcome | None) -> str:
         """Return what somebody hears who need not answer; None: the request goes on without."""
@@ -143,10 +146,12 @@ class Preset:
         return f"{_name(subject)}已转交{to}处理，您无需再回复"
 
     def needs_code(self, subject: str, asked: Asked, left: int) -> str:
-        """Return what somebody hears who consented without the code, or with a wrong one."""
-        yes = asked.written(asked.question.choices[0])
-        tries = f"，还可尝试{left}次" if left else ""
-        return f"{_name(subject)}需凭验证码确认{tries}。请回复：{yes}"
+        """Return what somebody hears who consented without the code, or with a wrong one.
+
+        It does not say the code: only who has the question knows it.
+        """
+        yes = f"{asked.prefix}{asked.question.choices[0].label}"
+        return f"{_name(subject)}需凭验证码确认，还可尝试{left}次。请回复：{yes}+原短信中的验证码"
 
     def needs_console(self, subject: str) -> str:
         """Return what somebody hears who cannot consent by SMS."""

@@ -257,8 +257,9 @@ class _Reply:
 
     def _changes_mind(self) -> bool:
         """Whether this is another answer than the one recorded, and may replace it."""
-        allowed = self.settings.allow_change and self._is_certain()
-        return allowed and self.reading.choice != self.row.decision
+        if not (self.settings.allow_change and self._is_certain()):
+            return False
+        return self._choice().effect.answers and self.reading.choice != self.row.decision
 
     # ---- answers that count --------------------------------------------------------------
 
@@ -298,7 +299,8 @@ class _Reply:
         if self._is_locked():
             return self._needs_console()
         left = CODE_TRIES - self.row.code_failures
-        asked = asked_of(self.changes, self.rows, self.row)
+        own = self.changes.sender_of(self.row)
+        asked = asked_of(self.changes, self.rows, self.row, with_id=not own)
         self._ask(self.preset.needs_code(self.rows.request.subject, asked, left))
         return self._note("request.unconfirmed", "unconfirmed")
 
@@ -370,7 +372,9 @@ class _Reply:
             choice = choice_by_key(self.preset, self.step, self.row.decision)
             assert choice is not None
             subject, outcome = self.rows.request.subject, self._outcome()
-            self.said = self.preset.already_answered(subject, choice, outcome)
+            is_open = self.rows.request.state == "open" and self.step.state == "open"
+            final = not (self.settings.allow_change and is_open)
+            self.said = self.preset.already_answered(subject, choice, outcome, final=final)
         return self._note("request.already", "already")
 
     def _late(self) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 KINDS = (SECOND, SUBSTITUTE)
 
+YEARS_MAX = 10
+YEAR_MS = 366 * 86_400_000
+
 
 class StandInDraft(msgspec.Struct, forbid_unknown_fields=True):
     """Who may answer for ``phone``, as a customer writes it.
@@ -119,8 +122,8 @@ def _row(draft: StandInDraft, account: str, row_id: int, now: int) -> StandInRow
     other = normalise(draft.other_phone, "other_phone")
     if phone == other:
         raise ValidationError("other_phone", "the same number; name another one")
-    from_at = now if draft.start is None else _time("start", draft.start)
-    until_at = None if draft.until is None else _time("until", draft.until)
+    from_at = now if draft.start is None else _time("start", draft.start, now)
+    until_at = None if draft.until is None else _time("until", draft.until, now)
     if until_at is not None and until_at <= max(from_at, now):
         raise ValidationError("until", "is over already, or before it starts; write a later time")
     return StandInRow(
@@ -128,10 +131,13 @@ def _row(draft: StandInDraft, account: str, row_id: int, now: int) -> StandInRow
     )
 
 
-def _time(field: str, written: datetime) -> int:
+def _time(field: str, written: datetime, now: int) -> int:
     if written.tzinfo is None:
         raise ValidationError(field, "has no zone; write +08:00 or Z at its end")
-    return int(written.timestamp() * 1000)
+    at = int(written.timestamp() * 1000)
+    if abs(at - now) > YEARS_MAX * YEAR_MS:
+        raise ValidationError(field, f"is more than {YEARS_MAX} years away; write a nearer time")
+    return at
 
 
 def _shown(row: StandInRow) -> Json:

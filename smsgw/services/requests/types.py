@@ -102,7 +102,7 @@ class RequestTypes:
         """Return a flow, or fail with NotFound."""
 
         def find(connection: Connection) -> Json:
-            row = rows_of.get(connection, account, name)
+            row = rows_of.get(connection, account, name) if _NAME.fullmatch(name) else None
             if row is None:
                 raise NotFound(f"type {name[:70]}: not saved")
             return _shown(row)
@@ -123,7 +123,7 @@ class RequestTypes:
         now = int(self._clock() * 1000)
 
         def work(connection: Connection) -> None:
-            if not rows_of.remove(connection, account, name):
+            if not _NAME.fullmatch(name) or not rows_of.remove(connection, account, name):
                 raise NotFound(f"type {name[:70]}: not saved")
             entry = Entry(actor or account, "request_type.removed", account, 0, {"name": name})
             audit.append(connection, now, [entry])

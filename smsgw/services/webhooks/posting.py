@@ -19,8 +19,9 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionRefusedError
+from twisted.internet.error import TimeoutError as ConnectTimedOut
 from twisted.internet.interfaces import (
     IConsumer,
     IProtocol,
@@ -40,7 +41,6 @@ from zope.interface import implementer
 import smsgw
 from smsgw.errors import SmsgwError
 from smsgw.services.webhooks.addresses import Rules
-from smsgw.transport.causes import cause
 from smsgw.transport.certificates import Contexts
 from smsgw.transport.tls import ClientTls, TlsEndpoint
 
@@ -55,7 +55,7 @@ ANSWER_OCTETS_MAX = 65536
 """What a receiver may send for one POST, headers and all; more ends the connection."""
 
 CONNECTIONS_PER_HOST = 8
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 30
 LOOKUP_THREADS = 8
 ADDRESSES_MAX = 4
 """Addresses of one name that are tried, one after the other."""
@@ -139,23 +139,31 @@ class Poster:
         except Exception as error:  # what a URL can be that was taken once, and is none to Twisted
             return Outcome(Result.UNREACHABLE, 0, _words(error))
         self._under_way.add(work)
-        work.addTimeout(self._seconds, self._reactor)
+        late = self._reactor.callLater(self._seconds, work.cancel)
         try:
             response: Any = await work
         except Exception as error:
-            outcome = _without_answer(error, self._seconds)
+            if not late.active():
+                outcome = Outcome(Result.TIMED_OUT, 0, f"no answer within {self._seconds:g} s")
+            elif work not in self._under_way:
+                outcome = Outcome(Result.CANCELED, 0, "given up")
+            else:
+                outcome = _without_answer(error)
         else:
             left = self._seconds - (self._reactor.seconds() - began)
             await _read_rest(response, max(0.0, min(BODY_SECONDS, left)), self._reactor)
             outcome = _answered(response, self._reactor.seconds())
         finally:
             self._under_way.discard(work)
+            if late.active():
+                late.cancel()
         seconds = self._reactor.seconds() - began
         return msgspec.structs.replace(outcome, seconds=round(seconds, 4))
 
     def cancel(self) -> None:
         """Give up what is under way."""
-        for work in list(self._under_way):
+        given_up, self._under_way = self._under_way, set()
+        for work in given_up:
             work.cancel()
 
     async def close(self) -> None:
@@ -265,21 +273,28 @@ class _Checked:
 
 
 class _MeteredProtocol(ProtocolWrapper):
-    """Ends a connection whose peer sends more for one POST than an answer needs."""
+    """Ends a connection whose peer sends more for one POST than an answer needs.
+
+    It ends at once: a peer that goes on sending is not waited for.
+    """
 
     _octets = 0
 
     def write(self, data: bytes) -> None:
         self._octets = 0
-        super().write(data)
+        super().write(data)  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:
         self._octets += len(data)
         if self._octets > ANSWER_OCTETS_MAX:
-            transport: Any = self.transport
-            transport.abortConnection()
+            self.loseConnection()
         else:
-            super().dataReceived(data)
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def loseConnection(self) -> None:
+        self.disconnecting = 1
+        transport: Any = self.transport
+        transport.abortConnection()
 
 
 class _MeteredFactory(WrappingFactory):
@@ -295,8 +310,12 @@ class _Metered:
         self._endpoint = endpoint
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        connected: Deferred[Any] = self._endpoint.connect(_MeteredFactory(protocolFactory))
+        connected: Deferred[Any] = self._endpoint.connect(_metered(protocolFactory))
         return connected.addCallback(_wrapped)
+
+
+def _metered(factory: IProtocolFactory) -> IProtocolFactory:
+    return _MeteredFactory(factory)  # type: ignore[no-untyped-call]
 
 
 def _wrapped(wrapper: ProtocolWrapper) -> IProtocol:
@@ -395,24 +414,27 @@ def _retry_after(values: list[str], now: float) -> float | None:
         return None
 
 
-def _without_answer(error: Exception, seconds: float) -> Outcome:
-    if isinstance(error, TimedOut):
-        return Outcome(Result.TIMED_OUT, 0, f"no answer within {seconds:g} s")
-    if isinstance(error, CancelledError):
-        return Outcome(Result.CANCELED, 0, "given up")
+def _without_answer(error: Exception) -> Outcome:
     if isinstance(error, Forbidden):
         return Outcome(Result.FORBIDDEN, 0, str(error))
     return Outcome(Result.UNREACHABLE, 0, _words(error))
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     """Return one line for what kept an answer from coming."""
+    reasons = getattr(error, "reasons", None) or [None]
+    if isinstance(reasons[0], Failure) and reasons[0].value is not None:
+        error = reasons[0].value
+    if isinstance(error, SmsgwError):
+        return str(error)[:PROBLEM_CHARACTERS]
     if isinstance(error, socket.gaierror):
         return f"the host has no address: {error.strerror}"
-    reasons = getattr(error, "reasons", None)
-    if reasons and isinstance(reasons[0], Failure):
-        error = reasons[0].value
-        if isinstance(error, SmsgwError | OSError):
-            return cause(Failure(error))[:PROBLEM_CHARACTERS]
-        return "the connection ended, or what came was no HTTP answer"
-    return cause(Failure(error))[:PROBLEM_CHARACTERS]
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there: connection refused"
+    if isinstance(error, ConnectTimedOut):
+        return "the host does not answer"
+    if isinstance(error, ConnectError | OSError) and error.args:
+        return " ".join(str(error).split())[:PROBLEM_CHARACTERS]
+    if isinstance(error, ConnectionClosed):
+        return "the receiver closed the connection without an answer"
+    return "what came back is no HTTP answer"

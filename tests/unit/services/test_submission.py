@@ -488,6 +488,18 @@ async def test_a_refused_cancel_changes_nothing(tmp_path: Path) -> None:
         assert s.kept.ended == []
 
 
+@reactor_test
+async def test_a_question_that_is_being_sent_is_not_taken_back_in_part(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        message_id = await s.submission.send(outgoing(text="长" * 100))
+        await s.database.writer.run(
+            lambda c: c.exec_driver_sql("DELETE FROM queue WHERE part = 2")  # it was taken
+        )
+        assert await s.database.writer.run(lambda c: s.submission.revoke(c, message_id)) is None
+        left = await s.database.read(lambda c: c.exec_driver_sql("SELECT part FROM queue").all())
+        assert [row.part for row in left] == [1]
+
+
 # ---- more than can be taken ------------------------------------------------------------------
 
 

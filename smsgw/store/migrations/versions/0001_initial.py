@@ -27,6 +27,7 @@ def upgrade() -> None:
     _create_around_requests()
     _create_slots()
     _create_webhooks()
+    _create_customers()
     _create_ported_numbers()
     _create_nodes()
 
@@ -35,6 +36,10 @@ def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
     op.drop_table("node")
     op.drop_table("ported_number")
+    op.drop_table("reader")
+    op.drop_table("customer_delivery")
+    op.drop_table("submitted_part")
+    op.drop_table("awaited_report")
     op.drop_table("redelivery")
     op.drop_table("webhook")
     op.drop_table("conversation")
@@ -566,6 +571,53 @@ def _create_webhooks() -> None:
     )
     op.create_index(
         op.f("ix_redelivery_webhook_id_id"), "redelivery", ["webhook_id", "id"], unique=False
+    )
+
+
+def _create_customers() -> None:
+    """What customers who bind to us submitted in part, and what they are to be brought."""
+    op.create_table(
+        "awaited_report",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("customer", _chars(64), nullable=False),
+        sa.Column("message_id", ID, nullable=False),
+        sa.Column("failures_only", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_awaited_report")),
+    )
+    op.create_index(op.f("ix_awaited_report_message_id"), "awaited_report", ["message_id"])
+    op.create_table(
+        "submitted_part",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("customer", _chars(64), nullable=False),
+        sa.Column("source", _chars(32), nullable=False),
+        sa.Column("recipients", sa.Text(), nullable=False),
+        sa.Column("reference", _chars(8), nullable=False),
+        sa.Column("total", sa.SmallInteger(), nullable=False),
+        sa.Column("sequence", sa.SmallInteger(), nullable=False),
+        sa.Column("coding", sa.SmallInteger(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("report", sa.SmallInteger(), nullable=False),
+        sa.Column("received_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_submitted_part")),
+    )
+    op.create_table(
+        "customer_delivery",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("customer", _chars(64), nullable=False),
+        sa.Column("kind", _chars(8), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_customer_delivery")),
+    )
+    op.create_index(
+        op.f("ix_customer_delivery_customer_id"), "customer_delivery", ["customer", "id"]
+    )
+    op.create_table(
+        "reader",
+        sa.Column("name", _chars(32), nullable=False),
+        sa.Column("event_id", ID, nullable=False),
+        sa.Column("newest_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_reader")),
     )
 
 

@@ -129,7 +129,8 @@ def test_requests_are_listed_by_account_state_and_reference(api: Api) -> None:
     assert [one["id"] for one in found["requests"]] == ids[:1]
     status, found, _ = api.call("GET", "/v1/requests", account="other")
     assert (status, found["requests"]) == (200, [])
-    assert api.call("GET", "/v1/requests", state="gone")[0] == 400
+    for wrong in ({"state": "gone"}, {"reference": "a\0"}):
+        assert api.call("GET", "/v1/requests", **wrong)[0] == 400
     assert api.call("GET", f"/v1/requests/{ids[0]}", account="other")[0] == 404
 
 
@@ -154,7 +155,7 @@ GOOD = step(ANN)
         ({"steps": [GOOD] * 21}, "steps", "21 steps, allowed 1 to 20"),
         ({"deadline": "2026-11-22T09:00:00+08:00"}, "deadline", "s ago; write a time to come"),
         ({"deadline": "2030-11-22T09:00:00"}, "deadline", "has no zone; write +08:00 or Z"),
-        ({"deadline": "2030-11-22T09:00:00Z"}, "deadline", "seconds, allowed 1 to 7.776e+06"),
+        ({"deadline": "2030-11-22T09:00:00Z"}, "deadline", "seconds, allowed 1 to 7776000"),
         ({"deadline": "tomorrow"}, "deadline", "is no time; write it like 2026-11-22T18:00"),
         ({"deadline": 3600}, "deadline", "is a whole number; write a time like 2026-11"),
         (
@@ -214,6 +215,15 @@ GOOD = step(ANN)
             {"preset": "vote", "vote": {"extension": "88"}},
             "vote.extension",
             "is for a vote of anyone",
+        ),
+        ({"subject": "a\0b"}, "subject", "has a NUL character; leave it out"),
+        ({"reference": "\0"}, "reference", "has a NUL character"),
+        ({"type": "\0"}, "type", "has a NUL character"),
+        ({"steps": [step(ANN, name="\0")]}, "steps[0].name", "has a NUL character"),
+        (
+            {"steps": [step(ANN, answers=[{"label": "行", "words": ["x"] * 51}])]},
+            "steps[0].answers[0].words",
+            "51 words, allowed 50",
         ),
         ({"stepz": []}, "stepz", "unknown field"),
         ({"steps": [{"people": []}]}, "steps[0].people", "unknown field"),
@@ -286,6 +296,7 @@ def test_a_decision_is_recorded_and_a_second_one_is_a_conflict(api: Api) -> None
         ({"assignment_id": 3}, 422, "assignment_id", "is a whole number; write a text"),
         ({"assignment_id": "3"}, 404, "", "no assignee 3"),
         ({"version": 99}, 409, "", "is at version 1, not 99; read it again"),
+        ({"reason": "a\0"}, 422, "reason", "has a NUL character"),
         ({"reason": "长" * 1001}, 422, "reason", "1001 characters, limit 1000"),
     ],
 )
@@ -394,7 +405,9 @@ def test_a_flow_is_saved_used_replaced_and_removed(api: Api) -> None:
     assert api.post(path, {"name": "用车", "flow": api.get(f"{path}/用车")["flow"]})["version"] == 3
     assert api.post(f"{path}/用车/remove") == {"name": "用车"}
     assert api.refused(f"{path}/用车/remove")[0] == 404
-    assert api.call("GET", f"{path}/用车")[0] == 404
+    for name in ("用车", "a\0b"):
+        assert api.call("GET", f"{path}/{name}")[0] == 404
+        assert api.refused(f"{path}/{name}/remove")[0] == 404
 
 
 def test_flows_are_listed_by_name_page_by_page(api: Api) -> None:
@@ -457,6 +470,9 @@ def test_a_substitute_is_asked_as_long_as_they_stand_in(api: Api) -> None:
         ({"until": "2026-11-22T09:00:00Z"}, "until", "is over already"),
         ({"until": "2030-11-22T09:00:00"}, "until", "has no zone"),
         ({"until": "soon"}, "until", "is no time"),
+        ({"until": "9999-12-31T23:59:59-23:59"}, "until", "is more than 10 years away"),
+        ({"start": "0001-01-01T00:00:00+23:59"}, "start", "is more than 10 years away"),
+        ({"name": "\0"}, "name", "has a NUL character"),
     ],
 )
 def test_a_stand_in_that_cannot_be_is_refused(

@@ -388,9 +388,10 @@ def test_a_word_after_another_question_never_decides_the_one_asked_about_before(
 
 
 def test_received_after_an_answer_keeps_its_reason(office: Office) -> None:
-    request = office.create((ANN, BOB), preset="dispatch", allow_change=True)
+    request = office.create(asking(ANN, BOB, rule="any"), preset="dispatch", allow_change=True)
     assert office.reply(ANN, "无法 没有零件") == "decided"
-    office.reply(ANN, "收到")
+    assert office.reply(ANN, "收到") == "already"
+    assert office.reply(ANN, f"转派 {EVE}") == "already"
     ann = office.assignee(request, ANN)
     assert (ann["decision"], ann["reason"]) == ("decline", "没有零件")
 

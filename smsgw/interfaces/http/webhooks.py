@@ -1,0 +1,168 @@
+"""``/v1/webhooks``: where events are posted to, what could not be, and having it again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from smsgw.errors import ValidationError
+from smsgw.interfaces.http.calls import (
+    Call,
+    Reply,
+    Route,
+    cursor_of,
+    limit_of,
+    number_of,
+    page,
+)
+from smsgw.interfaces.http.front import Front
+
+KINDS_MAX = 50
+
+Kinds = Annotated[list[str], msgspec.Meta(max_length=KINDS_MAX)]
+
+
+class WebhookBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new webhook."""
+
+    url: str
+    kinds: Kinds = []
+
+
+class ChangeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
+
+    url: str | None = None
+    kinds: Kinds | None = None
+
+
+class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long the old secret signs as well."""
+
+    overlap: float = 24 * 3600.0
+
+
+class ReplayBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which events to deliver again."""
+
+    after: str | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    until: str | None = None
+    dead_letter: str | None = None
+
+
+class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing."""
+
+
+def routes(front: Front) -> list[Route]:
+    """Return the endpoints."""
+    return [*_keeping(front), *_living(front), *_again(front)]
+
+
+def _keeping(front: Front) -> list[Route]:
+    async def post(call: Call) -> Reply:
+        body = call.json(WebhookBody)
+        made = await front.webhooks.create(call.account, body.url, body.kinds)
+        return Reply(made, 201, {"Location": f"/v1/webhooks/{made['id']}"})
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit")
+        limit, before = limit_of(parameters), cursor_of(parameters)
+        found = await front.webhooks.list(call.account, before=before, limit=limit + 1)
+        return page("webhooks", found, limit)
+
+    async def shown(call: Call) -> Reply:
+        call.parameters()
+        return Reply(await front.webhooks.show(call.account, call.id("webhook")))
+
+    async def change(call: Call) -> Reply:
+        webhook_id, body = call.id("webhook"), call.json(ChangeBody)
+        changed = await front.webhooks.change(
+            call.account, webhook_id, url=body.url, kinds=body.kinds
+        )
+        return Reply(changed)
+
+    async def remove(call: Call) -> Reply:
+        webhook_id = call.id("webhook")
+        _nothing_in(call)
+        await front.webhooks.remove(call.account, webhook_id)
+        return Reply({"id": str(webhook_id), "removed": True})
+
+    return [
+        Route("POST", "/v1/webhooks", post),
+        Route("GET", "/v1/webhooks", listed),
+        Route("GET", "/v1/webhooks/<id>", shown),
+        Route("POST", "/v1/webhooks/<id>/change", change),
+        Route("POST", "/v1/webhooks/<id>/remove", remove),
+    ]
+
+
+def _living(front: Front) -> list[Route]:
+    async def pause(call: Call) -> Reply:
+        webhook_id = call.id("webhook")
+        _nothing_in(call)
+        return Reply(await front.webhooks.pause(call.account, webhook_id))
+
+    async def resume(call: Call) -> Reply:
+        webhook_id = call.id("webhook")
+        _nothing_in(call)
+        return Reply(await front.webhooks.resume(call.account, webhook_id))
+
+    async def rotate(call: Call) -> Reply:
+        webhook_id = call.id("webhook")
+        body = call.json(RotateBody) if call.body else RotateBody()
+        return Reply(await front.webhooks.rotate(call.account, webhook_id, body.overlap))
+
+    async def test(call: Call) -> Reply:
+        webhook_id = call.id("webhook")
+        _nothing_in(call)
+        return Reply(await front.webhooks.test(call.account, webhook_id))
+
+    return [
+        Route("POST", "/v1/webhooks/<id>/pause", pause),
+        Route("POST", "/v1/webhooks/<id>/resume", resume),
+        Route("POST", "/v1/webhooks/<id>/rotate", rotate),
+        Route("POST", "/v1/webhooks/<id>/test", test),
+    ]
+
+
+def _again(front: Front) -> list[Route]:
+    async def dead_letters(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit")
+        limit, before = limit_of(parameters), cursor_of(parameters)
+        found = await front.webhooks.dead_letters(
+            call.account, call.id("webhook"), before=before, limit=limit + 1
+        )
+        return page("dead_letters", found, limit)
+
+    async def replay(call: Call) -> Reply:
+        webhook_id, body = call.id("webhook"), call.json(ReplayBody)
+        given = [one for one in (body.after, body.since, body.dead_letter) if one is not None]
+        if len(given) != 1:
+            problem = 'write one of after (an event\'s id), since (a time), dead_letter (or "all")'
+            raise ValidationError("", problem)
+        until = None if body.until is None else number_of("until", body.until)
+        if body.dead_letter is not None:
+            if until is not None:
+                raise ValidationError("until", "a dead letter is delivered whole; leave it out")
+            every = body.dead_letter == "all"
+            letter = None if every else number_of("dead_letter", body.dead_letter)
+            return Reply(await front.webhooks.replay_dead(call.account, webhook_id, letter), 202)
+        after = None if body.after is None else number_of("after", body.after)
+        shown = await front.webhooks.replay(
+            call.account, webhook_id, after=after, since=body.since, until=until
+        )
+        return Reply(shown, 202)
+
+    return [
+        Route("GET", "/v1/webhooks/<id>/dead-letters", dead_letters),
+        Route("POST", "/v1/webhooks/<id>/replay", replay),
+    ]
+
+
+def _nothing_in(call: Call) -> None:
+    if call.body:
+        call.json(EmptyBody)

@@ -1,0 +1,1 @@
+"""The doors for customers who bind to us over SMPP or CMPP. Start at :class:`server.Northbound`."""
