@@ -7,17 +7,11 @@ processes see it. Several reminders to one phone that are due together become on
 from __future__ import annotations
 
 from smsgw.services.requests import listing
-from smsgw.services.requests.asking import (
-    UNSENDABLE,
-    ask,
-    ask_waiting,
-    escalate,
-    set_reminder,
-    unreachable,
-)
+from smsgw.services.requests.asking import UNSENDABLE, ask, set_reminder, unreachable
 from smsgw.services.requests.changes import Changes
 from smsgw.services.requests.following import end, end_step, raise_version
 from smsgw.services.requests.model import Outcome
+from smsgw.services.requests.opening import ask_waiting, escalate
 from smsgw.services.requests.places import assignment_by_id, step_by_id
 from smsgw.services.requests.settings import OnDeadline, request_settings, step_settings
 from smsgw.services.requests.timers import TimerKind

@@ -15,16 +15,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.errors import Conflict, ValidationError
 from smsgw.model import Event
 from smsgw.services.choices import Effect
-from smsgw.services.requests import drafts, due, listing, view, votes
-from smsgw.services.requests.asking import UNSENDABLE, ask, dismiss, hand_on, unreachable
+from smsgw.services.requests import checks, drafts, due, listing, view, votes
+from smsgw.services.requests.asking import UNSENDABLE, ask, dismiss, unreachable
 from smsgw.services.requests.changes import GATEWAY, Changes, Tools
 from smsgw.services.requests.drafts import Person, RequestDraft
 from smsgw.services.requests.following import advance, end, raise_version, record
 from smsgw.services.requests.model import Outcome
-from smsgw.services.requests.places import assignment_by_id, choice_by_key, choices_of, step_by_id
+from smsgw.services.requests.opened import open_assignment, open_request, request_of
+from smsgw.services.requests.opening import hand_on
+from smsgw.services.requests.places import choice_by_key, choices_of, step_by_id
 from smsgw.services.requests.reply import settle
 from smsgw.services.requests.settings import OnDeadline
 from smsgw.services.requests.timers import TimerKind, Timers
@@ -33,7 +35,7 @@ from smsgw.store import request_types as types_of
 from smsgw.store import requests as rows_of
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
-from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRows
+from smsgw.store.requests import AnswerRow
 from smsgw.store.timers import TimerRow
 from smsgw.store.writer import Operation
 
@@ -121,10 +123,10 @@ class RequestEngine:
         async def create() -> int:
             whole = await self._completed(account, draft)
             now = self._now()
-            checked = drafts.check(whole, self._tools.presets, self._tools.composer, now)
+            checked = checks.check(whole, self._tools.presets, self._tools.composer, now)
 
             def work(changes: Changes) -> int:
-                rows = drafts.rows(checked, account, self._tools.ids, changes.now)
+                rows = checks.rows(checked, account, self._tools.ids, changes.now)
                 request = rows.request
                 rows_of.insert(changes.connection, rows)
                 told = {"reference": request.reference, "preset": request.preset}
@@ -147,7 +149,7 @@ class RequestEngine:
         """Return a draft with what its type says filled in."""
         if not draft.type:
             return draft
-        drafts.check_length("type", draft.type, drafts.NAME_MAX)
+        checks.check_length("type", draft.type, checks.NAME_MAX)
         row = await self._store.read(lambda c: types_of.get(c, account, draft.type))
         if row is None:
             raise ValidationError("type", f"{draft.type[:64]!r} is no saved flow; save it first")
@@ -163,7 +165,7 @@ class RequestEngine:
         """
 
         def work(changes: Changes) -> int:
-            rows = _open_request(changes, request_id, account)
+            rows = open_request(changes, request_id, account)
             found = [
                 row
                 for row in rows.assignments
@@ -242,11 +244,11 @@ class RequestEngine:
         """
 
         async def decide() -> int:
-            drafts.check_length("reason", reason, drafts.REASON_MAX)
+            checks.check_length("reason", reason, checks.REASON_MAX)
 
             def work(changes: Changes) -> int:
-                rows = _request(changes, request_id, account)
-                row = _open_assignment(rows, assignment_id, version)
+                rows = request_of(changes, request_id, account)
+                row = open_assignment(rows, assignment_id, version)
                 preset = changes.preset_of(rows.request)
                 step = step_by_id(rows, row.step_id)
                 choice = choice_by_key(preset, step, decision)
@@ -297,11 +299,11 @@ class RequestEngine:
         """
 
         async def delegate() -> int:
-            person = drafts.check_person(to, "to", self._tools.composer)
+            person = checks.check_person(to, "to", self._tools.composer)
 
             def work(changes: Changes) -> int:
-                rows = _request(changes, request_id, account)
-                row = _open_assignment(rows, assignment_id, version)
+                rows = request_of(changes, request_id, account)
+                row = open_assignment(rows, assignment_id, version)
                 hand_on(changes, rows, row, person.phone, person.name, f"api:{changes.actor}")
                 preset, subject = changes.preset_of(rows.request), rows.request.subject
                 text = preset.handed_on(subject, person.name or person.phone)
@@ -327,10 +329,10 @@ class RequestEngine:
         """
 
         async def withdraw() -> int:
-            drafts.check_length("reason", reason, drafts.REASON_MAX)
+            checks.check_length("reason", reason, checks.REASON_MAX)
 
             def work(changes: Changes) -> int:
-                rows = _open_request(changes, request_id, account, version)
+                rows = open_request(changes, request_id, account, version)
                 told = {"reason": reason, "reference": rows.request.reference}
                 changes.emit("request.withdrawn", request_id, rows.request.account, **told)
                 end(changes, rows, Outcome.WITHDRAWN)
@@ -353,7 +355,7 @@ class RequestEngine:
         """
 
         def work(changes: Changes) -> int:
-            rows = _open_request(changes, request_id, account, version)
+            rows = open_request(changes, request_id, account, version)
             preset = changes.preset_of(rows.request)
             if preset.on_deadline is not OnDeadline.APPROVE:
                 raise Conflict(
@@ -437,52 +439,3 @@ def _deferred(work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
 
 def _or(words: Sequence[str]) -> str:
     return " or ".join(words)
-
-
-def _request(changes: Changes, request_id: int, account: str | None) -> RequestRows:
-    rows = rows_of.get(changes.connection, request_id, lock=True)
-    if rows is None or (account is not None and rows.request.account != account):
-        raise NotFound(f"request {request_id}: not recorded")
-    return rows
-
-
-def _open_request(
-    changes: Changes, request_id: int, account: str | None, version: int | None = None
-) -> RequestRows:
-    """Return a request that is not over.
-
-    Raises:
-        NotFound: There is none.
-        Conflict: It is over, or was changed since ``version``.
-    """
-    rows = _request(changes, request_id, account)
-    request = rows.request
-    if request.state != "open":
-        raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
-    _check_version(rows, version)
-    return rows
-
-
-def _check_version(rows: RequestRows, version: int | None) -> None:
-    request = rows.request
-    if version is not None and version != request.version:
-        raise Conflict(
-            f"request {request.id} is at version {request.version}, not {version}; read it again"
-        )
-
-
-def _open_assignment(rows: RequestRows, assignment_id: int, version: int | None) -> AssignmentRow:
-    """Return the assignment if it may still be decided."""
-    request = rows.request
-    row = assignment_by_id(rows, assignment_id)
-    if row is None:
-        raise NotFound(f"request {request.id}: no assignee {assignment_id}")
-    if row.state == "answered":
-        raise Conflict(f"assignee {row.id} has answered already: {row.decision}")
-    if request.state != "open":
-        raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
-    step = step_by_id(rows, row.step_id)
-    if row.state not in ("asked", "unreachable") or step.state != "open":
-        raise Conflict(f"assignee {row.id} is not being asked now ({row.state})")
-    _check_version(rows, version)
-    return row

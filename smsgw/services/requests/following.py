@@ -11,9 +11,10 @@ from typing import Any
 
 from smsgw.services.choices import Choice, Effect
 from smsgw.services.requests import model, votes
-from smsgw.services.requests.asking import dismiss, notify, open_step, release
+from smsgw.services.requests.asking import dismiss, notify, release
 from smsgw.services.requests.changes import Changes, conflict
 from smsgw.services.requests.model import Outcome
+from smsgw.services.requests.opening import open_step
 from smsgw.services.requests.places import (
     as_model,
     choice_by_key,

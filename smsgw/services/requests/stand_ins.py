@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.routing.numbers import normalise
 from smsgw.services.queries import Json, iso
-from smsgw.services.requests.drafts import NAME_MAX, check_length
+from smsgw.services.requests.checks import NAME_MAX, check_length
 from smsgw.store import audit
 from smsgw.store import stand_ins as rows_of
 from smsgw.store.audit import Entry

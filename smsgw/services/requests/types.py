@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.services.queries import Json, iso
-from smsgw.services.requests import drafts
+from smsgw.services.requests import checks
 from smsgw.services.requests.changes import Tools
 from smsgw.services.requests.drafts import RequestDraft
 from smsgw.store import audit
@@ -92,7 +92,7 @@ class RequestTypes:
                 raise ValidationError(f"flow.{field}", "is each request's own; leave it out")
         try:
             whole = msgspec.structs.replace(flow, subject=name)
-            drafts.check(whole, self._tools.presets, self._tools.composer, now)
+            checks.check(whole, self._tools.presets, self._tools.composer, now)
         except ValidationError as error:
             if error.field == "steps" and flow.steps is None:
                 return

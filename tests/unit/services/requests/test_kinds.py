@@ -261,6 +261,7 @@ def test_an_answer_is_changed_until_the_step_closes(office: Office) -> None:
     ann = office.assignee(request, ANN)
     assert (ann["decision"], ann["reason"]) == ("no", "太贵")
     assert [one["counted"] for one in ann["answers"]] == [True, True]
+    assert office.reply(ANN, "同意", extension) == "repeated"
     office.reply(BOB, "同意")
     assert office.show(request)["outcome"] == "rejected"
     assert office.reply(ANN, "同意，重新考虑", extension) == "already"

@@ -1,0 +1,68 @@
+"""Requests that may still be changed, locked for the transaction that does it."""
+
+from __future__ import annotations
+
+from smsgw.errors import Conflict, NotFound
+from smsgw.services.requests.changes import Changes
+from smsgw.services.requests.places import assignment_by_id, step_by_id
+from smsgw.store import requests as rows_of
+from smsgw.store.requests import AssignmentRow, RequestRows
+
+
+def request_of(changes: Changes, request_id: int, account: str | None) -> RequestRows:
+    """Return a request; ``account`` is whose it must be, None anyone's.
+
+    Raises:
+        NotFound: There is none.
+    """
+    rows = rows_of.get(changes.connection, request_id, lock=True)
+    if rows is None or (account is not None and rows.request.account != account):
+        raise NotFound(f"request {request_id}: not recorded")
+    return rows
+
+
+def open_request(
+    changes: Changes, request_id: int, account: str | None, version: int | None = None
+) -> RequestRows:
+    """Return a request that is not over.
+
+    Raises:
+        NotFound: There is none.
+        Conflict: It is over, or was changed since ``version``.
+    """
+    rows = request_of(changes, request_id, account)
+    request = rows.request
+    if request.state != "open":
+        raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
+    _check_version(rows, version)
+    return rows
+
+
+def _check_version(rows: RequestRows, version: int | None) -> None:
+    request = rows.request
+    if version is not None and version != request.version:
+        raise Conflict(
+            f"request {request.id} is at version {request.version}, not {version}; read it again"
+        )
+
+
+def open_assignment(rows: RequestRows, assignment_id: int, version: int | None) -> AssignmentRow:
+    """Return the assignment if it may still be decided.
+
+    Raises:
+        NotFound: There is none.
+        Conflict: It was answered, is not asked now, or the request was changed since ``version``.
+    """
+    request = rows.request
+    row = assignment_by_id(rows, assignment_id)
+    if row is None:
+        raise NotFound(f"request {request.id}: no assignee {assignment_id}")
+    if row.state == "answered":
+        raise Conflict(f"assignee {row.id} has answered already: {row.decision}")
+    if request.state != "open":
+        raise Conflict(f"request {request.id} is {request.state}: {request.outcome}")
+    step = step_by_id(rows, row.step_id)
+    if row.state not in ("asked", "unreachable") or step.state != "open":
+        raise Conflict(f"assignee {row.id} is not being asked now ({row.state})")
+    _check_version(rows, version)
+    return row
