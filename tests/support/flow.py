@@ -189,7 +189,13 @@ class Flow(Town):
 
     async def up(self) -> None:
         """Wait until the daemon's links are up."""
-        self.url = await self.daemon.listening
+
+        async def is_listening() -> bool:
+            assert not self.daemon.ended.called, self._nursery.log[-3:]
+            return bool(self.daemon.url)
+
+        await self.until(is_listening)
+        self.url = self.daemon.url
         await self.until(self._links_up)
 
     async def again(self, seconds: float) -> None:
