@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from smsgw.interfaces.cli.client import Json
+from smsgw.interfaces.cli.times import MOMENT
 from smsgw.services.choices import Effect
 from smsgw.services.requests.settings import Audience, Confirmation, Counts, OnDeadline
 
@@ -98,7 +99,10 @@ _OPTIONS = (
         help="Whether one rejection decides a step.  [default: with rule all]",
     ),
     click.option(
-        "--deadline", metavar="TIME", help="When it all ends, such as 2026-11-22T18:00+08:00."
+        "--deadline",
+        type=MOMENT,
+        metavar="TIME",
+        help="When it all ends, such as 2026-11-22T18:00 (this machine's zone) or …+08:00.",
     ),
     click.option(
         "--step-deadline",

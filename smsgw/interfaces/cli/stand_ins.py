@@ -8,6 +8,7 @@ from smsgw.interfaces.cli.client import Api, Json, api_options
 from smsgw.interfaces.cli.main import EPILOG
 from smsgw.interfaces.cli.messages import page_options
 from smsgw.interfaces.cli.show import show_json, show_next, show_table
+from smsgw.interfaces.cli.times import MOMENT
 
 _KEYS = ("id", "kind", "phone", "other_phone", "name", "start", "until", "ended_at")
 
@@ -24,8 +25,10 @@ def stand_ins() -> None:
     "--second", is_flag=True, help="OTHER is the same person's other number, and may answer too."
 )
 @click.option("--name", default="", help="The substitute's name.")
-@click.option("--from", "start", metavar="TIME", help="From when on.  [default: now]")
-@click.option("--until", metavar="TIME", help="Until when, such as 2026-12-01T08:00+08:00.")
+@click.option("--from", "start", type=MOMENT, metavar="TIME", help="From when on.  [default: now]")
+@click.option(
+    "--until", type=MOMENT, metavar="TIME", help="Until when, such as 2026-12-01T08:00+08:00."
+)
 @api_options
 def add(
     api: Api,
