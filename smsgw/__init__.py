@@ -1,7 +1,8 @@
 """smsgw: an SMS gateway for CMPP, SMGP, SGIP and SMPP on Twisted.
 
-Start at :mod:`smsgw.protocols.cmpp` for a codec, :func:`smsgw.connect` for one carrier account, or
-the ``smsgw`` command and :func:`smsgw.make_gateway` for the whole gateway.
+Start at :mod:`smsgw.protocols.cmpp` for a codec, :func:`smsgw.connect` for one carrier account,
+:class:`smsgw.Gateway` for the whole gateway in a program of yours, and the ``smsgw`` command for it
+as a process, whose programs use :mod:`smsgw.client`.
 
 The library's names are loaded on first use: ``import smsgw`` alone loads nothing, and no codec
 needs a reactor.
@@ -17,6 +18,7 @@ __version__ = "0.1.0.dev0"
 _NAMES = {
     "Coding": "smsgw.model",
     "Disposition": "smsgw.errors",
+    "Gateway": "smsgw.daemon.library",
     "Inbound": "smsgw.transport.link",
     "Link": "smsgw.transport.link",
     "MoMessage": "smsgw.model",

@@ -71,6 +71,23 @@ class Conflict(SmsgwError):
     """The thing asked for contradicts what is already recorded (HTTP 409)."""
 
 
+class InProgress(Conflict):
+    """The same request is being worked on already (HTTP 409).
+
+    Args:
+        problem: Which one.
+        retry_after: Seconds after which to ask again.
+    """
+
+    def __init__(self, problem: str, retry_after: int) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(Conflict):
+    """What came of an earlier request cannot be told any more (HTTP 409)."""
+
+
 class NotFound(SmsgwError):
     """Nothing is recorded under that id (HTTP 404)."""
 
@@ -79,8 +96,34 @@ class UnknownAccount(SmsgwError):
     """No such account, or its token or secret does not match (HTTP 401)."""
 
 
+class NotAllowed(SmsgwError):
+    """Who asks is known, and may not do this (HTTP 403)."""
+
+
 class QuotaExceeded(SmsgwError):
-    """The account has used what it may use for now (HTTP 429)."""
+    """The account has used what it may use for now (HTTP 429).
+
+    Args:
+        problem: What is used up, and its limit.
+        retry_after: Seconds after which there is some again; 0 when nobody knows.
+    """
+
+    def __init__(self, problem: str, retry_after: int = 0) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class RateLimited(SmsgwError):
+    """Too many requests in a short time (HTTP 429).
+
+    Args:
+        problem: What was too fast, and its limit.
+        retry_after: Seconds after which to try again.
+    """
+
+    def __init__(self, problem: str, retry_after: int) -> None:
+        super().__init__(f"{problem}; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class Overloaded(SmsgwError):

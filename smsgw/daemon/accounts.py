@@ -35,7 +35,7 @@ def read_account(section: Section, carrier: Carrier) -> Account:
     }
     for field in dataclasses.fields(carrier.account):
         if field.init and field.name not in values:
-            values[field.name] = _read(section, field, hints[field.name])
+            values[field.name] = read_field(section, field, hints[field.name])
     return carrier.account(**values)
 
 
@@ -51,7 +51,7 @@ def read_listener(section: Section, account: Account) -> Account:
     """
     hints = typing.get_type_hints(type(account))
     values: dict[str, Any] = {
-        field.name: _read(section, field, hints[field.name], getattr(account, field.name))
+        field.name: read_field(section, field, hints[field.name], getattr(account, field.name))
         for field in dataclasses.fields(account)
         if field.name in account.listener_keys
     }
@@ -95,9 +95,10 @@ def codings(section: Section) -> tuple[Coding, ...]:
     return tuple(_CODINGS[name] for name in names or ("ascii", "ucs2"))
 
 
-def _read(
+def read_field(
     section: Section, field: dataclasses.Field[Any], hint: Any, default: Any = dataclasses.MISSING
 ) -> Any:
+    """Return the value of one field of an account; ``default`` in the place of its own."""
     if default is dataclasses.MISSING:
         default = None if field.default is dataclasses.MISSING else field.default
     least = LEAST.get(field.name, 0)

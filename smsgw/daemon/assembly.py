@@ -14,11 +14,21 @@ from twisted.logger import Logger
 
 from smsgw.daemon.conversations import inbound_table, slot_plans
 from smsgw.daemon.delivery import doubt_policy, retry_policy
-from smsgw.daemon.settings import Config, HttpSettings, LinkSettings, ListenerSettings
+from smsgw.daemon.settings import (
+    Config,
+    DoorSettings,
+    HttpSettings,
+    LinkSettings,
+    ListenerSettings,
+)
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.interfaces.northbound.door import Door
+from smsgw.interfaces.northbound.server import Northbound
 from smsgw.routing.ported import PortedNumbers
 from smsgw.routing.table import RouteTable
+from smsgw.services.access.access import Access
+from smsgw.services.access.callers import Configured
 from smsgw.services.gateway import Gateway, LinkEntry
 from smsgw.services.submission import LinkInfo
 from smsgw.store.database import Database
@@ -38,6 +48,7 @@ class Assembly(Service):
     Attributes:
         gateway: The gateway itself.
         metrics: What it counts.
+        northbound: The doors for customers who bind to us; None without any.
         on_lost: As the gateway's.
     """
 
@@ -53,13 +64,14 @@ class Assembly(Service):
         database = Database(
             config.gateway.database, reactor, node=config.gateway.node, lease=config.gateway.lease
         )
-        database.writer.on_commit = self.metrics.committed
+        database.writer.on_commit = self._committed
+        services = (*config.extensions, *config.northbound.services)
         self.gateway = Gateway(
             database,
             [_entry(link, reactor, self.metrics, database) for link in links],
             route_table(config, reactor.seconds),
-            inbound_table(config.links, config.extensions),
-            slot_plans(config.links, config.conversations, config.extensions),
+            inbound_table(config.links, services),
+            slot_plans(config.links, config.conversations, services),
             reactor,
             self.metrics,
             doubt_policy(config.delivery),
@@ -70,10 +82,18 @@ class Assembly(Service):
             config.webhooks,
             accept_lost_extension=config.requests.accept_lost_extension,
         )
+        self.northbound: Northbound | None = None
+        if config.northbound.doors:
+            self.northbound = _northbound(config, self.gateway, database, reactor, self.metrics)
         self.on_lost: Callable[[str], None] = lambda why: None
         self.gateway.on_lost = lambda why: self.on_lost(why)
-        tokens = {token.token: token.account for token in config.tokens}
-        app = make_app(self.gateway, tokens, self.metrics)
+        configured = [
+            Configured(name=one.name, account=one.account, role=one.role, token=one.token)
+            for one in config.tokens
+        ]
+        accounts = {service.account for service in services}
+        self._access = Access(database, reactor, configured, accounts)
+        app = make_app(self.gateway, self._access, self.metrics)
         self._site = make_site(app, reactor, config.http.allow)
 
     @property
@@ -98,6 +118,8 @@ class Assembly(Service):
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         await self.gateway.start()
+        if self.northbound is not None:
+            await self.northbound.start()
         endpoint = _port(self._config.http, self._reactor)
         self._http = await endpoint.listen(self._site)
 
@@ -106,7 +128,15 @@ class Assembly(Service):
         if self._http is not None:
             port, self._http = self._http, None
             await maybeDeferred(port.stopListening)
+        await self._access.stop()
+        if self.northbound is not None:
+            await self.northbound.stop()
         await self.gateway.stop()
+
+    def _committed(self, rows: int, seconds: float) -> None:
+        self.metrics.committed(rows, seconds)
+        if self.northbound is not None:
+            self.northbound.committed()
 
     def startService(self) -> None:
         """For Twisted's own service runners; a failure to start is logged."""
@@ -164,6 +194,21 @@ def _entry(settings: LinkSettings, reactor: Any, metrics: Metrics, database: Dat
     return LinkEntry(link=link, info=info, rate=settings.rate)
 
 
+def _northbound(
+    config: Config, gateway: Gateway, database: Database, reactor: Any, metrics: Metrics
+) -> Northbound:
+    doors = [
+        Door(
+            carrier=door.carrier,
+            endpoint=_port(door, reactor),
+            allow=peer_filter(door.allow),
+        )
+        for door in config.northbound.doors
+    ]
+    customers = config.northbound.customers
+    return Northbound(customers, doors, database, gateway.submission, reactor, metrics)
+
+
 def _permit(database: Database, link: str, login: int, count: int) -> Permit:
     """Return the right to one of a login's connections, which all processes share."""
     return database.permit(f"{link}/{login}", count) or ALWAYS
@@ -177,7 +222,9 @@ def _peer_listener(settings: LinkSettings, reactor: Any) -> PeerListener | None:
     return PeerListener(endpoint, listener.account, peer_filter(listener.allow))
 
 
-def _port(settings: HttpSettings | ListenerSettings, reactor: Any) -> IStreamServerEndpoint:
+def _port(
+    settings: HttpSettings | ListenerSettings | DoorSettings, reactor: Any
+) -> IStreamServerEndpoint:
     """Where to listen, with TLS and PROXY headers as configured."""
     balancers = settings.balancers
     trusts: Callable[[str], bool] | None = None

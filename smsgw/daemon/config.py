@@ -45,6 +45,7 @@ from smsgw.daemon.conversations import (
     shown_extension,
 )
 from smsgw.daemon.delivery import read_delivery, shown_delivery
+from smsgw.daemon.northbound import read_northbound, shown_customer, shown_northbound
 from smsgw.daemon.requests import read_requests, shown_requests
 from smsgw.daemon.results import read_results, shown_results
 from smsgw.daemon.routing import read_rules, shown_rule
@@ -57,6 +58,7 @@ from smsgw.daemon.settings import (
     HttpSettings,
     LinkSettings,
     ListenerSettings,
+    NorthboundSettings,
     TokenSettings,
 )
 from smsgw.daemon.webhooks import read_webhooks, shown_webhooks
@@ -67,6 +69,8 @@ from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.states import Role, Side
 from smsgw.routing.rules import Rule
+from smsgw.services.access.callers import is_free
+from smsgw.services.access.roles import ADMIN, ROLES
 
 __all__ = [
     "Address",
@@ -106,8 +110,12 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
         ConfigErrors: Everything that is wrong with it.
     """
     path = Path(path)
+    return read(_parse(path), path, environ)
+
+
+def read(values: dict[str, Any], path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration that a file at ``path`` would hold. As :func:`load`."""
     problems = Problems()
-    values = _parse(path)
     root = Section(values, "", problems, path.parent, os.environ if environ is None else environ)
     gateway = _gateway(root.section("gateway"))
     http = _http(root.section("http"))
@@ -119,11 +127,12 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
     webhooks = read_webhooks(root.section("webhooks"))
     links = _links(root)
     extensions = read_extensions(root, links)
-    check_plans(root, links, conversations, extensions)
+    northbound = read_northbound(root, links, extensions)
+    check_plans(root, links, conversations, (*extensions, *northbound.services))
     rules = read_rules(root.section("routing"), links)
     root.finish()
     _check_directions(root, links, rules)
-    _check_listeners(http, links.values(), problems)
+    _check_listeners(http, links.values(), northbound, problems)
     problems.check()
     return Config(
         path=path,
@@ -138,6 +147,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Config:
         delivery=delivery,
         webhooks=webhooks,
         rules=rules,
+        northbound=northbound,
         warnings=tuple(problems.warnings),
     )
 
@@ -151,10 +161,13 @@ def effective(config: Config) -> dict[str, Any]:
         },
         "http": _shown_listener(config.http),
         "tokens": {
-            token.name: {"token": MASK, "account": token.account} for token in config.tokens
+            token.name: {"token": MASK, "account": token.account, "role": token.role}
+            for token in config.tokens
         },
         "conversations": shown_conversations(config.conversations),
         "extensions": {one.name: shown_extension(one) for one in config.extensions},
+        "northbound": shown_northbound(config.northbound),
+        "customers": {one.name: shown_customer(one) for one in config.northbound.customers},
         "quiet_hours": shown_quiet_hours(config.quiet_hours),
         "requests": shown_requests(config.requests),
         "delivery": shown_delivery(config.delivery),
@@ -211,10 +224,18 @@ def _tokens(root: Section) -> tuple[TokenSettings, ...]:
         elif token and token in tokens:
             section.add("token", f"is the same as tokens.{tokens[token].name}.token")
         account = section.text("account", name, blank=False)
+        role = section.choice("role", sorted(ROLES), ADMIN)
+        if not is_free(name):
+            problem = "is a name that something else is recorded under; use another word"
+            root.problems.add(section.path, problem)
         section.finish()
-        tokens[token] = TokenSettings(name=name, account=account, token=token)
+        tokens[token] = TokenSettings(name=name, account=account, role=role, token=token)
     if not root.values.get("tokens"):
-        root.problems.warn("tokens", "none, so nobody can use the HTTP API; add [tokens.NAME]")
+        root.problems.warn(
+            "tokens",
+            "none, so nobody can use the HTTP API but with tokens of smsgw token create; "
+            "make one, or add [tokens.NAME]",
+        )
     return tuple(tokens.values())
 
 
@@ -337,15 +358,23 @@ def _check_directions(
                 )
 
 
-def _check_listeners(http: HttpSettings, links: Iterable[LinkSettings], problems: Problems) -> None:
+def _check_listeners(
+    http: HttpSettings,
+    links: Iterable[LinkSettings],
+    northbound: NorthboundSettings,
+    problems: Problems,
+) -> None:
     taken = {str(http.listen): "http.listen"}
-    for link in links:
-        if link.listener is None or link.listener.listen.port == 0:
-            continue
-        path = f"links.{link.name}.listener.listen"
-        other = taken.setdefault(str(link.listener.listen), path)
+    ports = [
+        (f"links.{link.name}.listener.listen", link.listener.listen)
+        for link in links
+        if link.listener is not None
+    ]
+    ports += [(f"northbound.{door.carrier.name}.listen", door.listen) for door in northbound.doors]
+    for path, listen in ports:
+        other = path if listen.port == 0 else taken.setdefault(str(listen), path)
         if other != path:
-            problems.add(path, f"{link.listener.listen} is taken by {other}; use another port")
+            problems.add(path, f"{listen} is taken by {other}; use another port")
 
 
 def _shown_listener(settings: HttpSettings | ListenerSettings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier, Result
 from smsgw.routing.inbound import Service
 from smsgw.routing.rules import Rule
+from smsgw.services.northbound.customer import Customer
 from smsgw.services.quiet import QuietHours
 from smsgw.services.requests.presets import Preset
 from smsgw.services.webhooks.addresses import Rules
@@ -60,10 +61,11 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSettings:
-    """``[tokens.NAME]``: a bearer token and the account it stands for."""
+    """``[tokens.NAME]``: a bearer token, the account it stands for, and what it may do there."""
 
     name: str
     account: str
+    role: str
     token: str = dataclasses.field(repr=False)
 
 
@@ -190,6 +192,30 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSettings:
+    """``[northbound.PROTOCOL]``: where customers of a protocol connect."""
+
+    carrier: Carrier
+    listen: Address
+    allow: tuple[Network, ...]
+    tls: ServerTls | None = None
+    balancers: BalancerSettings = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NorthboundSettings:
+    """Customers who bind to us, and the doors for them."""
+
+    doors: tuple[DoorSettings, ...] = ()
+    customers: tuple[Customer, ...] = ()
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What makes the customers' numbers their own."""
+        return tuple(service for one in self.customers for service in one.services)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole file, checked.
 
@@ -206,6 +232,7 @@ class Config:
         delivery: What follows an unknown outcome.
         webhooks: What webhooks may call.
         rules: Routing rules in order; None for each operator's subscribers by its own links.
+        northbound: Customers who bind to us.
         warnings: What works and should be changed, one line each.
     """
 
@@ -221,4 +248,5 @@ class Config:
     delivery: DeliverySettings
     webhooks: Rules
     rules: tuple[Rule, ...] | None
+    northbound: NorthboundSettings
     warnings: tuple[str, ...]

@@ -34,7 +34,9 @@ from smsgw.routing.table import RouteTable
 from smsgw.services import queries
 from smsgw.services.audit_log import AuditLog
 from smsgw.services.conversations import Conversations
+from smsgw.services.idempotency import IdempotencyKeys
 from smsgw.services.ledger import SlotPlans
+from smsgw.services.news import News
 from smsgw.services.other_links import OtherLinks
 from smsgw.services.quiet import QuietHours
 from smsgw.services.requests.changes import Tools
@@ -43,7 +45,7 @@ from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
 from smsgw.services.slots import SlotMap
-from smsgw.services.submission import DAY_SECONDS, LinkInfo, Outgoing, Submission
+from smsgw.services.submission import DAY_SECONDS, LinkInfo, Once, Outgoing, Submission
 from smsgw.services.webhooks.addresses import Rules
 from smsgw.services.webhooks.book import Webhooks
 from smsgw.services.webhooks.lane import Tools as WebhookTools
@@ -175,6 +177,8 @@ class Gateway:
         audit: What was done, and by whom.
         conversations: Extensions that applications use as they like.
         slots: Which extension stands for what.
+        idempotency: What was done already.
+        news: Who waits for events.
         webhooks: Where events are posted to.
         on_lost: Called once, with a line for people, when another process has taken over all our
             work: stop this one.
@@ -255,6 +259,9 @@ class Gateway:
         self.audit = AuditLog(database, reactor.seconds)
         self.conversations = Conversations(self.requests, database, reactor.seconds)
         self.slots = SlotMap(database, plans, reactor)
+        self.news = News(database, reactor, shared=database.presence is not None)
+        database.writer.watchers.append(self.news.committed)
+        self.idempotency = IdempotencyKeys(database, reactor, shared=database.presence is not None)
         self._handover = Handover(database, reactor, self._read)
         self._reassembly = Reassembly(
             database,
@@ -304,6 +311,7 @@ class Gateway:
         await self._handover.recover()
         self.requests.timers.start()
         await self.slots.start()
+        await self.idempotency.start()
         await self._subscribers.start()
         for link in self._links.values():
             link.start()
@@ -318,6 +326,7 @@ class Gateway:
         of this module, the 3 s of webhooks, the 5 s of an unbind, and the last commits.
         """
         self._running = False
+        self.news.stop()
         await self._subscribers.stop()
         await self._poster.close()
         if self._neighbours is not None:
@@ -331,11 +340,17 @@ class Gateway:
         await self.requests.timers.stop()
         self.requests.votes.stop()
         self.slots.stop()
+        self.idempotency.stop()
         await self._database.close()
 
     def listener_port(self, link: str) -> int:
         """The port on which a link's gateway dials us; 0 where it does not."""
         return self._links[link].listener_port or 0
+
+    @property
+    def submission(self) -> Submission:
+        """The way in for messages, for a door that records more than these."""
+        return self._submission
 
     def _up(self, name: str) -> bool:
         """Whether a link can send now, here or where another process has its connections."""
@@ -390,14 +405,19 @@ class Gateway:
 
     # ---- messages ------------------------------------------------------------------------
 
-    async def send(self, account: str, outgoing: Sequence[Sends]) -> list[int]:
+    async def send(
+        self, account: str, outgoing: Sequence[Sends], once: Once | None = None
+    ) -> list[int]:
         """Accept messages, all or none; returns their ids once they are durable.
+
+        What ``once`` makes of the ids is recorded in the same commit.
 
         Raises:
             ValidationError: Its field is a path such as ``messages[3].to``.
             Overloaded: More waits already than is taken; try again after its ``retry_after``.
         """
-        accepted = await self._submission.accept([_outgoing(account, one) for one in outgoing])
+        named = [_outgoing(account, one) for one in outgoing]
+        accepted = await self._submission.accept(named, once)
         for message_class, count in Counter([one.message_class for one in outgoing]).items():
             self._observer.accepted(message_class, count)
         return accepted
@@ -415,6 +435,10 @@ class Gateway:
     def message(self, account: str, message_id: int) -> Deferred[Json]:
         """Return one message with its segments, or fail with NotFound."""
         return self._database.read(partial(queries.message, account=account, message_id=message_id))
+
+    def trace(self, account: str, message_id: int) -> Deferred[Json]:
+        """Return everything recorded about one message, or fail with NotFound."""
+        return self._database.read(partial(queries.trace, account=account, message_id=message_id))
 
     def messages(
         self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
@@ -435,9 +459,11 @@ class Gateway:
         find = partial(queries.inbound_page, account=account, before=before, limit=limit)
         return self._database.read(find)
 
-    def events(self, account: str, *, after: int, limit: int) -> Deferred[Sequence[Json]]:
+    def events(
+        self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()
+    ) -> Deferred[Sequence[Json]]:
         """Return events, oldest first."""
-        find = partial(queries.events_after, account=account, after=after, limit=limit)
+        find = partial(queries.events_after, account=account, after=after, limit=limit, kinds=kinds)
         return self._database.read(find)
 
     def unmatched_reports(

@@ -15,6 +15,7 @@ from smsgw.errors import NotFound
 from smsgw.model import Coding, Event
 from smsgw.store import events as event_rows
 from smsgw.store import inbox, messages, reports
+from smsgw.store import trace as traces
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow, SegmentRow
 from smsgw.store.reports import ParkedReport
@@ -47,6 +48,28 @@ def message(connection: Connection, account: str, message_id: int) -> Json:
     return shown
 
 
+def trace(connection: Connection, account: str, message_id: int) -> Json:
+    """Return one message, and everything recorded about it.
+
+    Raises:
+        NotFound: No such message, or it is another account's.
+    """
+    shown = message(connection, account, message_id)
+    row = messages.get(connection, message_id)
+    assert row is not None  # the same transaction has just read it
+    segments = messages.segments_of(connection, row)
+    moments = {at for one in segments for at in (one.sent_at, one.final_at) if at is not None}
+    told = traces.events_about(connection, row, moments)
+    return {
+        "account": account,
+        "message": shown,
+        "events": [event_json(event) for event in told.events],
+        "events_complete": told.complete,
+        "links_left": traces.links_left(connection, message_id),
+        "replies": [inbound_json(one) for one in traces.replies_to(connection, row)],
+    }
+
+
 def message_page(connection: Connection, account: str, **filters: Any) -> Sequence[Json]:
     """Return messages, newest first; filters as :func:`smsgw.store.messages.page`."""
     return [message_json(row) for row in messages.page(connection, account=account, **filters)]
@@ -60,9 +83,14 @@ def inbound_page(
     return [inbound_json(row) for row in rows]
 
 
-def events_after(connection: Connection, account: str, after: int, limit: int) -> Sequence[Json]:
-    """Return events of ``account`` or nobody in particular, oldest first, newer than ``after``."""
-    found = event_rows.list_after(connection, after, limit, (account, ""))
+def events_after(
+    connection: Connection, account: str, after: int, limit: int, kinds: Sequence[str] = ()
+) -> Sequence[Json]:
+    """Return events of ``account`` or nobody in particular, oldest first, newer than ``after``.
+
+    ``kinds`` are names, or such as ``request.*``; none is all.
+    """
+    found = event_rows.list_after(connection, after, limit, (account, ""), kinds)
     return [event_json(event) for event in found]
 
 
@@ -75,6 +103,7 @@ def message_json(row: MessageRow) -> Json:
     """One message, without its segments."""
     return {
         "id": str(row.id),
+        "account": row.account,
         "to": row.recipient,
         "text": row.text,
         "class": row.message_class,
@@ -118,6 +147,7 @@ def inbound_json(row: InboundRow) -> Json:
     """One message a phone sent."""
     return {
         "id": str(row.id),
+        "account": row.account,
         "from": row.sender,
         "to": row.destination,
         "access_number": row.access_number,

@@ -33,6 +33,7 @@ from smsgw.services.requests.changes import Outgoing as Composed
 from smsgw.services.schedule import send_time
 from smsgw.store import messages, unsent
 from smsgw.store.database import Database
+from smsgw.store.idempotency import ACCEPT_ONCE, KeyRow
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, encode_contents
 from smsgw.store.nodes import NOBODY
@@ -121,6 +122,9 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     want_report: bool = True
 
 
+Once = Callable[[Sequence[int]], KeyRow]
+"""Makes of the ids of messages what is recorded with them under an idempotency key."""
+
 Chosen = dict[tuple[Operator, MessageClass, str, bool], Shares]
 """Which links share messages of an operator, class, account and expectation of a reply now."""
 
@@ -190,8 +194,11 @@ class Submission:
 
     # ---- what customers ask for ----------------------------------------------------------
 
-    def accept(self, outgoing: Sequence[Outgoing]) -> Deferred[list[int]]:
+    def accept(self, outgoing: Sequence[Outgoing], once: Once | None = None) -> Deferred[list[int]]:
         """Accept all messages or none; fires with their ids after the commit.
+
+        What ``once`` makes of the ids is recorded in the same commit; when that key is there
+        already it fails with InProgress.
 
         Fails with ValidationError, whose field is a path such as ``messages[3].to``, or with
         Overloaded; then nothing was stored.
@@ -202,7 +209,7 @@ class Submission:
                 problem = f"{len(outgoing)} messages, allowed 1 to {BULK_MAX} at a time"
                 raise ValidationError("messages", problem)
             self._check_writer()
-            return await self._commit(self._plans(outgoing))
+            return await self._commit(self._plans(outgoing), once)
 
         return Deferred.fromCoroutine(accept())
 
@@ -375,10 +382,15 @@ class Submission:
             reference = self._references.next(source, phone, link.reference_width)
         return int(split.coding), segmentation.segments(split, reference)
 
-    async def _commit(self, plans: list[Plan]) -> list[int]:
+    async def _commit(self, plans: list[Plan], once: Once | None = None) -> list[int]:
         self._check_links(plans)
         rows = [plan.rows(self._node_for(plan)) for plan in plans]
-        accepted = await self._database.writer.batch(ACCEPT, rows)
+        writer = self._database.writer
+        if once is None:
+            accepted = await writer.batch(ACCEPT, rows)
+        else:
+            keys = [once([plan.message.id for plan in plans]), *[None] * (len(plans) - 1)]
+            accepted = await writer.batch(ACCEPT_ONCE, list(zip(rows, keys, strict=True)))
         self._dispatcher.offer([item for plan in plans for item in plan.segments])
         return accepted
 

@@ -154,6 +154,19 @@ def parts(
     ]
 
 
+def beside(connection: Connection, part: SubmittedPart) -> list[SubmittedPart]:
+    """Return all stored parts of a part's message, whichever process took them."""
+    table = submitted_part.c
+    query = select(submitted_part).where(
+        table.customer == part.customer,
+        table.source == part.source,
+        table.recipients == part.recipients,
+        table.reference == part.reference,
+        table.total == part.total,
+    )
+    return [SubmittedPart(*row) for row in connection.execute(query.order_by(table.id))]
+
+
 # ---- what customers are brought ----------------------------------------------------------
 
 

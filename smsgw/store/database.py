@@ -6,6 +6,7 @@ What the two databases do differently is in :mod:`smsgw.store.sqlite` and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READERS = 3
+ONCE_SECONDS = 60.0
+"""How long a process that does one thing may take for it."""
 
 
 class Database:
@@ -96,7 +99,7 @@ class Database:
                 self.backend.settle_in(connection)
                 if self.presence is not None:
                     self._claim(connection, self.presence)
-                self._continue_ids(connection)
+                _continue_ids(connection, self.ids)
             except BaseException:
                 connection.close()
                 raise
@@ -175,14 +178,6 @@ class Database:
         nodes.give_lease(connection, self._lease)
         self.ids.become(self._lease.node)
 
-    def _continue_ids(self, connection: Connection) -> None:
-        """Keep ids growing over a restart even when the clock was set back meanwhile."""
-        with connection.begin():
-            for table in metadata.sorted_tables:
-                if "id" in table.c:
-                    used = connection.execute(select(func.max(table.c.id))).scalar()
-                    self.ids.continue_after(used or 0)
-
 
 def upgrade(place: Path | Server | str) -> tuple[str, str]:
     """Bring a database to the newest schema; a missing file is made.
@@ -217,6 +212,57 @@ def read_once(place: Path | Server | str, fn: Callable[[Connection], T]) -> T:
     backend = _backend(place)
     with _one_line(backend), backend.readers(0).connect() as connection:
         return fn(connection)
+
+
+def write_once(place: Path | Server | str, fn: Callable[[Connection], T], *, node: int = 0) -> T:
+    """Call ``fn`` in one transaction, as a process that has nothing else to do.
+
+    The newest schema is made when the database is empty. A file must be nobody else's meanwhile.
+
+    Args:
+        place: As :class:`Database`.
+        fn: What it raises undoes what it did.
+        node: This process's number; with a server it takes a free one.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    backend = _backend(place)
+    ids = IdSource(node, time.time)
+    with _one_line(backend):
+        connection = backend.connect()
+        try:
+            _prepare_schema(backend, connection)
+            give_ids(connection, ids)
+            if isinstance(backend, File):
+                _continue_ids(connection, ids)
+                with connection.begin():
+                    return fn(connection)
+            return _as_a_node(connection, ids, fn)
+        finally:
+            connection.close()
+
+
+def _as_a_node(connection: Connection, ids: IdSource, fn: Callable[[Connection], T]) -> T:
+    with connection.begin():
+        lease = nodes.claim(connection, ONCE_SECONDS, lambda: None)
+    try:
+        ids.become(lease.node)
+        _continue_ids(connection, ids)
+        with connection.begin():
+            return fn(connection)
+    finally:
+        with connection.begin():
+            nodes.give_back(connection, lease)
+
+
+def _continue_ids(connection: Connection, ids: IdSource) -> None:
+    """Keep ids growing over a restart even when the clock was set back meanwhile."""
+    with connection.begin():
+        for table in metadata.sorted_tables:
+            if "id" in table.c:
+                used = connection.execute(select(func.max(table.c.id))).scalar()
+                ids.continue_after(used or 0)
 
 
 def _backend(place: Path | Server | str) -> Backend:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from smsgw.model import Event
 from smsgw.store.schema import event as event_table
@@ -83,7 +83,7 @@ def list_after(
     cursor: int = 0,
     limit: int = 100,
     accounts: Collection[str] | None = None,
-    kinds: Collection[str] | None = None,
+    kinds: Collection[str] = (),
 ) -> list[Event]:
     """Return events newer than the one whose id is ``cursor``, oldest first.
 
@@ -94,7 +94,7 @@ def list_after(
         cursor: Id of the last event seen; 0 starts at the beginning.
         limit: The most to return.
         accounts: Only theirs; None is everyone's.
-        kinds: Only these kinds; None is all.
+        kinds: Only these kinds, or such as ``request.*``; none is all.
     """
     table, message = event_table.c, message_table.c
     query = (
@@ -104,14 +104,26 @@ def list_after(
     )
     if accounts is not None:
         query = query.where(table.account.in_(accounts))
-    if kinds is not None:
-        query = query.where(table.kind.in_(kinds))
-    return [event_of(row) for row in connection.execute(query.order_by(table.id).limit(limit))]
+    if kinds:
+        named = [one for one in kinds if one[-1] != "*"]
+        starts = [one[:-1] for one in kinds if one[-1] == "*"]
+        begin = [table.kind.startswith(start, autoescape=True) for start in starts]
+        query = query.where(or_(table.kind.in_(named), *begin))
+    return [event_of(*row) for row in connection.execute(query.order_by(table.id).limit(limit))]
 
 
-def event_of(row: Row[Any]) -> Event:
-    """Return the event that a row of ``event`` is, joined to the ``message`` it may be about."""
-    data = _decode(row.data) if row.data else {}
-    if row.recipient is not None:
-        data = {"to": row.recipient, "reference": row.reference, **data}
-    return Event(row.kind, row.subject_id, row.account, data, row.id, row.at)
+def event_of(
+    made: int,
+    at: int,
+    kind: str,
+    subject_id: int,
+    account: str,
+    data: str,
+    recipient: str | None,
+    reference: str | None,
+) -> Event:
+    """Return the event that a row of ``event`` is, with two columns of the message it is about."""
+    shown = _decode(data) if data else {}
+    if recipient is not None:
+        shown = {"to": recipient, "reference": reference, **shown}
+    return Event(kind, subject_id, account, shown, made, at)

@@ -592,3 +592,60 @@ node = Table(
     Column("name", Chars(128), nullable=False),  # host and process, for people
     Column("lease_until", Millis, nullable=False),  # by the server's clock
 )
+
+# Who may use the HTTP API besides the tokens of the configuration. The token itself is kept
+# nowhere. Rows stay when they are revoked: they are the history, and what departments there are.
+token = Table(
+    "token",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the token
+    Column("prefix", Chars(16), nullable=False),  # how the token begins, for people
+    Column("name", Chars(64), nullable=False),
+    Column("account", Chars(64), nullable=False),
+    Column("roles", Text, nullable=False),  # JSON: smsgw.services.access.roles
+    Column("scopes", Text, nullable=False),  # JSON: what it may besides
+    Column("networks", Text, nullable=False),  # JSON: where it may be used from; [] is anywhere
+    Column("rate", Integer, nullable=False),  # requests a second, 0 for no limit
+    Column("daily", Integer, nullable=False),  # messages a day, 0 for no limit
+    Column("expires_at", Millis, nullable=True),
+    Column("created_at", Millis, nullable=False),
+    Column("created_by", Chars(64), nullable=False),
+    Column("version", Integer, nullable=False),  # grows by one with every change
+    Column("last_used_at", Millis, nullable=True),  # to the minute
+    Column("revoked_at", Millis, nullable=True),
+    Column("revoked_by", Chars(64), nullable=False),
+    UniqueConstraint("digest"),
+    Index(None, "account", "id"),
+    Index(
+        "ix_token_name",
+        "account",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+# How many messages a token has sent on a day.
+token_use = Table(
+    "token_use",
+    metadata,
+    Column("token_id", Id, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970, in China
+    Column("messages", BigInteger, nullable=False),
+)
+
+# What came of the requests that had an Idempotency-Key, for a day.
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("account", Chars(64), primary_key=True),
+    Column("name", Chars(128), primary_key=True),  # the key, the customer's own
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the request
+    Column("status", SmallInteger, nullable=False),  # of the answer; 0 while there is none
+    Column("headers", Text, nullable=False),  # JSON object
+    Column("body", LargeBinary, nullable=False),  # empty when it may be kept nowhere
+    Column("at", Millis, nullable=False),
+    Index(None, "at"),
+)

@@ -12,33 +12,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    delete,
-    false,
-    func,
-    insert,
-    or_,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from smsgw.model import Event
-from smsgw.store import events
-from smsgw.store.ids import first_at
-from smsgw.store.schema import event as event_table
-from smsgw.store.schema import message as message_table
-from smsgw.store.schema import redelivery as redelivery_table
+from smsgw.store import redeliveries
+from smsgw.store.redeliveries import DEAD, RedeliveryRow
 from smsgw.store.schema import webhook as webhook_table
+from smsgw.store.wanted import read_events
 
 ACTIVE, PAUSED = "active", "paused"
-DEAD, REPLAYING = "dead", "replaying"
-
-WINDOW = 5000
-"""Events that one query looks at: whoever wants few of many asks again from where it ended."""
 
 _kinds = msgspec.json.Decoder(list[str]).decode
 
@@ -76,20 +58,6 @@ class WebhookRow(msgspec.Struct, gc=False):
         return f"WebhookRow({self.id}, {self.state})"  # a secret and a URL are nobody else's
 
 
-class RedeliveryRow(msgspec.Struct, gc=False):
-    """A row of ``redelivery``; the fields are its columns, in their order."""
-
-    id: int
-    webhook_id: int
-    state: str
-    after_id: int
-    until_id: int
-    events: int
-    failing_since: int | None
-    why: str
-    at: int
-
-
 class Batch(msgspec.Struct, frozen=True):
     """Events that go out together.
 
@@ -120,104 +88,6 @@ class Found(msgspec.Struct, frozen=True):
     looked_to: int
     more: bool
     replays: bool
-
-
-# ---- which events --------------------------------------------------------------------------
-
-
-def wants(patterns: Sequence[str], kind: str) -> bool:
-    """Whether a kind is among those that are wanted: named, or ``request.*``, or all by none."""
-    if not patterns:
-        return True
-    return any(kind == one or (one[-1] == "*" and kind.startswith(one[:-1])) for one in patterns)
-
-
-def accounts_of(row: WebhookRow) -> tuple[str, str]:
-    """Whose events a webhook gets: its account's and nobody's, as ``GET /v1/events`` has them."""
-    return row.account, ""
-
-
-def _wanted(row: WebhookRow, kind: ColumnElement[str]) -> ColumnElement[bool]:
-    patterns = row.patterns
-    if not patterns:
-        return true()
-    exact = [one for one in patterns if one[-1] != "*"]
-    starts = [one[:-1] for one in patterns if one[-1] == "*"]
-    begun = [func.substr(kind, 1, len(start)) == start for start in starts]
-    return or_(false(), kind.in_(exact), *begun) if exact else or_(false(), *begun)
-
-
-def newest(connection: Connection) -> int:
-    """Return the id of the newest event; 0 when there is none."""
-    found: int | None = connection.execute(select(func.max(event_table.c.id))).scalar()
-    return found or 0
-
-
-def news(connection: Connection, after: int) -> list[tuple[str, str, int]]:
-    """Return account and kind of the events after one, each once, with the newest such event."""
-    table = event_table.c
-    query = (
-        select(table.account, table.kind, func.max(table.id))
-        .where(table.id > after)
-        .group_by(table.account, table.kind)
-    )
-    return [(account, kind, newest) for account, kind, newest in connection.execute(query)]
-
-
-def _window(after: int, until: int | None) -> Any:
-    """Return the events in a row after one, as many as one query looks at."""
-    table = event_table.c
-    query = select(event_table).where(table.id > after).order_by(table.id).limit(WINDOW)
-    return (query if until is None else query.where(table.id <= until)).subquery()
-
-
-def read_events(
-    connection: Connection, row: WebhookRow, after: int, until: int | None, limit: int
-) -> tuple[list[Event], int, bool]:
-    """Return events that a webhook wants, oldest first.
-
-    Args:
-        connection: Any connection.
-        row: The webhook.
-        after: Only events newer than this one.
-        until: Up to this one; None for all there are.
-        limit: The most to return.
-
-    Returns:
-        Them; the event up to which there are no others; whether there may be more after that.
-    """
-    window = _window(after, until)
-    table, message = window.c, message_table.c
-    query = (
-        select(window, message.recipient, message.reference)
-        .join_from(window, message_table, table.subject_id == message.id, isouter=True)
-        .where(table.account.in_(accounts_of(row)), _wanted(row, table.kind))
-        .order_by(table.id)
-        .limit(limit)
-    )
-    found = [events.event_of(one) for one in connection.execute(query)]
-    if len(found) == limit:
-        return found, found[-1].id, True
-    count, last = connection.execute(select(func.count(), func.max(table.id))).one()
-    return found, last or after, count == WINDOW
-
-
-def count_events(
-    connection: Connection, row: WebhookRow, after: int, until: int | None
-) -> tuple[int, int, bool]:
-    """Count what :func:`read_events` would return of one window.
-
-    Returns:
-        How many; up to which event; whether there may be more after that.
-    """
-    window = _window(after, until)
-    table = window.c
-    wanted = and_(table.account.in_(accounts_of(row)), _wanted(row, table.kind))
-    wanted_count = func.count().filter(wanted)
-    count, looked, last = connection.execute(
-        select(wanted_count, func.count(), func.max(table.id))
-    ).one()
-    return count, last or after, looked == WINDOW
 
 
 # ---- webhooks ------------------------------------------------------------------------------
@@ -283,7 +153,7 @@ def change(connection: Connection, row: WebhookRow, **values: Any) -> WebhookRow
 
 def remove(connection: Connection, webhook_id: int) -> None:
     """Forget a webhook and its redeliveries."""
-    connection.execute(delete(redelivery_table).where(redelivery_table.c.webhook_id == webhook_id))
+    redeliveries.remove(connection, webhook_id)
     connection.execute(delete(webhook_table).where(webhook_table.c.id == webhook_id))
 
 
@@ -310,7 +180,7 @@ def next_batch(
     """
     if row.batch_id:
         return _under_way(connection, row, position, limit)
-    turn = _replay(connection, row.id) if replay else None
+    turn = redeliveries.first(connection, row.id) if replay else None
     if turn is not None:
         given, last, more = read_events(connection, row, turn.after_id, turn.until_id, limit)
         return Found(
@@ -318,14 +188,14 @@ def next_batch(
         )
     given, last, more = read_events(connection, row, position, None, limit)
     batch = Batch(0, given, given[-1].id) if given else None
-    return Found(batch, last, more, _replay(connection, row.id) is not None)
+    return Found(batch, last, more, redeliveries.first(connection, row.id) is not None)
 
 
 def _under_way(connection: Connection, row: WebhookRow, position: int, limit: int) -> Found:
     given: list[Event] = []
     after, more = row.cursor, True
     if row.batch_of:
-        turn = redelivery(connection, row.batch_of)
+        turn = redeliveries.get(connection, row.batch_of)
         after = turn.after_id if turn is not None else row.batch_until
     while more and len(given) < limit:  # what it passes over may be more than a window
         some, after, more = read_events(connection, row, after, row.batch_until, limit - len(given))
@@ -362,7 +232,7 @@ def settle(
     if done is not None:
         values = {"batch_id": 0, "batch_until": 0, "batch_of": 0}
         if done.of:
-            _move(connection, done)
+            redeliveries.move(connection, done.of, done.until, len(done.events))
         else:
             values["cursor"] = max(there.cursor, done.until)
         if done.events:
@@ -452,133 +322,19 @@ def bury(
     if there is None or there.batch_id != row.batch_id or there.version != row.version:
         return there
     free = {"batch_id": 0, "batch_until": 0, "batch_of": 0}
-    table = redelivery_table.c
     if row.batch_of:
-        again = update(redelivery_table).where(table.id == row.batch_of)
-        values = {"state": DEAD, "events": events, "failing_since": row.failing_since}
-        connection.execute(again.values(why=why, at=now, **values))
+        values = {"events": events, "failing_since": row.failing_since, "why": why, "at": now}
+        redeliveries.give_up(connection, row.batch_of, **values)
         return _set(connection, there, **free)
     if events:
-        same = and_(
-            table.webhook_id == row.id,
-            table.state == DEAD,
-            table.until_id <= there.cursor,
-            table.failing_since == row.failing_since,
+        letter = RedeliveryRow(
+            redelivery_id, row.id, DEAD, there.cursor, until, events, row.failing_since, why, now
         )
-        grown = {"until_id": until, "events": table.events + events, "why": why, "at": now}
-        if not connection.execute(update(redelivery_table).where(same).values(**grown)).rowcount:
-            letter = RedeliveryRow(
-                redelivery_id,
-                row.id,
-                DEAD,
-                there.cursor,
-                until,
-                events,
-                row.failing_since,
-                why,
-                now,
-            )
-            add_redelivery(connection, letter)
+        redeliveries.bury(connection, letter)
     return _set(connection, there, cursor=max(there.cursor, until), **free)
-
-
-def add_redelivery(connection: Connection, row: RedeliveryRow) -> None:
-    """Record events to deliver apart from the cursor."""
-    connection.execute(insert(redelivery_table).values(msgspec.structs.asdict(row)))
-
-
-def redeliveries(
-    connection: Connection,
-    webhook_id: int,
-    *,
-    state: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[RedeliveryRow]:
-    """Return a webhook's redeliveries, newest first, older than the id ``before``."""
-    table = redelivery_table.c
-    query = select(redelivery_table).where(table.webhook_id == webhook_id)
-    if state is not None:
-        query = query.where(table.state == state)
-    if before is not None:
-        query = query.where(table.id < before)
-    found = connection.execute(query.order_by(table.id.desc()).limit(limit))
-    return [RedeliveryRow(*row) for row in found]
-
-
-def replay(connection: Connection, webhook_id: int, redelivery_id: int | None = None) -> int:
-    """Have one dead letter of a webhook delivered, or all; returns how many."""
-    table = redelivery_table.c
-    query = update(redelivery_table).where(table.webhook_id == webhook_id, table.state == DEAD)
-    if redelivery_id is not None:
-        query = query.where(table.id == redelivery_id)
-    return connection.execute(query.values(state=REPLAYING)).rowcount
-
-
-def tally(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str, tuple[int, int]]]:
-    """Return by webhook and state how many redeliveries there are, and their dead events."""
-    table = redelivery_table.c
-    query = (
-        select(table.webhook_id, table.state, func.count(), func.sum(table.events))
-        .where(table.webhook_id.in_(list(ids)))
-        .group_by(table.webhook_id, table.state)
-    )
-    found: dict[int, dict[str, tuple[int, int]]] = {}
-    for webhook_id, state, rows, dead in connection.execute(query):
-        found.setdefault(webhook_id, {})[state] = rows, int(dead)
-    return found
 
 
 def paused(connection: Connection) -> list[int]:
     """Return the webhooks that are paused."""
     table = webhook_table.c
     return [row.id for row in connection.execute(select(table.id).where(table.state == PAUSED))]
-
-
-def dead(connection: Connection) -> dict[int, int]:
-    """Return by webhook how many events are dead letters."""
-    table = redelivery_table.c
-    query = (
-        select(table.webhook_id, func.sum(table.events))
-        .where(table.state == DEAD)
-        .group_by(table.webhook_id)
-    )
-    return {webhook_id: int(events) for webhook_id, events in connection.execute(query)}
-
-
-def before_time(ms: int) -> int:
-    """Return the id after which events were recorded at a time or later."""
-    return max(0, first_at(ms) - 1)
-
-
-def _replay(connection: Connection, webhook_id: int) -> RedeliveryRow | None:
-    table = redelivery_table.c
-    query = (
-        select(redelivery_table)
-        .where(table.webhook_id == webhook_id, table.state == REPLAYING)
-        .order_by(table.id)
-        .limit(1)
-    )
-    row = connection.execute(query).first()
-    return RedeliveryRow(*row) if row is not None else None
-
-
-def redelivery(connection: Connection, redelivery_id: int) -> RedeliveryRow | None:
-    """Return a redelivery, or None."""
-    query = select(redelivery_table).where(redelivery_table.c.id == redelivery_id)
-    row = connection.execute(query).first()
-    return RedeliveryRow(*row) if row is not None else None
-
-
-def _move(connection: Connection, done: Batch) -> None:
-    """Note that a batch of a redelivery was delivered; forget the redelivery with its last."""
-    row = redelivery(connection, done.of)
-    if row is None:
-        return
-    table = redelivery_table.c
-    if done.until >= row.until_id:
-        connection.execute(delete(redelivery_table).where(table.id == row.id))
-        return
-    left = max(0, row.events - len(done.events))
-    moved = update(redelivery_table).where(table.id == row.id)
-    connection.execute(moved.values(after_id=done.until, events=left))

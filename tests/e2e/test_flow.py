@@ -183,7 +183,7 @@ async def everybody_decided_once(flow: Flow) -> None:
         person = await flow.assignee(one)
         assert person["decision"] is None
         assert [answer["counted"] for answer in person["answers"]] == [False]
-    assert (await flow.assignee(DEPUTY))["delegated_by"] == "api:newsroom"
+    assert (await flow.assignee(DEPUTY))["delegated_by"] == "api:test"
     assert await flow.counted("request.delegated") == {PRODUCTION.phone: 1}
     assert await flow.counted("request.reminded") == {HEAD.phone: 1, DEPUTY.phone: 1}
     assert await flow.counted("number.ported") == {DIRECTOR.phone: 1}

@@ -13,10 +13,17 @@ from twisted.web.client import HTTPConnectionPool
 
 from smsgw.interfaces.http.app import make_app, make_site
 from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.services.access.access import Access
+from smsgw.services.access.callers import Configured
 from tests.support.front import FakeFront
+from tests.support.memory import MemoryStore, Time
 
 TOKEN = "a-token-of-22-letters!"
 OTHER_TOKEN = "another-token-of-25-chars"
+CONFIGURED = [
+    Configured(name="oa", account="oa", role="admin", token=TOKEN),
+    Configured(name="crm", account="crm", role="admin", token=OTHER_TOKEN),
+]
 
 
 class Answer:
@@ -44,8 +51,10 @@ class ApiServer:
         self.front = FakeFront()
         self.metrics = Metrics()
         self.logged: list[dict[str, Any]] = []
-        tokens = {TOKEN: "oa", OTHER_TOKEN: "crm"}
-        app = make_app(self.front, tokens, self.metrics, Logger(observer=self.logged.append))
+        self.time = Time()
+        self.store = MemoryStore(self.time)
+        self.access = Access(self.store, self.time, CONFIGURED)
+        app = make_app(self.front, self.access, self.metrics, Logger(observer=self.logged.append))
         self.site = make_site(app, reactor, allow)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> ApiServer:
@@ -56,6 +65,8 @@ class ApiServer:
     async def __aexit__(self, *exc: object) -> None:
         await self.port.stopListening()
         await closed_connections()
+        await self.access.stop()
+        self.store.close()
         self.front.close()
 
     async def get(self, path: str, **kwargs: Any) -> Answer:

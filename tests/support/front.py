@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
 from smsgw.errors import Conflict, NotFound
 from smsgw.interfaces.http.front import NewMessage
-from smsgw.model import MessageClass, MessageStatus, PortedNumber
+from smsgw.model import Event, MessageClass, MessageStatus, PortedNumber
 from smsgw.routing.numbers import normalise
+from smsgw.services import queries
 from smsgw.services.conversations import Conversations
+from smsgw.services.idempotency import IdempotencyKeys
 from smsgw.services.ledger import SlotPlans
+from smsgw.services.news import News
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
 from smsgw.services.slots import SlotMap
+from smsgw.services.submission import Once
+from smsgw.services.webhooks.book import Webhooks
+from smsgw.store import events, idempotency
 from tests.support.conversations import Desk
-from tests.support.memory import ACCESS
+from tests.support.memory import ACCESS, MemoryStore, Time
 from tests.support.requests import Office
+from tests.support.webhooks import Exchange
 
 CREATED = "2026-11-18T11:06:40.123+00:00"
 
@@ -71,8 +80,12 @@ class FakeFront:
         self.course = [MessageStatus.SENT, MessageStatus.DELIVERED]
         self.reasons: list[str] = []
         self.trouble: Exception | None = None
+        self.segments: list[Json] = []
+        self.told: Json = {"events": [], "events_complete": True, "links_left": [], "replies": []}
         self.held: Deferred[None] = succeed(None)
         """What ``send`` waits for."""
+        self.held_back = 0
+        """How many have waited for it."""
 
     @functools.cached_property
     def desk(self) -> Desk:
@@ -96,11 +109,22 @@ class FakeFront:
     def stand_ins(self) -> StandIns:
         return StandIns(self.office.store, self.office.time)
 
+    @functools.cached_property
+    def exchange(self) -> Exchange:
+        """The real webhooks, on a store in memory."""
+        return Exchange().start()
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return self.exchange.webhooks
+
     def close(self) -> None:
         """Close the stores that were used."""
-        for name in ("desk", "office"):
+        for name in ("desk", "office", "exchange"):
             if name in self.__dict__:
                 getattr(self, name).store.close()
+        if "kept" in self.__dict__:
+            self.kept.close()
 
     @property
     def conversations(self) -> Conversations:
@@ -110,10 +134,22 @@ class FakeFront:
     def slots(self) -> SlotMap:
         return self.desk.slots
 
-    async def send(self, account: str, outgoing: Sequence[NewMessage]) -> Sequence[int]:
+    @functools.cached_property
+    def kept(self) -> MemoryStore:
+        """Where idempotency keys and events are."""
+        return MemoryStore()
+
+    @functools.cached_property
+    def idempotency(self) -> IdempotencyKeys:
+        return IdempotencyKeys(self.kept, Time())
+
+    async def send(
+        self, account: str, outgoing: Sequence[NewMessage], once: Once | None = None
+    ) -> Sequence[int]:
         if self.trouble is not None:
             raise self.trouble
         numbers = [normalise(one.to, f"messages[{index}].to") for index, one in enumerate(outgoing)]
+        self.held_back += 1
         await self.held
         ids = []
         for one, number in zip(outgoing, numbers, strict=True):
@@ -134,6 +170,9 @@ class FakeFront:
                 "link": "cmcc",
                 "created_at": CREATED,
             }
+        if once is not None:
+            key = once(ids)
+            await self.kept.run(partial(idempotency.reserve, row=key, cutoff=0))
         return ids
 
     def explain(
@@ -155,7 +194,10 @@ class FakeFront:
         if self.course:
             message["status"] = self.course.pop(0)
         segment = {"part": 1, "total": 1, "state": message["status"], "sent_at": CREATED}
-        return {**message, "segments": [segment]}
+        return {**message, "segments": self.segments or [segment]}
+
+    async def trace(self, account: str, message_id: int) -> Json:
+        return {"account": account, "message": await self.message(account, message_id)} | self.told
 
     async def cancel(self, account: str, message_id: int) -> Json:
         self.course = []
@@ -182,9 +224,22 @@ class FakeFront:
         found = [one for one in self.received if before is None or int(one["id"]) < before]
         return found[:limit]
 
-    async def events(self, account: str, *, after: int, limit: int) -> Sequence[Json]:
+    async def events(
+        self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()
+    ) -> Sequence[Json]:
+        find = partial(queries.events_after, account=account, limit=limit, kinds=kinds)
         found = [{"id": str(at), "at": CREATED, "kind": "message.sent"} for at in (1, 2, 3)]
-        return [one for one in found if int(str(one["id"])) > after][:limit]
+        found = [one for one in found if not kinds and int(str(one["id"])) > after]
+        return [*found, *await self.kept.read(partial(find, after=max(after, 3)))][:limit]
+
+    def happen(self, kind: str, account: str = "oa") -> None:
+        """Record an event."""
+        self.kept.run(partial(events.append, now_ms=1, events=[Event(kind, 7, account)]))
+        self.news.committed()
+
+    @functools.cached_property
+    def news(self) -> News:
+        return News(self.kept, cast(Any, reactor))
 
     async def unmatched_reports(
         self, *, link: str | None, before: int | None, limit: int

@@ -6,7 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import IO, Any, TypeVar
@@ -24,9 +24,18 @@ _INVALID_STATUSES = frozenset({400, 413, 422})
 
 
 class Failed(click.ClickException):
-    """Ends the command with a line for each problem on standard error, and its exit code."""
+    """Ends the command with a line for each problem on standard error, and its exit code.
+
+    Attributes:
+        status: The HTTP status that the gateway answered with, or 0.
+        retry_after: In how many seconds it said to try again, or None.
+        errors: What it said of single fields.
+    """
 
     exit_code = 1
+    status = 0
+    retry_after: float | None = None
+    errors: Sequence[Json] = ()
 
     def show(self, file: IO[Any] | None = None) -> None:
         for line in self.message.splitlines():
@@ -72,24 +81,35 @@ class Api:
         # No proxy: the gateway is ours, and its messages are nobody else's.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._url
+
     def get(self, path: str, parameters: Mapping[str, object] | None = None) -> Json:
         """Return what is at a path; parameters that are None are left out."""
         given = {key: value for key, value in (parameters or {}).items() if value is not None}
         return self._call("GET", f"{path}?{urlencode(given)}" if given else path, None)
 
-    def post(self, path: str, body: Json) -> Json:
+    def post(self, path: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
         """Ask for something new and return the answer."""
-        return self._call("POST", path, json.dumps(body).encode())
+        return self._call("POST", path, json.dumps(body).encode(), headers or {})
 
-    def _call(self, method: str, path: str, body: bytes | None) -> Json:
+    def _call(
+        self, method: str, path: str, body: bytes | None, more: Mapping[str, str] | None = None
+    ) -> Json:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
+        headers |= more or {}
         request = urllib.request.Request(self._url + path, body, headers, method=method)
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
                 answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
-                raise self._refused(error.code, error.read()) from None
+                refused = self._refused(error.code, error.read())
+                refused.status = error.code
+                refused.retry_after = _seconds(error.headers.get("Retry-After"))
+                raise refused from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", None) or error
             raise Unreachable(f"the gateway at {self._url} cannot be reached: {why}") from None
@@ -100,11 +120,12 @@ class Api:
         return answer
 
     def _refused(self, status: int, body: bytes) -> Failed:
-        if status != HTTPStatus.UNAUTHORIZED:
+        unknown = not self._token or b"is not known" in body  # else it says more than we could
+        if status != HTTPStatus.UNAUTHORIZED or not unknown:
             return _refused(status, body)
         if self._token:
-            return Failed("the gateway does not know this token; see [tokens] of its configuration")
-        return Failed("no token; give one of the gateway's configuration as --token or SMSGW_TOKEN")
+            return Failed("the gateway does not know this token; see smsgw token list")
+        return Failed("no token; give one as --token or SMSGW_TOKEN; smsgw token create makes one")
 
 
 def api_options(command: F) -> F:
@@ -124,13 +145,21 @@ def api_options(command: F) -> F:
 
 def _refused(status: int, body: bytes) -> Failed:
     """What the gateway's problem means for the command."""
-    refused = Invalid if status in _INVALID_STATUSES else Failed
+    kind = Invalid if status in _INVALID_STATUSES else Failed
+    errors: list[Json] = []
     try:
         problem = json.loads(body)
-        lines = [_line(one) for one in problem.get("errors", [])] or [str(problem["detail"])]
+        errors = problem.get("errors", [])
+        lines = [_line(one) for one in errors] or [str(problem["detail"])]
     except (ValueError, KeyError, TypeError, AttributeError):
-        lines = [f"the gateway answered with status {status}"]
-    return refused("\n".join(lines))
+        errors, lines = [], [f"the gateway answered with status {status}"]
+    refused = kind("\n".join(lines))
+    refused.errors = errors
+    return refused
+
+
+def _seconds(written: str | None) -> float | None:
+    return float(written) if written and written.isascii() and written.isdigit() else None
 
 
 def _line(error: Json) -> str:

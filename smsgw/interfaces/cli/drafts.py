@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from smsgw.interfaces.cli.client import Json
-from smsgw.interfaces.cli.times import MOMENT
+from smsgw.interfaces.cli.times import moment
 from smsgw.services.choices import Effect
 from smsgw.services.requests.settings import Audience, Confirmation, Counts, OnDeadline
 
@@ -100,7 +100,7 @@ _OPTIONS = (
     ),
     click.option(
         "--deadline",
-        type=MOMENT,
+        callback=moment,
         metavar="TIME",
         help="When it all ends, such as 2026-11-22T18:00 (this machine's zone) or …+08:00.",
     ),

@@ -10,6 +10,7 @@ import importlib
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 import smsgw
 
@@ -35,12 +36,15 @@ _CLI = "smsgw.interfaces.cli"
 _DAEMON = "smsgw.daemon.commands"
 
 PLACES: dict[str, Place] = {
+    "init": Place(
+        "smsgw.daemon.init", "init", "Write a first smsgw.toml, from the carrier's sheet."
+    ),
     "demo": Place(f"{_CLI}.demo", "demo", "Three simulated carriers, one approval, three replies."),
     "check": Place(_DAEMON, "check", "Check a configuration and print its effective values."),
     "run": Place(_DAEMON, "run", "Run the gateway."),
-    "send": Place(f"{_CLI}.messages", "send", "Send one message."),
+    "send": Place(f"{_CLI}.messages", "send", "Send one message, or one to everybody in a file."),
     "outbox": Place(f"{_CLI}.messages", "outbox", "List sent messages, newest first."),
-    "msg": Place(f"{_CLI}.messages", "msg", "Show or cancel one message."),
+    "msg": Place(f"{_CLI}.messages", "msg", "Show, trace or cancel one message."),
     "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
     "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
     "request-types": Place(
@@ -55,6 +59,7 @@ PLACES: dict[str, Place] = {
     "webhooks": Place(
         f"{_CLI}.webhooks", "webhooks", "Have events posted to a URL, see whether they arrive."
     ),
+    "token": Place(f"{_CLI}.tokens", "token", "Say who may use the HTTP API, and for what."),
     "reports": Place(f"{_CLI}.reports", "reports", "List status reports that match no message."),
     "route": Place(f"{_CLI}.route", "route", "See which links a message would take, and why."),
     "ported": Place(f"{_CLI}.ported", "ported", "Look after numbers that changed operator."),
@@ -63,6 +68,7 @@ PLACES: dict[str, Place] = {
     "simulate": Place(f"{_CLI}.simulate", "simulate", "Run one simulated carrier."),
     "audit": Place(f"{_CLI}.audit", "audit", "Check that what was recorded is still whole."),
     "db": Place(_DAEMON, "db", "Look after the database."),
+    "completion": Place(f"{_CLI}.completion", "completion", "Complete commands in your shell."),
 }
 """Every subcommand, in the order of the overview."""
 
@@ -79,6 +85,11 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(place.module), place.attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in PLACES if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=PLACES[name].summary) for name in names]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -10,7 +10,9 @@ import click
 
 from smsgw.interfaces.cli.client import Api, Failed, Json, TimedOut, api_options
 from smsgw.interfaces.cli.main import EPILOG
+from smsgw.interfaces.cli.send_file import FileOptions, file_options, send_file
 from smsgw.interfaces.cli.show import show_json, show_next, show_table
+from smsgw.interfaces.cli.trace import trace
 from smsgw.model import FINAL_RANK, STATUS_RANK, MessageClass, MessageStatus
 
 GOALS: dict[str, frozenset[str]] = {
@@ -24,8 +26,9 @@ LONGEST_PAUSE = 1.0
 
 
 @click.command(epilog=EPILOG)
-@click.argument("to")
-@click.argument("text")
+@click.argument("to", required=False)
+@click.argument("text", required=False)
+@file_options
 @click.option(
     "--wait",
     type=click.Choice(["accepted", "sent", "delivered"]),
@@ -53,7 +56,9 @@ LONGEST_PAUSE = 1.0
 @click.option(
     "--expect-reply", is_flag=True, help="Send only through the recipient's own operator."
 )
-@click.option("--at", metavar="TIME", help="When to send it, such as 2026-11-22T09:00+08:00.")
+@click.option(
+    "--at", "--send-at", metavar="TIME", help="When to send it, such as 2026-11-22T09:00+08:00."
+)
 @click.option("--zone", default="", help="Whose clocks --at is about, such as Asia/Shanghai.")
 @click.option(
     "--valid-for",
@@ -64,8 +69,9 @@ LONGEST_PAUSE = 1.0
 @api_options
 def send(
     api: Api,
-    to: str,
-    text: str,
+    to: str | None,
+    text: str | None,
+    file: FileOptions | None,
     wait: str,
     timeout: float,
     message_class: str,
@@ -76,17 +82,27 @@ def send(
     valid_for: float | None,
     as_json: bool,
 ) -> None:
-    """Send TEXT to the phone TO; prints the message's id and status."""
-    body: Json = {
-        "to": to,
-        "text": text,
+    """Send TEXT to the phone TO; prints the message's id and status.
+
+    With --file, send the template to everybody in a CSV file. Its first line names the columns;
+    {COLUMN} in the template is a row's cell. A journal beside the file (FILE.smsgw) keeps which row
+    became which message: broken off, the same command goes on and sends nobody a text twice.
+    """
+    common: Json = {
         "class": message_class,
-        "ref": ref,
         "expect_reply": expect_reply,
         "send_at": at,
         "zone": zone,
         "valid_for": valid_for,
     }
+    if file is not None:
+        if to is not None or text is not None or ref or wait != "accepted":
+            raise click.UsageError("--file takes no TO, TEXT, --ref or --wait")
+        send_file(api, file, common, as_json)
+        return
+    if to is None or text is None:
+        raise click.UsageError("give TO and TEXT, or --file and --template")
+    body: Json = {"to": to, "text": text, "ref": ref, **common}
     message: Json = {"id": api.post("/v1/messages", body)["id"], "status": "accepted"}
     if wait in GOALS:
         message = wait_for(api, message["id"], GOALS[wait], timeout)
@@ -171,7 +187,7 @@ class _ShowFirst(click.Group):
 
 @click.group(cls=_ShowFirst, epilog=EPILOG)
 def msg() -> None:
-    """Show or cancel one message; `msg ID` shows it."""
+    """Show, trace or cancel one message; `msg ID` shows it."""
 
 
 @msg.command(epilog=EPILOG)
@@ -205,6 +221,9 @@ def cancel(api: Api, message_id: str, as_json: bool) -> None:
         show_json(message)
     else:
         click.echo(f"{message['id']} {message['status']}")
+
+
+msg.add_command(trace)
 
 
 @click.command(epilog=EPILOG)

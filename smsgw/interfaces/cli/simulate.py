@@ -13,6 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import react
 
 from smsgw.errors import ConfigError
+from smsgw.interfaces.cli.main import EPILOG
 from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator.faults import MEANINGS, Faults
 from smsgw.simulator.ismg import Behaviour, Ismg
@@ -20,7 +21,7 @@ from smsgw.simulator.script import always, silent
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 
 
-@click.command()
+@click.command(epilog=EPILOG)
 @click.option("--protocol", type=click.Choice(sorted(CARRIERS)), default="cmpp", show_default=True)
 @click.option("--version", "version", default=None, help="Highest protocol version it speaks.")
 @click.option("--host", default="127.0.0.1", show_default=True)

@@ -8,7 +8,7 @@ from smsgw.interfaces.cli.client import Api, Json, api_options
 from smsgw.interfaces.cli.main import EPILOG
 from smsgw.interfaces.cli.messages import page_options
 from smsgw.interfaces.cli.show import show_json, show_next, show_table
-from smsgw.interfaces.cli.times import MOMENT
+from smsgw.interfaces.cli.times import moment
 
 _KEYS = ("id", "kind", "phone", "other_phone", "name", "start", "until", "ended_at")
 
@@ -25,9 +25,11 @@ def stand_ins() -> None:
     "--second", is_flag=True, help="OTHER is the same person's other number, and may answer too."
 )
 @click.option("--name", default="", help="The substitute's name.")
-@click.option("--from", "start", type=MOMENT, metavar="TIME", help="From when on.  [default: now]")
 @click.option(
-    "--until", type=MOMENT, metavar="TIME", help="Until when, such as 2026-12-01T08:00+08:00."
+    "--from", "start", callback=moment, metavar="TIME", help="From when on.  [default: now]"
+)
+@click.option(
+    "--until", callback=moment, metavar="TIME", help="Until when, such as 2026-12-01T08:00+08:00."
 )
 @api_options
 def add(

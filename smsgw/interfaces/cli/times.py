@@ -7,20 +7,17 @@ from datetime import datetime
 import click
 
 
-class Moment(click.ParamType):
-    """A time such as ``2026-11-22T18:00+08:00``; without a zone it is this machine's.
+def moment(
+    ctx: click.Context | None, param: click.Parameter | None, value: str | None
+) -> str | None:
+    """Return a time such as ``2026-11-22T18:00`` as the API takes it: an option's callback.
 
-    The value is ISO 8601 text with seconds and zone, as the API takes it.
+    Without a zone it is this machine's; seconds may be left out.
     """
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time as the API takes it."""
-        try:
-            return datetime.fromisoformat(value).astimezone().isoformat()
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time; write it like 2026-11-22T18:00", param, ctx)
-
-
-MOMENT = Moment()
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).astimezone().isoformat()
+    except (ValueError, OverflowError):
+        problem = f"{value!r} is no time; write it like 2026-11-22T18:00"
+        raise click.BadParameter(problem, ctx=ctx, param=param) from None

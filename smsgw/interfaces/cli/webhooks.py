@@ -36,12 +36,12 @@ def webhooks() -> None:
 
 
 @webhooks.command(epilog=EPILOG)
-@click.argument("url")
+@click.argument("target", metavar="URL")
 @click.option("--kind", "kinds", multiple=True, help="Only these, such as request.*; repeatable.")
 @api_options
-def add(api: Api, url: str, kinds: tuple[str, ...], as_json: bool) -> None:
+def add(api: Api, target: str, kinds: tuple[str, ...], as_json: bool) -> None:
     """Have events posted to URL from now on; prints the id and the secret, once."""
-    made = api.post("/v1/webhooks", {"url": url, "kinds": list(kinds)})
+    made = api.post("/v1/webhooks", {"url": target, "kinds": list(kinds)})
     show_json(made) if as_json else click.echo(f"{made['id']} {made['secret']}")
 
 
@@ -68,20 +68,20 @@ def show(api: Api, webhook_id: str, as_json: bool) -> None:
 
 @webhooks.command(epilog=EPILOG)
 @click.argument("webhook_id", metavar="ID")
-@click.option("--to", "url", metavar="URL", help="Post there.")
+@click.option("--to", "target", metavar="URL", help="Post there.")
 @click.option("--kind", "kinds", multiple=True, help="Only these; repeatable.")
 @click.option("--all-kinds", is_flag=True, help="All kinds.")
 @api_options
 def change(
     api: Api,
     webhook_id: str,
-    url: str | None,
+    target: str | None,
     kinds: tuple[str, ...],
     all_kinds: bool,
     as_json: bool,
 ) -> None:
     """Post somewhere else, or other kinds of events."""
-    body: Json = {} if url is None else {"url": url}
+    body: Json = {} if target is None else {"url": target}
     if kinds or all_kinds:
         body["kinds"] = list(kinds)
     _show(api.post(f"/v1/webhooks/{webhook_id}/change", body), as_json)

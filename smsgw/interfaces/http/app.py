@@ -23,21 +23,32 @@ from twisted.web.server import Request, Site
 
 from smsgw.interfaces.http import (
     audit,
+    coding,
     conversations,
     events,
     health,
     inbound,
     links,
     messages,
+    openapi,
+    repeats,
     reports,
     requests,
     routing,
     slots,
+    tokens,
+    trace,
     webhooks,
 )
-from smsgw.interfaces.http.auth import Tokens
-from smsgw.interfaces.http.calls import Call, Reply, Route
-from smsgw.interfaces.http.front import Exposition, Front, NewMessage, RequestFront
+from smsgw.interfaces.http.auth import AccessFront, bearer
+from smsgw.interfaces.http.calls import Call, Reply, Route, bad_parameter
+from smsgw.interfaces.http.front import (
+    Exposition,
+    Front,
+    IdempotencyFront,
+    NewMessage,
+    RequestFront,
+)
 from smsgw.interfaces.http.problems import CONTENT_TYPE, Problem, invalid, problem_of
 from smsgw.transport.peers import Network, peer_filter
 
@@ -52,7 +63,7 @@ IDLE_SECONDS = 60
 
 def make_app(
     front: Front,
-    tokens: Mapping[str, str],
+    access: AccessFront,
     metrics: Exposition,
     log: Logger | None = None,
 ) -> _App:
@@ -60,15 +71,16 @@ def make_app(
 
     Args:
         front: The gateway.
-        tokens: Bearer token to account.
+        access: Who may do what.
         metrics: What ``/metrics`` shows.
         log: Where failures inside go.
     """
     app = _App()
     app.url_map.merge_slashes = False
-    app.api = api = _Api(Tokens(tokens), log or Logger())
-    for route in [
+    app.api = api = _Api(access, front.idempotency, log or Logger())
+    routes = [
         *messages.routes(front),
+        *trace.routes(front),
         *requests.routes(front),
         *inbound.routes(front),
         *events.routes(front),
@@ -79,8 +91,10 @@ def make_app(
         *conversations.routes(front),
         *slots.routes(front),
         *webhooks.routes(front),
+        *tokens.routes(access.tokens),
         *health.routes(front, metrics),
-    ]:
+    ]
+    for route in [*routes, openapi.route(routes)]:
         api.add(app, route)
     app.handle_errors(Exception)(api.failed)
     return app
@@ -110,13 +124,16 @@ class _Api:
     it, has all paths and answers for those that are none.
     """
 
-    def __init__(self, tokens: Tokens, log: Logger) -> None:
-        self._tokens = tokens
+    def __init__(self, access: AccessFront, keys: IdempotencyFront, log: Logger) -> None:
+        self.routes: list[Route] = []
+        self._access = access
+        self._keys = keys
         self._log = log
         self._fixed: dict[tuple[bytes, bytes], Route] = {}
 
     def add(self, app: Klein, route: Route) -> None:
         """Put an endpoint into the tree."""
+        self.routes.append(route)
         if "<" not in route.path:
             self._fixed[route.method.encode(), route.path.encode()] = route
 
@@ -148,9 +165,37 @@ class _Api:
         return True
 
     async def _answer(self, route: Route, request: Any, path: Mapping[str, str]) -> bytes:
-        account = "" if route.open else self._tokens.account_of(request.getHeader("authorization"))
-        call = Call(account, path, _query(request), request.content.read())
-        return _write(request, await route.endpoint(call))
+        if route.open:
+            call = Call("", path, _query(request), request.content.read())
+        else:
+            call = await self._call(route, request, path)
+        key = request.getHeader("idempotency-key")
+        if key is None or route.method != "POST":
+            return _write(request, await route.endpoint(call))
+        return _write(request, await repeats.answer(self._keys, key, request.uri, route, call))
+
+    async def _call(self, route: Route, request: Any, path: Mapping[str, str]) -> Call:
+        """Return the call of somebody who may make it."""
+        host = getattr(request.getClientAddress(), "host", None) or ""
+        caller = await self._access.admit(bearer(request.getHeader("authorization")), host)
+        caller.check(route.scope)
+        query = _query(request)
+        account = caller.account
+        below: Sequence[str] = caller.below
+        if named := query.pop("account", None):
+            if len(named) > 1:
+                raise bad_parameter("account", "is given more than once")
+            account, *below = caller.accounts_of(named[0])
+        coding_name = request.getHeader("content-encoding")
+        return Call(
+            account,
+            path,
+            query,
+            coding.inflated(request.content.read(), coding_name, BODY_OCTETS_MAX),
+            caller,
+            below,
+            finished=request.notifyFinish,
+        )
 
     def failed(self, request: Any, failure: Failure) -> bytes:
         """Answer with the problem that a failure is."""
@@ -172,6 +217,11 @@ def _write(request: Any, reply: Reply) -> bytes:
     status = HTTPStatus(reply.status)
     request.setResponseCode(status.value, status.phrase.encode())
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    if len(body) >= coding.WORTH_OCTETS:
+        headers["Vary"] = "Accept-Encoding"
+        if coding.accepted(request.getHeader("accept-encoding")):
+            body = coding.deflated(body)
+            headers["Content-Encoding"] = "gzip"
     for name, value in {**headers, "Content-Length": str(len(body))}.items():
         request.setHeader(name, value)
     return body

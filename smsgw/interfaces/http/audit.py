@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, bad_parameter, limit_of, page
 from smsgw.interfaces.http.front import Front
 
@@ -17,16 +19,18 @@ def routes(front: Front) -> list[Route]:
         parameters = call.parameters("cursor", "limit")
         limit = limit_of(parameters)
         after = _place(parameters.get("cursor", "0-0"))
-        found = await front.audit.entries(call.account, after=after, limit=limit + 1)
+        find = partial(front.audit.entries, after=after, limit=limit + 1)
+        found = await departments.oldest(call, find, limit + 1)
         return page("entries", found, limit)
 
     async def evidence(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.audit.evidence(call.account, call.id("request")))
+        find = partial(front.audit.evidence, request_id=call.id("request"))
+        return Reply(await departments.one(call, find))
 
     return [
-        Route("GET", "/v1/audit", listed),
-        Route("GET", "/v1/requests/<id>/evidence", evidence),
+        Route("GET", "/v1/audit", listed, "audit:read"),
+        Route("GET", "/v1/requests/<id>/evidence", evidence, "audit:read"),
     ]
 
 

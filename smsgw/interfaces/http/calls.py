@@ -13,9 +13,13 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
+from twisted.internet.defer import Deferred
 
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.problems import Problem, invalid
+from smsgw.services.access.callers import Caller
+from smsgw.services.submission import Once
+from smsgw.store.idempotency import KeyRow
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -31,16 +35,30 @@ class Call:
     """What one request asks.
 
     Attributes:
-        account: Who asks; "" where the endpoint is open to all.
+        account: The department it is about; "" where the endpoint is open to all.
         path: The variables of the path.
         query: Parameter to its values.
         body: The octets of the body.
+        caller: Who asks.
+        below: The departments below ``account``.
+        settle: Makes a reply what is recorded of it under the request's Idempotency-Key, where the
+            endpoint does that itself; None without a key.
+        finished: Gives a Deferred that fails when the client hangs up; None where nobody can.
     """
 
     account: str
     path: Mapping[str, str]
     query: Mapping[str, Sequence[str]]
     body: bytes
+    caller: Caller = field(default_factory=Caller)
+    below: Sequence[str] = ()
+    settle: Callable[[Reply], KeyRow] | None = None
+    finished: Callable[[], Deferred[None]] | None = None
+
+    def once(self, answer: Callable[[Sequence[int]], Reply]) -> Once | None:
+        """Return what records the reply that ids lead to; None when it need not be."""
+        settle = self.settle
+        return None if settle is None else lambda ids: settle(answer(ids))
 
     def json(self, type_: type[T]) -> T:
         """Return the body as ``type_``.
@@ -81,11 +99,19 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """What goes back: ``content`` is made JSON, unless it is octets already."""
+    """What goes back.
+
+    Attributes:
+        content: Made JSON, unless it is octets already.
+        status: As in HTTP.
+        headers: Besides those of every answer.
+        secret: Whether it is shown once: no Idempotency-Key brings it back.
+    """
 
     content: Any
     status: int = HTTPStatus.OK
     headers: dict[str, str] = field(default_factory=dict)
+    secret: bool = False
 
     def body(self) -> bytes:
         """Return the octets."""
@@ -104,13 +130,18 @@ class Route:
         method: GET or POST.
         path: ``<id>`` stands for one variable segment.
         endpoint: What answers.
+        scope: What the token must have (:mod:`smsgw.services.access.roles`); without one nobody
+            is let in.
         open: Whether it needs no token.
+        settles: Whether it records what became of an Idempotency-Key in the commit of its effect.
     """
 
     method: str
     path: str
     endpoint: Endpoint
+    scope: str = ""
     open: bool = False
+    settles: bool = False
 
 
 def limit_of(parameters: Mapping[str, str]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
 from smsgw.interfaces.http.front import Front
 from smsgw.interfaces.http.problems import Problem
@@ -42,13 +44,17 @@ def routes(front: Front) -> list[Route]:
     async def post(call: Call) -> Reply:
         body = call.json(ConversationBody)
         try:
-            opened = await front.conversations.open(
-                call.account,
-                body.to,
-                body.reference,
-                valid_for=body.valid_for,
-                text=body.text,
-                message_class=body.message_class,
+            opened = await call.caller.counted(
+                int(body.text is not None),
+                lambda: front.conversations.open(
+                    call.account,
+                    body.to,
+                    body.reference,
+                    valid_for=body.valid_for,
+                    text=body.text,
+                    message_class=body.message_class,
+                    actor=call.caller.name,
+                ),
             )
         except ConversationsExhausted as error:
             raise Problem(HTTPStatus.CONFLICT, "exhausted", str(error)) from None
@@ -59,35 +65,43 @@ def routes(front: Front) -> list[Route]:
         parameters = call.parameters("cursor", "limit", "reference", "to")
         limit = limit_of(parameters)
         to = parameters.get("to")
-        found = await front.conversations.list(
-            call.account,
+        find = partial(
+            front.conversations.list,
             before=cursor_of(parameters),
             reference=parameters.get("reference"),
             to=None if to is None else normalise(to),
             limit=limit + 1,
         )
+        found = await departments.newest(call, find, limit + 1)
         return page("conversations", found, limit)
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.conversations.show(call.account, call.id("conversation")))
+        find = partial(front.conversations.show, conversation_id=call.id("conversation"))
+        return Reply(await departments.one(call, find))
 
     async def send(call: Call) -> Reply:
         body = call.json(TextBody)
-        sent = await front.conversations.send(
-            call.account, call.id("conversation"), body.text, body.message_class
+        conversation_id = call.id("conversation")
+        sent = await call.caller.counted(
+            1,
+            lambda: front.conversations.send(
+                call.account, conversation_id, body.text, body.message_class, call.caller.name
+            ),
         )
         headers = {"Location": f"/v1/messages/{sent['message_id']}"}
         return Reply(sent, HTTPStatus.ACCEPTED, headers)
 
     async def end(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.conversations.end(call.account, call.id("conversation")))
+        return Reply(
+            await front.conversations.end(call.account, call.id("conversation"), call.caller.name)
+        )
 
     return [
-        Route("POST", "/v1/conversations", post),
-        Route("GET", "/v1/conversations", listed),
-        Route("GET", "/v1/conversations/<id>", shown),
-        Route("POST", "/v1/conversations/<id>/messages", send),
-        Route("POST", "/v1/conversations/<id>/end", end),
+        Route("POST", "/v1/conversations", post, "conversations:write"),
+        Route("GET", "/v1/conversations", listed, "conversations:read"),
+        Route("GET", "/v1/conversations/<id>", shown, "conversations:read"),
+        Route("POST", "/v1/conversations/<id>/messages", send, "conversations:write"),
+        Route("POST", "/v1/conversations/<id>/end", end, "conversations:write"),
     ]

@@ -2,20 +2,24 @@
 
 Everything returned is ready for JSON: ids are decimal strings, times ISO 8601 in UTC. What cannot
 be done is raised: ValidationError, NotFound, Conflict, QuotaExceeded of :mod:`smsgw.errors`.
-``account`` is who asks; what belongs to another account is not found.
+``account`` is who asks; what belongs to another account is not found. ``actor`` is the name of the
+token, for the record; "" is the account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
 from smsgw.model import MessageClass, PortedNumber
+from smsgw.services.idempotency import Answer, Asked
 from smsgw.services.requests.drafts import Person, RequestDraft
 from smsgw.services.requests.stand_ins import StandInDraft
+from smsgw.services.submission import Once
+from smsgw.store.idempotency import KeyRow
 
 Json = dict[str, Any]
 
@@ -46,7 +50,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class RequestFront(Protocol):
     """Requests and their answers (:class:`smsgw.services.requests.engine.RequestEngine`)."""
 
-    def create(self, account: str, draft: RequestDraft) -> Awaitable[int]:
+    def create(self, account: str, draft: RequestDraft, actor: str = "") -> Awaitable[int]:
         """Record a request, ask its first step, and return its id once all that is durable."""
         ...
 
@@ -74,6 +78,7 @@ class RequestFront(Protocol):
         reason: str = "",
         version: int | None = None,
         account: str | None = None,
+        actor: str = "",
     ) -> Awaitable[int]:
         """Record an answer given over the API; return the request's new version.
 
@@ -89,6 +94,7 @@ class RequestFront(Protocol):
         to: Person,
         version: int | None = None,
         account: str | None = None,
+        actor: str = "",
     ) -> Awaitable[int]:
         """Give an assignee's place to somebody else; return the request's new version."""
         ...
@@ -99,12 +105,17 @@ class RequestFront(Protocol):
         reason: str = "",
         version: int | None = None,
         account: str | None = None,
+        actor: str = "",
     ) -> Awaitable[int]:
         """End a request that need not be decided any more; return its new version."""
         ...
 
     def close(
-        self, request_id: int, version: int | None = None, account: str | None = None
+        self,
+        request_id: int,
+        version: int | None = None,
+        account: str | None = None,
+        actor: str = "",
     ) -> Awaitable[int]:
         """End a survey or a vote with what was answered; return its new version."""
         ...
@@ -124,7 +135,12 @@ class TypesFront(Protocol):
     """Flows saved by name (:class:`smsgw.services.requests.types.RequestTypes`)."""
 
     def put(
-        self, account: str, name: str, flow: RequestDraft, version: int | None = None
+        self,
+        account: str,
+        name: str,
+        flow: RequestDraft,
+        version: int | None = None,
+        actor: str = "",
     ) -> Awaitable[int]:
         """Save a flow; return its version."""
         ...
@@ -137,7 +153,7 @@ class TypesFront(Protocol):
         """Return an account's flows by name, after one of them."""
         ...
 
-    def remove(self, account: str, name: str) -> Awaitable[None]:
+    def remove(self, account: str, name: str, actor: str = "") -> Awaitable[None]:
         """Forget a flow."""
         ...
 
@@ -145,11 +161,11 @@ class TypesFront(Protocol):
 class StandInsFront(Protocol):
     """Who answers for whom (:class:`smsgw.services.requests.stand_ins.StandIns`)."""
 
-    def create(self, account: str, draft: StandInDraft) -> Awaitable[int]:
+    def create(self, account: str, draft: StandInDraft, actor: str = "") -> Awaitable[int]:
         """Record one; return its id."""
         ...
 
-    def end(self, account: str, row_id: int) -> Awaitable[None]:
+    def end(self, account: str, row_id: int, actor: str = "") -> Awaitable[None]:
         """End one."""
         ...
 
@@ -202,6 +218,7 @@ class ConversationsFront(Protocol):
         valid_for: float | None = None,
         text: str | None = None,
         message_class: MessageClass = MessageClass.INTERACTIVE,
+        actor: str = "",
     ) -> Awaitable[Json]:
         """Give out an extension, and send a text from it if there is one.
 
@@ -216,11 +233,12 @@ class ConversationsFront(Protocol):
         conversation_id: int,
         text: str,
         message_class: MessageClass = MessageClass.INTERACTIVE,
+        actor: str = "",
     ) -> Awaitable[Json]:
         """Send another text; return its ``message_id``."""
         ...
 
-    def end(self, account: str, conversation_id: int) -> Awaitable[Json]:
+    def end(self, account: str, conversation_id: int, actor: str = "") -> Awaitable[Json]:
         """End a conversation; return it as it is then."""
         ...
 
@@ -258,6 +276,47 @@ class SlotsFront(Protocol):
 
     def capacity(self, account: str) -> Awaitable[Json]:
         """Return how full each range is, and the account's busiest recipients."""
+        ...
+
+
+class IdempotencyFront(Protocol):
+    """What was done already (:class:`smsgw.services.idempotency.IdempotencyKeys`)."""
+
+    def once(
+        self, asked: Asked, work: Callable[[], Awaitable[Answer]], *, reserve: bool = True
+    ) -> Awaitable[Answer]:
+        """Return the answer there was, or what ``work`` comes to."""
+        ...
+
+    def row(self, asked: Asked, answer: Answer) -> KeyRow:
+        """Return what is stored of a request that was done."""
+        ...
+
+
+class Watching(Protocol):
+    """One who waits for events."""
+
+    @property
+    def tail(self) -> int:
+        """The newest event when it began."""
+        ...
+
+    def heard(self, seconds: float) -> Awaitable[bool]:
+        """Wait until there is an event, at most so long; return whether there is."""
+        ...
+
+    def end(self) -> None:
+        """Wait no more."""
+        ...
+
+
+class NewsFront(Protocol):
+    """Who waits for events (:class:`smsgw.services.news.News`)."""
+
+    def watch(
+        self, account: str, below: Sequence[str], kinds: Sequence[str]
+    ) -> Awaitable[Watching]:
+        """Begin to listen."""
         ...
 
 
@@ -331,6 +390,16 @@ class Front(Protocol):
     """The gateway as the HTTP API sees it."""
 
     @property
+    def idempotency(self) -> IdempotencyFront:
+        """What was done already."""
+        ...
+
+    @property
+    def news(self) -> NewsFront:
+        """Who waits for events."""
+        ...
+
+    @property
     def webhooks(self) -> WebhooksFront:
         """Where events are posted to."""
         ...
@@ -376,8 +445,12 @@ class Front(Protocol):
         """Return how a message would be routed now, and why."""
         ...
 
-    def send(self, account: str, outgoing: Sequence[NewMessage]) -> Awaitable[Sequence[int]]:
+    def send(
+        self, account: str, outgoing: Sequence[NewMessage], once: Once | None = None
+    ) -> Awaitable[Sequence[int]]:
         """Accept messages, all or none; return their ids once they are durable.
+
+        What ``once`` makes of the ids is recorded in the same commit.
 
         Raises:
             ValidationError: Its field is that of one message, with its index before it
@@ -398,6 +471,10 @@ class Front(Protocol):
         """Return a message with its ``segments``."""
         ...
 
+    def trace(self, account: str, message_id: int) -> Awaitable[Json]:
+        """Return a message with its events, the links it left, and its replies."""
+        ...
+
     def messages(
         self,
         account: str,
@@ -414,8 +491,10 @@ class Front(Protocol):
         """Return what phones sent, newest first, older than the id ``before``."""
         ...
 
-    def events(self, account: str, *, after: int, limit: int) -> Awaitable[Sequence[Json]]:
-        """Return events, oldest first, newer than the id ``after``."""
+    def events(
+        self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()
+    ) -> Awaitable[Sequence[Json]]:
+        """Return events, oldest first, newer than the id ``after``; of all kinds by none."""
         ...
 
     def unmatched_reports(

@@ -13,4 +13,4 @@ def routes(front: Front) -> list[Route]:
         call.parameters()
         return Reply({"links": front.links()})
 
-    return [Route("GET", "/v1/links", listed)]
+    return [Route("GET", "/v1/links", listed, "links:read")]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 
 from smsgw.errors import ValidationError
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
 from smsgw.interfaces.http.front import Front, NewMessage
 from smsgw.model import MessageClass, MessageStatus
@@ -68,15 +71,15 @@ def routes(front: Front) -> list[Route]:
 
     async def post(call: Call) -> Reply:
         if _is_batch(call):
-            ids = await front.send(call.account, _batch(call.json(BatchBody)))
-            return Reply({"ids": [str(one) for one in ids]}, HTTPStatus.ACCEPTED)
+            batch = _batch(call.json(BatchBody))
+            send = partial(front.send, call.account, batch, call.once(_accepted))
+            return _accepted(await call.caller.counted(len(batch), send))
         message = call.json(MessageBody).message()
         try:
-            (message_id,) = await front.send(call.account, [message])
+            send = partial(front.send, call.account, [message], call.once(_accepted_one))
+            return _accepted_one(await call.caller.counted(1, send))
         except ValidationError as error:
             raise ValidationError(_alone(error.field), error.problem) from None
-        headers = {"Location": f"/v1/messages/{message_id}"}
-        return Reply({"id": str(message_id)}, HTTPStatus.ACCEPTED, headers)
 
     async def cancel(call: Call) -> Reply:
         call.parameters()
@@ -86,25 +89,36 @@ def routes(front: Front) -> list[Route]:
         parameters = call.parameters("cursor", "limit", "status", "to")
         limit = limit_of(parameters)
         to = parameters.get("to")
-        found = await front.messages(
-            call.account,
+        find = partial(
+            front.messages,
             before=cursor_of(parameters),
             limit=limit + 1,
             status=one_of(parameters, "status", list(MessageStatus)),
             to=None if to is None else normalise(to),
         )
+        found = await departments.newest(call, find, limit + 1)
         return page("messages", found, limit)
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.message(call.account, call.id("message")))
+        find = partial(front.message, message_id=call.id("message"))
+        return Reply(await departments.one(call, find))
 
     return [
-        Route("POST", "/v1/messages", post),
-        Route("GET", "/v1/messages", listed),
-        Route("GET", "/v1/messages/<id>", shown),
-        Route("POST", "/v1/messages/<id>/cancel", cancel),
+        Route("POST", "/v1/messages", post, "messages:send", settles=True),
+        Route("GET", "/v1/messages", listed, "messages:read"),
+        Route("GET", "/v1/messages/<id>", shown, "messages:read"),
+        Route("POST", "/v1/messages/<id>/cancel", cancel, "messages:send"),
     ]
+
+
+def _accepted(ids: Sequence[int]) -> Reply:
+    return Reply({"ids": [str(one) for one in ids]}, HTTPStatus.ACCEPTED)
+
+
+def _accepted_one(ids: Sequence[int]) -> Reply:
+    headers = {"Location": f"/v1/messages/{ids[0]}"}
+    return Reply({"id": str(ids[0])}, HTTPStatus.ACCEPTED, headers)
 
 
 def _batch(body: BatchBody) -> list[NewMessage]:

@@ -19,10 +19,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from smsgw.errors import (
     Conflict,
+    InProgress,
     LinkError,
+    NotAllowed,
     NotFound,
+    OutcomeUnknown,
     Overloaded,
     QuotaExceeded,
+    RateLimited,
     SmsgwError,
     StoreError,
     UnknownAccount,
@@ -97,10 +101,19 @@ def problem_of(failure: Failure, log: Logger) -> Problem:
         return invalid(error.field, error.problem)
     if isinstance(error, NotFound):
         return Problem(HTTPStatus.NOT_FOUND, "not-found", str(error))
+    if isinstance(error, InProgress):
+        headers = {"Retry-After": str(error.retry_after)}
+        return Problem(HTTPStatus.CONFLICT, "in-progress", str(error), headers=headers)
+    if isinstance(error, OutcomeUnknown):
+        return Problem(HTTPStatus.CONFLICT, "outcome-unknown", str(error))
     if isinstance(error, Conflict):
         return Problem(HTTPStatus.CONFLICT, "conflict", str(error))
-    if isinstance(error, QuotaExceeded):
-        return Problem(HTTPStatus.TOO_MANY_REQUESTS, "quota", str(error))
+    if isinstance(error, NotAllowed):
+        return Problem(HTTPStatus.FORBIDDEN, "forbidden", str(error))
+    if isinstance(error, QuotaExceeded | RateLimited):
+        kind = "rate" if isinstance(error, RateLimited) else "quota"
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return Problem(HTTPStatus.TOO_MANY_REQUESTS, kind, str(error), headers=headers)
     if isinstance(error, Overloaded):
         headers = {"Retry-After": str(error.retry_after)}
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", str(error), headers=headers)

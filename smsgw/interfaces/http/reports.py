@@ -17,4 +17,4 @@ def routes(front: Front) -> list[Route]:
         )
         return page("reports", found, limit)
 
-    return [Route("GET", "/v1/reports/unmatched", unmatched)]
+    return [Route("GET", "/v1/reports/unmatched", unmatched, "reports:read")]

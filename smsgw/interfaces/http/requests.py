@@ -5,10 +5,12 @@ What a request may hold is checked by the engine, which names the same fields as
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
 
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import (
     Call,
     Reply,
@@ -85,40 +87,49 @@ def routes(front: Front) -> list[Route]:
 def _requests(front: Front) -> list[Route]:
     async def post(call: Call) -> Reply:
         draft = call.json(RequestDraft)
-        request_id = await front.requests.create(call.account, draft)
+        request_id = await front.requests.create(call.account, draft, call.caller.name)
         headers = {"Location": f"/v1/requests/{request_id}"}
         return Reply({"id": str(request_id)}, HTTPStatus.CREATED, headers)
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "state", "reference")
         limit = limit_of(parameters)
-        found = await front.requests.list(
-            account=call.account,
-            before=cursor_of(parameters),
-            limit=limit + 1,
-            state=one_of(parameters, "state", STATES),
-            reference=parameters.get("reference"),
+        before, state = cursor_of(parameters), one_of(parameters, "state", STATES)
+        found = await departments.newest(
+            call,
+            lambda account: front.requests.list(
+                account=account,
+                before=before,
+                limit=limit + 1,
+                state=state,
+                reference=parameters.get("reference"),
+            ),
+            limit + 1,
         )
         return page("requests", found, limit)
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return await _shown(front, call)
+        request_id = call.id("request")
+        found = await departments.one(
+            call, lambda account: front.requests.show(request_id, account)
+        )
+        return Reply(found)
 
     async def decide(call: Call) -> Reply:
         body = call.json(DecisionBody)
         assignment_id = number_of("assignment_id", body.assignment_id)
         await front.requests.decide(
             call.id("request"), assignment_id, body.decision, body.reason, body.version,
-            call.account,
+            call.account, call.caller.name,
         )  # fmt: skip
         return await _shown(front, call)
 
     return [
-        Route("POST", "/v1/requests", post),
-        Route("GET", "/v1/requests", listed),
-        Route("GET", "/v1/requests/<id>", shown),
-        Route("POST", "/v1/requests/<id>/decisions", decide),
+        Route("POST", "/v1/requests", post, "requests:create"),
+        Route("GET", "/v1/requests", listed, "requests:read"),
+        Route("GET", "/v1/requests/<id>", shown, "requests:read"),
+        Route("POST", "/v1/requests/<id>/decisions", decide, "requests:decide"),
     ]
 
 
@@ -127,18 +138,21 @@ def _life(front: Front) -> list[Route]:
         body = call.json(DelegationBody)
         assignment_id = number_of("assignment_id", body.assignment_id)
         await front.requests.delegate(
-            call.id("request"), assignment_id, body.to, body.version, call.account
-        )
+            call.id("request"), assignment_id, body.to, body.version, call.account,
+            call.caller.name,
+        )  # fmt: skip
         return await _shown(front, call)
 
     async def withdraw(call: Call) -> Reply:
         body = call.json(WithdrawalBody) if call.body else WithdrawalBody()
-        await front.requests.withdraw(call.id("request"), body.reason, body.version, call.account)
+        await front.requests.withdraw(
+            call.id("request"), body.reason, body.version, call.account, call.caller.name
+        )
         return await _shown(front, call)
 
     async def close(call: Call) -> Reply:
         body = call.json(VersionBody) if call.body else VersionBody()
-        await front.requests.close(call.id("request"), body.version, call.account)
+        await front.requests.close(call.id("request"), body.version, call.account, call.caller.name)
         return await _shown(front, call)
 
     async def resend(call: Call) -> Reply:
@@ -153,18 +167,20 @@ def _life(front: Front) -> list[Route]:
         return Reply({"sent": await front.requests.digest(phone, call.account)})
 
     return [
-        Route("POST", "/v1/requests/<id>/delegations", delegate),
-        Route("POST", "/v1/requests/<id>/withdraw", withdraw),
-        Route("POST", "/v1/requests/<id>/close", close),
-        Route("POST", "/v1/requests/<id>/resend", resend),
-        Route("POST", "/v1/digests", digest),
+        Route("POST", "/v1/requests/<id>/delegations", delegate, "requests:decide"),
+        Route("POST", "/v1/requests/<id>/withdraw", withdraw, "requests:create"),
+        Route("POST", "/v1/requests/<id>/close", close, "requests:create"),
+        Route("POST", "/v1/requests/<id>/resend", resend, "requests:create"),
+        Route("POST", "/v1/digests", digest, "requests:create"),
     ]
 
 
 def _types(front: Front) -> list[Route]:
     async def put(call: Call) -> Reply:
         body = call.json(TypeBody)
-        version = await front.types.put(call.account, body.name, body.flow, body.version)
+        version = await front.types.put(
+            call.account, body.name, body.flow, body.version, call.caller.name
+        )
         return Reply({"name": body.name, "version": version})
 
     async def listed(call: Call) -> Reply:
@@ -180,20 +196,21 @@ def _types(front: Front) -> list[Route]:
         return Reply(await front.types.show(call.account, call.path["id"]))
 
     async def remove(call: Call) -> Reply:
-        await front.types.remove(call.account, call.path["id"])
+        await front.types.remove(call.account, call.path["id"], call.caller.name)
         return Reply({"name": call.path["id"]})
 
     return [
-        Route("POST", "/v1/request-types", put),
-        Route("GET", "/v1/request-types", listed),
-        Route("GET", "/v1/request-types/<id>", shown),
-        Route("POST", "/v1/request-types/<id>/remove", remove),
+        Route("POST", "/v1/request-types", put, "requests:manage"),
+        Route("GET", "/v1/request-types", listed, "requests:read"),
+        Route("GET", "/v1/request-types/<id>", shown, "requests:read"),
+        Route("POST", "/v1/request-types/<id>/remove", remove, "requests:manage"),
     ]
 
 
 def _stand_ins(front: Front) -> list[Route]:
     async def post(call: Call) -> Reply:
-        row_id = await front.stand_ins.create(call.account, call.json(StandInDraft))
+        draft = call.json(StandInDraft)
+        row_id = await front.stand_ins.create(call.account, draft, call.caller.name)
         return Reply({"id": str(row_id)}, HTTPStatus.CREATED)
 
     async def listed(call: Call) -> Reply:
@@ -201,24 +218,25 @@ def _stand_ins(front: Front) -> list[Route]:
         limit = limit_of(parameters)
         written = parameters.get("phone")
         phone = None if written is None else normalise(written, "phone")
-        found = await front.stand_ins.list(
-            call.account,
+        find = partial(
+            front.stand_ins.list,
             phone=phone,
             ended=one_of(parameters, "ended", ("true", "false")) == "true",
             before=cursor_of(parameters),
             limit=limit + 1,
         )
+        found = await departments.newest(call, find, limit + 1)
         return page("stand_ins", found, limit)
 
     async def end(call: Call) -> Reply:
         row_id = call.id("stand-in")
-        await front.stand_ins.end(call.account, row_id)
+        await front.stand_ins.end(call.account, row_id, call.caller.name)
         return Reply({"id": str(row_id)})
 
     return [
-        Route("POST", "/v1/stand-ins", post),
-        Route("GET", "/v1/stand-ins", listed),
-        Route("POST", "/v1/stand-ins/<id>/end", end),
+        Route("POST", "/v1/stand-ins", post, "requests:manage"),
+        Route("GET", "/v1/stand-ins", listed, "requests:read"),
+        Route("POST", "/v1/stand-ins/<id>/end", end, "requests:manage"),
     ]
 
 

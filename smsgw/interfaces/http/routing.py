@@ -81,8 +81,8 @@ def routes(front: Front) -> list[Route]:
         return Reply({"forgotten": await front.ported.forget(phones)})
 
     return [
-        Route("GET", "/v1/routes/explain", explained),
-        Route("GET", "/v1/ported", listed),
-        Route("POST", "/v1/ported", imported),
-        Route("POST", "/v1/ported/forget", forgotten),
+        Route("GET", "/v1/routes/explain", explained, "routes:read"),
+        Route("GET", "/v1/ported", listed, "ported:read"),
+        Route("POST", "/v1/ported", imported, "ported:write"),
+        Route("POST", "/v1/ported/forget", forgotten, "ported:write"),
     ]

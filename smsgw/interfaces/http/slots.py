@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
 from smsgw.interfaces.http.front import Front
 from smsgw.routing.numbers import normalise
@@ -14,13 +17,14 @@ def routes(front: Front) -> list[Route]:
         parameters = call.parameters("cursor", "limit", "phone", "access_number")
         limit = limit_of(parameters)
         phone = parameters.get("phone")
-        found = await front.slots.page(
-            call.account,
+        find = partial(
+            front.slots.page,
             phone=None if phone is None else normalise(phone, "phone"),
             access_number=parameters.get("access_number"),
             before=cursor_of(parameters),
             limit=limit + 1,
         )
+        found = await departments.newest(call, find, limit + 1)
         return page("slots", found, limit)
 
     async def capacity(call: Call) -> Reply:
@@ -28,6 +32,6 @@ def routes(front: Front) -> list[Route]:
         return Reply(await front.slots.capacity(call.account))
 
     return [
-        Route("GET", "/v1/slots", listed),
-        Route("GET", "/v1/slots/capacity", capacity),
+        Route("GET", "/v1/slots", listed, "slots:read"),
+        Route("GET", "/v1/slots/capacity", capacity, "slots:read"),
     ]

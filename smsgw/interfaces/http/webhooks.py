@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import msgspec
 
 from smsgw.errors import ValidationError
+from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import (
     Call,
     Reply,
@@ -71,12 +73,14 @@ def _keeping(front: Front) -> list[Route]:
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
         limit, before = limit_of(parameters), cursor_of(parameters)
-        found = await front.webhooks.list(call.account, before=before, limit=limit + 1)
+        find = partial(front.webhooks.list, before=before, limit=limit + 1)
+        found = await departments.newest(call, find, limit + 1)
         return page("webhooks", found, limit)
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.webhooks.show(call.account, call.id("webhook")))
+        find = partial(front.webhooks.show, webhook_id=call.id("webhook"))
+        return Reply(await departments.one(call, find))
 
     async def change(call: Call) -> Reply:
         webhook_id, body = call.id("webhook"), call.json(ChangeBody)
@@ -92,11 +96,11 @@ def _keeping(front: Front) -> list[Route]:
         return Reply({"id": str(webhook_id), "removed": True})
 
     return [
-        Route("POST", "/v1/webhooks", post),
-        Route("GET", "/v1/webhooks", listed),
-        Route("GET", "/v1/webhooks/<id>", shown),
-        Route("POST", "/v1/webhooks/<id>/change", change),
-        Route("POST", "/v1/webhooks/<id>/remove", remove),
+        Route("POST", "/v1/webhooks", post, "webhooks:write"),
+        Route("GET", "/v1/webhooks", listed, "webhooks:read"),
+        Route("GET", "/v1/webhooks/<id>", shown, "webhooks:read"),
+        Route("POST", "/v1/webhooks/<id>/change", change, "webhooks:write"),
+        Route("POST", "/v1/webhooks/<id>/remove", remove, "webhooks:write"),
     ]
 
 
@@ -122,10 +126,10 @@ def _living(front: Front) -> list[Route]:
         return Reply(await front.webhooks.test(call.account, webhook_id))
 
     return [
-        Route("POST", "/v1/webhooks/<id>/pause", pause),
-        Route("POST", "/v1/webhooks/<id>/resume", resume),
-        Route("POST", "/v1/webhooks/<id>/rotate", rotate),
-        Route("POST", "/v1/webhooks/<id>/test", test),
+        Route("POST", "/v1/webhooks/<id>/pause", pause, "webhooks:write"),
+        Route("POST", "/v1/webhooks/<id>/resume", resume, "webhooks:write"),
+        Route("POST", "/v1/webhooks/<id>/rotate", rotate, "webhooks:write"),
+        Route("POST", "/v1/webhooks/<id>/test", test, "webhooks:write"),
     ]
 
 
@@ -158,8 +162,8 @@ def _again(front: Front) -> list[Route]:
         return Reply(shown, 202)
 
     return [
-        Route("GET", "/v1/webhooks/<id>/dead-letters", dead_letters),
-        Route("POST", "/v1/webhooks/<id>/replay", replay),
+        Route("GET", "/v1/webhooks/<id>/dead-letters", dead_letters, "webhooks:read"),
+        Route("POST", "/v1/webhooks/<id>/replay", replay, "webhooks:write"),
     ]
 
 

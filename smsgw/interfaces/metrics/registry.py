@@ -124,6 +124,20 @@ class Metrics:
         self._unmatched = gauge(
             "smsgw_unmatched_reports", "Status reports that wait for their segment.", "link"
         )
+        self._customer_binds = gauge(
+            "smsgw_customer_binds", "Logged-in connections of a customer.", "customer"
+        )
+        self._customer_submits = counter(
+            "smsgw_customer_submits_total",
+            "A customer's submits by their answer.",
+            "customer",
+            "result",
+        )
+        self._customer_deliveries = counter(
+            "smsgw_customer_deliveries_total",
+            "Reports and messages that a customer acknowledged.",
+            "customer",
+        )
         self._accepted = counter("smsgw_messages_accepted_total", "Messages accepted.", "class")
         self._finished = counter(
             "smsgw_messages_finished_total", "Messages that reached a final status.", "status"
@@ -252,6 +266,20 @@ class Metrics:
     def mistake(self, link: str, problem: str) -> None:
         """The peer sent something wrong."""
         self._mistakes.of(link).inc()
+
+    # ---- customers -----------------------------------------------------------------------
+
+    def customer_bound(self, customer: str, binds: int) -> None:
+        """A customer has so many connections now."""
+        self._customer_binds.of(customer).set(binds)
+
+    def customer_submitted(self, customer: str, result: str, count: int = 1) -> None:
+        """So many submits of a customer were answered so."""
+        self._customer_submits.of(customer, result).inc(count)
+
+    def customer_acknowledged(self, customer: str, count: int = 1) -> None:
+        """A customer took so many reports and messages."""
+        self._customer_deliveries.of(customer).inc(count)
 
     # ---- messages and requests -----------------------------------------------------------
 

@@ -7,7 +7,7 @@ recipient: they follow the first one's. Reports are owed under those ids.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -67,7 +67,8 @@ class _Work(msgspec.Struct):
 class _Batch:
     """The submits of a customer that came together."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, lost: Callable[[], bool]) -> None:
+        self.lost = lost
         self.answers: list[Answer | None] = [None] * count
         self.work: list[_Work] = []
         self.kept: dict[int, SubmittedPart] = {}  # by place
@@ -126,13 +127,27 @@ class Intake:
             self._timer.cancel()
 
     def take(
-        self, customer: Customer, submits: Sequence[Sequence[Segment]]
+        self,
+        customer: Customer,
+        submits: Sequence[Sequence[Segment]],
+        lost: Callable[[], bool] = lambda: False,
     ) -> Deferred[list[Answer]]:
-        """Take submits, each with a segment for each recipient; fires when they are durable."""
-        return Deferred.fromCoroutine(self._take(customer, submits))
+        """Take submits; fires when they are durable.
 
-    async def _take(self, customer: Customer, submits: Sequence[Sequence[Segment]]) -> list[Answer]:
-        batch = _Batch(len(submits))
+        Args:
+            customer: Whose.
+            submits: Each has a segment for each recipient.
+            lost: Whether the connection they came over broke, so that no answer may have arrived.
+        """
+        return Deferred.fromCoroutine(self._take(customer, submits, lost))
+
+    async def _take(
+        self,
+        customer: Customer,
+        submits: Sequence[Sequence[Segment]],
+        lost: Callable[[], bool],
+    ) -> list[Answer]:
+        batch = _Batch(len(submits), lost)
         for place, segments in enumerate(submits):
             try:
                 self._one(customer, batch, place, read(customer, segments))
@@ -205,7 +220,7 @@ class Intake:
             report=wanted.report,
             received_at=int(now * 1000),
         )
-        known = self._joining.known(part)
+        known = self._joining.known(part, now)
         if known is not None:
             part.id, is_joined = known
             if is_joined:
@@ -228,9 +243,15 @@ class Intake:
         self._joining.close(group)
 
     def _join(
-        self, customer: Customer, group: Group, wanted: Wanted, batch: _Batch, place: int
+        self,
+        customer: Customer,
+        group: Group,
+        wanted: Wanted,
+        batch: _Batch,
+        place: int,
+        stored: Sequence[int] | None = None,
     ) -> _Work:
-        """Make messages of a group whose last part is in the batch."""
+        """Make messages of a group whose last part is in the batch, or all of it ``stored``."""
         rows = group.rows
         text = text_of([(one.coding, one.content) for one in rows], customer.carrier.family)
         ids = self._ids(len(wanted.recipients))
@@ -246,9 +267,45 @@ class Intake:
         for other in [p for p, part in batch.kept.items() if part.id in members]:
             places[other] = batch.kept.pop(other).id
         fresh = set(places.values())
-        stored = [one.id for one in rows if one.id not in fresh]
+        if stored is None:
+            stored = [one.id for one in rows if one.id not in fresh]
         submitted = Submitted(self._submission.stored(plans), awaited, stored)
         return _Work(places, submitted, plans, group)
+
+    def _find_others(self, part: SubmittedPart) -> None:
+        """Join a message whose other parts another process has taken."""
+        found = self._database.read(partial(rows_of.beside, part=part))
+        found.addCallback(partial(self._found, part))
+        found.addErrback(partial(log_failure, self.log))
+
+    def _found(self, part: SubmittedPart, others: Sequence[SubmittedPart]) -> Deferred[None] | None:
+        group = self._joining.complete(part, others)
+        if group is None:
+            return None
+        customer, batch = self._customers[part.customer], _Batch(1, lambda: False)
+        wanted = Wanted(
+            part.source,
+            customer.extension_of(part.source),
+            tuple(part.recipients.split()),
+            part.coding,
+            part.content,
+            part.reference,
+            part.total,
+            part.sequence,
+            part.report,
+            "",
+            "",
+        )
+        try:
+            work = self._join(customer, group, wanted, batch, 0, [one.id for one in group.rows])
+        except ValidationError as error:
+            self._give_up(group, str(error), REJECTED)
+            return None
+        except Overloaded:
+            self._joining.reopen(group.rows, group.first_at)
+            return None
+        batch.work.append(work)
+        return Deferred.fromCoroutine(self._commit(batch))
 
     def _refuse(
         self, batch: _Batch, group: Group, last: SubmittedPart, error: ValidationError
@@ -329,7 +386,7 @@ class Intake:
         self._submission.send_off([plan for one in done for plan in one.plans])
         for one, is_done in zip(batch.work, results, strict=True):
             if is_done and one.group is not None:
-                self._joining.remember(one.group)
+                self._joining.remember(one.group, self._reactor.seconds(), batch.lost)
             for index, (place, given) in enumerate(one.ids.items()):
                 count = 0 if index else len(one.plans)
                 if is_done:
@@ -348,3 +405,5 @@ class Intake:
         else:
             for place, part in batch.kept.items():
                 batch.answers[place] = Answer(ResultKind.OK, part.id)
+                if self._database.presence is not None:
+                    self._find_others(part)

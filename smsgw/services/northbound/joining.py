@@ -2,7 +2,8 @@
 
 Each part is answered by itself once it is durable, so the store has those that wait; here they are
 only put together. What never becomes whole is given up, and the reports on its parts say so. Of
-what was joined lately the ids are remembered: who missed an answer submits a part again.
+what was joined lately the ids are remembered: who lost its connection before the answer submits a
+part again. Over a connection that lives the same parts are another message, however alike.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ PARTS_MAX = 5000
 """Parts of a customer that may wait for others; above it none of a new message is taken."""
 
 REMEMBERED_MAX = 1000
-"""Messages joined lately whose parts are known when they come again."""
+REMEMBERED_SECONDS = 180.0
+"""How long the parts of a joined message are known when they come again: T times N of CMPP."""
 
 RETRY_SECONDS = 10
 
@@ -46,6 +48,14 @@ class Group(msgspec.Struct, eq=False):
         return [self.parts[sequence] for sequence in sorted(self.parts)]
 
 
+class _Joined(msgspec.Struct, eq=False):
+    """A joined message: its parts, until when they are known, and whether an answer got lost."""
+
+    parts: dict[int, SubmittedPart]
+    until: float
+    lost: Callable[[], bool]
+
+
 def key_of(part: SubmittedPart) -> Key:
     """What the parts of one message have in common."""
     return part.customer, part.source, part.recipients, part.reference, part.total
@@ -62,18 +72,20 @@ class Joining:
         self._give_up = give_up
         self._groups: dict[Key, Group] = {}  # oldest first
         self._waiting: dict[str, int] = {}
-        self._joined: dict[Key, dict[int, SubmittedPart]] = {}
+        self._joined: dict[Key, _Joined] = {}
 
-    def known(self, part: SubmittedPart) -> tuple[int, bool] | None:
+    def known(self, part: SubmittedPart, now: float) -> tuple[int, bool] | None:
         """Return the id of a part that came before, and whether its message is complete."""
         key = key_of(part)
         group = self._groups.get(key)
         found = None if group is None else group.parts.get(part.sequence)
         if found is not None and _same(found, part):
             return found.id, False
-        found = self._joined.get(key, {}).get(part.sequence) if group is None else None
-        if found is not None and _same(found, part):
-            return found.id, True
+        joined = self._joined.get(key) if group is None else None
+        if joined is not None and now < joined.until and joined.lost():
+            found = joined.parts.get(part.sequence)
+            if found is not None and _same(found, part):
+                return found.id, True
         return None
 
     def add(self, part: SubmittedPart, now: float) -> Group:
@@ -99,6 +111,20 @@ class Joining:
         self._waiting[part.customer] = self._waiting.get(part.customer, 0) + 1
         return group
 
+    def complete(self, part: SubmittedPart, others: Iterable[SubmittedPart]) -> Group | None:
+        """Add what other processes took of a part's message; return it, closed, if it is whole."""
+        group = self._groups.get(key_of(part))
+        if group is None:
+            return None
+        for other in others:
+            if other.sequence not in group.parts:
+                group.parts[other.sequence] = other
+                self._waiting[other.customer] += 1
+        if not group.is_whole:
+            return None
+        self.close(group)
+        return group
+
     def remove(self, part: SubmittedPart) -> None:
         """Forget a part that was refused."""
         group = self._groups.get(key_of(part))
@@ -114,10 +140,16 @@ class Joining:
             del self._groups[group.key]
             self._waiting[group.key[0]] -= len(group.parts)
 
-    def remember(self, group: Group) -> None:
-        """Know the parts of a joined message when they come again."""
+    def remember(self, group: Group, now: float, lost: Callable[[], bool]) -> None:
+        """Know the parts of a joined message when they come again.
+
+        Args:
+            group: The message.
+            now: The present time.
+            lost: Whether the connection over which its last part came broke.
+        """
         self._joined.pop(group.key, None)
-        self._joined[group.key] = group.parts
+        self._joined[group.key] = _Joined(group.parts, now + REMEMBERED_SECONDS, lost)
         if len(self._joined) > REMEMBERED_MAX:
             del self._joined[next(iter(self._joined))]
 

@@ -40,6 +40,9 @@ TRIES = 8
 
 STORE_SECONDS = 1.0
 
+FORGET_SECONDS = 0.05
+"""For how long acknowledgements are collected: each commit holds up what else is to be written."""
+
 
 class Brought(msgspec.Struct, eq=False):
     """One delivery on its way.
@@ -221,9 +224,9 @@ class Outbox:
                 heapq.heappush(self._heap, (one.row.id, one))
 
     def flush(self) -> None:
-        """Record what was acknowledged."""
+        """Record what was acknowledged, soon: a crash before only brings it once more."""
         if self._acknowledged and (self._again is None or not self._again.active()):
-            self._forget()
+            self._again = self._reactor.callLater(FORGET_SECONDS, self._forget)
 
     def _bring_again(self, one: Brought) -> None:
         self._aside.pop(one.row.id, None)

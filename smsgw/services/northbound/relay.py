@@ -33,7 +33,7 @@ from smsgw.text.charset import choose
 EVENTS_MAX = 2000
 """Events looked at in one step."""
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 """From a commit until its events are read: those of the commits right after it come along."""
 
 POLL_SECONDS = 1.0

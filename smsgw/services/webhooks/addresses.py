@@ -46,13 +46,16 @@ class Rules:
     allow: tuple[Network, ...] = ()
     plain_http: bool = False
 
-    def problem(self, host: str, scheme: str) -> str:
+    def problem(self, host: str, scheme: str, name: str = "") -> str:
         """Return why an address is not called; "" when it is.
 
         Args:
             host: An address, IPv4 or IPv6.
             scheme: ``https`` or ``http``.
+            name: What it was looked up for: then that is named, since addresses behind names are
+                not everybody's business.
         """
+        shown = f"{name} leads to" if name else f"{host} is"
         address = _address(host)
         if address is None:
             return f"{host} is no address"
@@ -60,7 +63,7 @@ class Rules:
         if any(meant in network or address in network for network in self.allow):
             return ""
         if kind := _kind(meant):
-            return f"{host} is {kind}; the gateway calls it only if webhooks.allow has its network"
+            return f"{shown} {kind}; the gateway calls it only if webhooks.allow has its network"
         if scheme == "http" and not self.plain_http:
             return "http is not encrypted; write https, or set webhooks.plain_http"
         return ""

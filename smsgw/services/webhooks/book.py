@@ -21,11 +21,13 @@ from smsgw.model import Event
 from smsgw.services.queries import Json, iso
 from smsgw.services.webhooks import signing
 from smsgw.services.webhooks.addresses import Rules, check_url
+from smsgw.services.webhooks.connecting import Forbidden
 from smsgw.services.webhooks.lane import Tools, body_of, signed
-from smsgw.services.webhooks.posting import Forbidden, Result
-from smsgw.store import audit, webhooks
+from smsgw.services.webhooks.posting import Result
+from smsgw.store import audit, redeliveries, wanted, webhooks
 from smsgw.store.audit import Entry
-from smsgw.store.webhooks import ACTIVE, DEAD, PAUSED, REPLAYING, RedeliveryRow, WebhookRow
+from smsgw.store.redeliveries import DEAD, REPLAYING, RedeliveryRow
+from smsgw.store.webhooks import ACTIVE, PAUSED, WebhookRow
 
 T = TypeVar("T")
 
@@ -42,12 +44,15 @@ OVERLAP_SECONDS_MAX = 30 * 24 * 3600.0
 GROUPS = (
     "conversation",
     "conversations",
+    "delivery",
     "inbound",
     "message",
     "number",
     "reply",
     "report",
     "request",
+    "submit",
+    "vote",
 )
 """What the kinds of events begin with."""
 
@@ -114,7 +119,7 @@ class Webhooks:
         def work(connection: Connection) -> WebhookRow:
             if webhooks.count(connection, account) >= WEBHOOKS_MAX:
                 raise Conflict(f"there are {WEBHOOKS_MAX} webhooks, the most; remove one first")
-            row.cursor = webhooks.newest(connection)
+            row.cursor = wanted.newest(connection)
             webhooks.add(connection, row)
             detail = {"host": host, "kinds": row.patterns}
             self._audit(connection, row, "created", detail)
@@ -131,7 +136,7 @@ class Webhooks:
             row = webhooks.get(connection, webhook_id, account)
             if row is None:
                 raise _unknown(webhook_id)
-            return _shown(row, webhooks.tally(connection, [row.id]).get(row.id, {}))
+            return _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
 
         return await self._tools.store.read(find)
 
@@ -140,7 +145,7 @@ class Webhooks:
 
         def find(connection: Connection) -> Sequence[Json]:
             rows = webhooks.page(connection, account, before=before, limit=limit)
-            counts = webhooks.tally(connection, [row.id for row in rows])
+            counts = redeliveries.tally(connection, [row.id for row in rows])
             return [_shown(row, counts.get(row.id, {})) for row in rows]
 
         return await self._tools.store.read(find)
@@ -228,7 +233,7 @@ class Webhooks:
         self._tested.add(webhook_id)
         try:
             now, made = self._tools.now(), self._tools.store.ids.next()
-            body, _ = body_of([Event(TEST, row.id, account, {}, made, now)])
+            body = body_of([Event(TEST, row.id, account, {}, made, now)])
             outcome = await self._tools.poster.post(row.url, signed(row, made, now, body), body)
         finally:
             self._tested.discard(webhook_id)
@@ -250,9 +255,7 @@ class Webhooks:
         def find(connection: Connection) -> Sequence[Json]:
             if webhooks.get(connection, webhook_id, account) is None:
                 raise _unknown(webhook_id)
-            rows = webhooks.redeliveries(
-                connection, webhook_id, state=DEAD, before=before, limit=limit
-            )
+            rows = redeliveries.page(connection, webhook_id, state=DEAD, before=before, limit=limit)
             return [_letter(row) for row in rows]
 
         return await self._tools.store.read(find)
@@ -263,7 +266,7 @@ class Webhooks:
         """Have one dead letter delivered, or all with None; returns the webhook."""
 
         def work(connection: Connection, row: WebhookRow) -> Json:
-            if not webhooks.replay(connection, webhook_id, dead_letter) and dead_letter:
+            if not redeliveries.replay(connection, webhook_id, dead_letter) and dead_letter:
                 raise NotFound(f"webhook {webhook_id}: no dead letter {dead_letter}")
             return {"dead_letter": str(dead_letter or "all")}
 
@@ -292,7 +295,7 @@ class Webhooks:
             Conflict: Too much waits for its turn already.
         """
         if since is not None:
-            after = webhooks.before_time(int(since.timestamp() * 1000))
+            after = wanted.before_time(int(since.timestamp() * 1000))
         beyond, field = after or 0, "since" if since is not None else "after"
 
         def work(connection: Connection, row: WebhookRow) -> Json:
@@ -301,7 +304,7 @@ class Webhooks:
                 raise ValidationError(field, "no event after it was delivered yet")
             made, now = self._tools.store.ids.next(), self._tools.now()
             again = RedeliveryRow(made, row.id, REPLAYING, beyond, last, 0, None, "asked for", now)
-            webhooks.add_redelivery(connection, again)
+            redeliveries.add(connection, again)
             return {"after": str(beyond), "until": str(last)}
 
         return await self._replay(account, webhook_id, work)
@@ -314,13 +317,15 @@ class Webhooks:
     ) -> Json:
         def all_work(connection: Connection) -> Json:
             row = _own(connection, account, webhook_id)
-            waiting, _ = webhooks.tally(connection, [row.id]).get(row.id, {}).get(REPLAYING, (0, 0))
+            waiting, _ = (
+                redeliveries.tally(connection, [row.id]).get(row.id, {}).get(REPLAYING, (0, 0))
+            )
             if waiting >= REPLAYS_MAX:
                 problem = f"{waiting} replays wait for their turn, the most; wait for one"
                 raise Conflict(f"webhook {webhook_id}: {problem}")
             self._audit(connection, row, "replayed", work(connection, row))
-            row = webhooks.change(connection, row)
-            return _shown(row, webhooks.tally(connection, [row.id]).get(row.id, {}))
+            row = webhooks.change(connection, row, **_AT_ONCE)
+            return _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
 
         shown = await self._tools.store.writer.run(all_work)
         self._changed()
@@ -342,7 +347,7 @@ class Webhooks:
             given = values if compute is None else compute(row)
             row = webhooks.change(connection, row, **given)
             self._audit(connection, row, action, detail)
-            return _shown(row, webhooks.tally(connection, [row.id]).get(row.id, {}))
+            return _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
 
         shown = await self._tools.store.writer.run(work)
         self._changed()

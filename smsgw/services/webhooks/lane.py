@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from smsgw.model import Event
 from smsgw.services.queries import event_json
 from smsgw.services.webhooks import patience, signing
 from smsgw.services.webhooks.posting import Outcome, Result
-from smsgw.store import webhooks
+from smsgw.store import redeliveries, wanted, webhooks
 from smsgw.store.ids import IdSource, first_at, made_at
 from smsgw.store.webhooks import ACTIVE, Batch, Found, WebhookRow
 
@@ -99,17 +100,15 @@ class Tools:
         return int(self.clock.seconds() * 1000)
 
 
-def body_of(events: Sequence[Event]) -> tuple[bytes, int]:
-    """Return the body of a POST, and how many of the events are in it."""
-    parts: list[bytes] = []
-    octets = 0
-    for event in events:
-        part = _encode(event_json(event))
-        octets += len(part) + 1
-        if parts and octets > BODY_OCTETS_MAX:
-            break
-        parts.append(part)
-    return b'{"events":[' + b",".join(parts) + b"]}", len(parts)
+def body_of(events: Sequence[Event]) -> bytes:
+    """Return the body of a POST."""
+    return _encode({"events": [event_json(event) for event in events]})
+
+
+def fitting(events: Sequence[Event]) -> int:
+    """Return how many of the events fit a body: one at least."""
+    sizes = accumulate(len(_encode(event_json(event))) + 1 for event in events)
+    return max(1, sum(size <= BODY_OCTETS_MAX for size in sizes))
 
 
 def signed(row: WebhookRow, message_id: int, now: int, body: bytes) -> dict[str, str]:
@@ -145,6 +144,7 @@ class Lane:
         self._tools = tools
         self._again = self._stopped = self._stale = False
         self._replay_next = False
+        self._body = 0, b""  # of the batch that was declared last, until it is posted
         self._timer: IDelayedCall | None = None
         self._ended: list[Deferred[None]] = []
 
@@ -281,6 +281,8 @@ class Lane:
                 await self._settle(done, None, self.position)
             return None
         if batch.events and self.row.batch_id and done is None:
+            if not batch.of:
+                self.position = max(self.position, batch.until)
             return batch  # under way already
         if not batch.events:  # a stretch in which nothing is wanted any more
             if done is not None:
@@ -291,24 +293,27 @@ class Lane:
         return await self._declare(done, found, batch)
 
     async def _declare(self, done: Batch | None, found: Found, batch: Batch) -> Batch | None:
-        _, count = body_of(batch.events)
-        looked_to = found.looked_to
+        body, looked_to = body_of(batch.events), found.looked_to
         following = msgspec.structs.replace(batch, id=self._tools.store.ids.next())
-        if count < len(batch.events):
-            events = batch.events[:count]
+        if len(body) > BODY_OCTETS_MAX and len(batch.events) > 1:
+            events = batch.events[: fitting(batch.events)]
             following = msgspec.structs.replace(following, events=events, until=events[-1].id)
-            looked_to = following.until
+            body, looked_to = body_of(events), following.until
         await self._settle(done, following, self.position)
         if self.row.batch_id != following.id:
             self._replay_next = True  # not nothing: look again
             return None
         if not following.of:
             self.position = max(self.position, looked_to)
+        self._body = following.id, body
         return following
 
     async def _post(self, batch: Batch) -> tuple[Found | None, bool]:
         """Post a batch; returns what follows if that is known, and whether it was delivered."""
-        body, count = body_of(batch.events)
+        made, body = self._body
+        if made != batch.id:
+            body = body_of(batch.events)
+        self._body = 0, b""
         if not batch.of:
             self.oldest_at = made_at(batch.events[0].id)
         ahead: Deferred[Found] | None = None
@@ -321,7 +326,7 @@ class Lane:
         found = await ahead if ahead is not None else None
         if outcome.result is Result.CANCELED:
             return None, False
-        self._tools.count(outcome.result, count)
+        self._tools.count(outcome.result, len(batch.events))
         if outcome.result is Result.DELIVERED:
             return (found if found is not None and found.batch is not None else None), True
         await self._put_off(batch, outcome)
@@ -377,13 +382,13 @@ class Lane:
         row, now, store = self.row, self._tools.now(), self._tools.store
         after, until = row.cursor, first_at(now - int(patience.GIVEN_UP_AFTER * 1000)) - 1
         if batch.of:
-            turn = await store.read(partial(webhooks.redelivery, redelivery_id=batch.of))
+            turn = await store.read(partial(redeliveries.get, redelivery_id=batch.of))
             after, until = (turn.after_id, turn.until_id) if turn is not None else (0, 0)
         if until <= after:
             return
         events, more = 0, True
         while more:
-            count = partial(webhooks.count_events, row=row, after=after, until=until)
+            count = partial(wanted.count_events, row=row, after=after, until=until)
             found, after, more = await store.read(count)
             events += found
         bury = partial(

@@ -18,31 +18,30 @@ from threading import Thread
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionRefusedError
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionClosed,
+    ConnectionRefusedError,
+)
 from twisted.internet.error import TimeoutError as ConnectTimedOut
 from twisted.internet.interfaces import (
     IConsumer,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.threads import deferToThreadPool
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
 import smsgw
 from smsgw.errors import SmsgwError
 from smsgw.services.webhooks.addresses import Rules
-from smsgw.transport.certificates import Contexts
-from smsgw.transport.tls import ClientTls, TlsEndpoint
+from smsgw.services.webhooks.connecting import Endpoints, Forbidden, addresses_of
+from smsgw.transport.tls import ClientTls
 
 ANSWER_SECONDS = 10.0
 """Until the head of an answer must be there, name, connection and handshake included."""
@@ -51,15 +50,9 @@ BODY_SECONDS = 1.0
 """How long the body of an answer is waited for: it says nothing any more."""
 
 BODY_OCTETS_MAX = 4096
-ANSWER_OCTETS_MAX = 65536
-"""What a receiver may send for one POST, headers and all; more ends the connection."""
-
 CONNECTIONS_PER_HOST = 8
 IDLE_SECONDS = 30
 LOOKUP_THREADS = 8
-ADDRESSES_MAX = 4
-"""Addresses of one name that are tried, one after the other."""
-
 PROBLEM_CHARACTERS = 200
 GONE = 410
 
@@ -94,10 +87,6 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
-class Forbidden(SmsgwError):
-    """The address is none that we call."""
-
-
 class Poster:
     """Posts, and keeps connections open for the next time.
 
@@ -124,7 +113,7 @@ class Poster:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = CONNECTIONS_PER_HOST
         self._pool.cachedConnectionTimeout = IDLE_SECONDS
-        endpoints = _Endpoints(reactor, rules, tls or ClientTls(), seconds, lookup or self._lookup)
+        endpoints = Endpoints(reactor, rules, tls or ClientTls(), seconds, lookup or self._lookup)
         self.resolve = endpoints.resolve
         self._agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._under_way: set[Deferred[Any]] = set()
@@ -179,148 +168,13 @@ class Poster:
             self._threads = ThreadPool(0, LOOKUP_THREADS, "smsgw-webhook-names")
             self._threads.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
             self._threads.start()
-        return deferToThreadPool(self._reactor, self._threads, _addresses_of, host)
+        return deferToThreadPool(self._reactor, self._threads, addresses_of, host)
 
 
 _AGENT = f"smsgw/{smsgw.__version__}"
 
 
-# ---- where to --------------------------------------------------------------------------------
-
-
-def _addresses_of(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-@implementer(IAgentEndpointFactory)
-class _Endpoints:
-    """Endpoints that look a name up, check what it means, and connect to that."""
-
-    def __init__(
-        self,
-        reactor: Any,
-        rules: Rules,
-        tls: ClientTls,
-        seconds: float,
-        lookup: Callable[[str], Deferred[list[str]]],
-    ) -> None:
-        self.reactor = reactor
-        self.rules = rules
-        self.seconds = seconds
-        self.contexts = Contexts(tls)
-        self._tls = tls
-        self._lookup = lookup
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        scheme, host = uri.scheme.decode(), uri.host.decode().strip("[]")
-        endpoint: IStreamClientEndpoint = _Checked(self, scheme, host, uri.port)
-        if scheme == "https":
-            tls = TlsEndpoint(endpoint, self._tls, host, self.reactor, self.seconds, self.contexts)
-            endpoint = tls
-        return _Metered(endpoint)
-
-    async def resolve(self, scheme: str, host: str) -> list[str]:
-        """Return the addresses of a host that may be called.
-
-        Raises:
-            Forbidden: None of them may be.
-            OSError: It has none.
-        """
-        found = [host] if _is_literal(host) else await self._lookup(host)
-        problems = {address: self.rules.problem(address, scheme) for address in found}
-        allowed = [address for address, problem in problems.items() if not problem]
-        if not allowed:
-            raise Forbidden(next(iter(problems.values()), f"{host} has no address"))
-        return allowed[:ADDRESSES_MAX]
-
-
-def _is_literal(host: str) -> bool:
-    return ":" in host or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) is not None
-
-
-@implementer(IStreamClientEndpoint)
-class _Checked:
-    """Connects to the first address of a host that may be called and answers."""
-
-    def __init__(self, endpoints: _Endpoints, scheme: str, host: str, port: int) -> None:
-        self._endpoints = endpoints
-        self._scheme = scheme
-        self._host = host
-        self._port = port
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        reactor, seconds = self._endpoints.reactor, self._endpoints.seconds
-        addresses = await self._endpoints.resolve(self._scheme, self._host)
-        while True:
-            address = addresses.pop(0)
-            kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-            # With others left, one that does not answer leaves them time.
-            patience = seconds / (len(addresses) + 1)
-            try:
-                return await kind(reactor, address, self._port, patience).connect(factory)
-            except CancelledError:
-                raise
-            except Exception:
-                if not addresses:
-                    raise
-
-
-# ---- how much --------------------------------------------------------------------------------
-
-
-class _MeteredProtocol(ProtocolWrapper):
-    """Ends a connection whose peer sends more for one POST than an answer needs.
-
-    It ends at once: a peer that goes on sending is not waited for.
-    """
-
-    _octets = 0
-
-    def write(self, data: bytes) -> None:
-        self._octets = 0
-        super().write(data)  # type: ignore[no-untyped-call]
-
-    def dataReceived(self, data: bytes) -> None:
-        self._octets += len(data)
-        if self._octets > ANSWER_OCTETS_MAX:
-            self.loseConnection()
-        else:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
-
-    def loseConnection(self) -> None:
-        self.disconnecting = 1
-        transport: Any = self.transport
-        transport.abortConnection()
-
-
-class _MeteredFactory(WrappingFactory):
-    protocol = _MeteredProtocol
-    noisy = False
-
-
-@implementer(IStreamClientEndpoint)
-class _Metered:
-    """Measures what comes back on the connections of another endpoint."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        connected: Deferred[Any] = self._endpoint.connect(_metered(protocolFactory))
-        return connected.addCallback(_wrapped)
-
-
-def _metered(factory: IProtocolFactory) -> IProtocolFactory:
-    return _MeteredFactory(factory)  # type: ignore[no-untyped-call]
-
-
-def _wrapped(wrapper: ProtocolWrapper) -> IProtocol:
-    inner: IProtocol = wrapper.wrappedProtocol
-    return inner
+# ---- what goes out and comes back ------------------------------------------------------------
 
 
 @implementer(IBodyProducer)

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from smsgw.errors import StoreError
 from smsgw.services.webhooks.lane import Lane, Tools
 from smsgw.services.webhooks.shards import Shards, shard_of
-from smsgw.store import webhooks
+from smsgw.store import redeliveries, wanted, webhooks
 from smsgw.store.webhooks import WebhookRow
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Subscribers:
         if not changed:
             return
         if not lanes:
-            self._tail = await store.read(webhooks.newest)
+            self._tail = await store.read(wanted.newest)
         for row in await store.read(partial(webhooks.rows_of, ids=changed)):
             self._begin(row)
 
@@ -216,7 +216,7 @@ class Subscribers:
     async def _hear(self) -> None:
         try:
             before = self._tail
-            found = await self._tools.store.read(partial(webhooks.news, after=before))
+            found = await self._tools.store.read(partial(wanted.news, after=before))
             if found and self._tail == before:
                 self._tail = max(newest for _, _, newest in found)
                 self._tell({(account, kind) for account, kind, _ in found}, before)
@@ -227,8 +227,8 @@ class Subscribers:
 
     def _tell(self, found: set[tuple[str, str]], before: int) -> None:
         for lane in self._lanes.values():
-            accounts, patterns = webhooks.accounts_of(lane.row), lane.row.patterns
-            if any(acc in accounts and webhooks.wants(patterns, kind) for acc, kind in found):
+            accounts, patterns = wanted.accounts_of(lane.row), lane.row.patterns
+            if any(acc in accounts and wanted.wants(patterns, kind) for acc, kind in found):
                 lane.wake()
             elif lane.idle and lane.position >= before:
                 lane.position = max(lane.position, self._tail)
@@ -241,11 +241,11 @@ class Subscribers:
         for lane in list(self._lanes.values()):
             if lane.idle and lane.position >= self._tail:
                 continue
-            count = partial(webhooks.count_events, row=lane.row, after=lane.row.cursor, until=None)
+            count = partial(wanted.count_events, row=lane.row, after=lane.row.cursor, until=None)
             backlog += (await self._tools.store.read(count))[0]
             lane.wake()
         self.backlog = backlog
-        dead = await self._tools.store.read(webhooks.dead)
+        dead = await self._tools.store.read(redeliveries.dead)
         self.dead = sum(events for made, events in dead.items() if self._shards.has(made))
         paused = await self._tools.store.read(webhooks.paused)
         self.paused = sum(map(self._shards.has, paused))

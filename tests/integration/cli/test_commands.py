@@ -97,11 +97,11 @@ async def test_a_wrong_token_and_an_unknown_id_exit_1() -> None:
     async with ApiServer() as api:
         result = await smsgw(api.url, "links", token="wrong")
         assert result.exit_code == 1
-        known = "the gateway does not know this token; see [tokens] of its configuration"
+        known = "the gateway does not know this token; see smsgw token list"
         assert result.stderr == f"smsgw: {known}\n"
         result = await smsgw(api.url, "links", token="")
         assert result.exit_code == 1
-        give = "no token; give one of the gateway's configuration as --token or SMSGW_TOKEN"
+        give = "no token; give one as --token or SMSGW_TOKEN; smsgw token create makes one"
         assert result.stderr == f"smsgw: {give}\n"
         result = await smsgw(api.url, "links", token="密码")
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)

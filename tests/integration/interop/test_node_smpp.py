@@ -21,6 +21,7 @@ from smsgw.simulator.script import Reply
 from smsgw.text.segmentation import plan, segments
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Inbound, Link
+from tests.support.customers import CustomerTown
 from tests.support.reactor import reactor_test
 
 pytestmark = pytest.mark.long
@@ -186,6 +187,38 @@ async def test_a_node_esme_is_served_by_our_smsc(node):
         "第1段第2段",
         "载荷" * 100,
     ]
+
+
+@reactor_test(seconds=40.0)
+async def test_a_node_esme_is_a_customer_of_the_gateway(node, tmp_path):
+    keys = {"login": f'"{NAME}"', "extensions": '["04"]'}
+    table = "[customers.node]\nprotocol = 'smpp'\nsecret = 's3cret'\n"
+    table += "".join(f"{key} = {value}\n" for key, value in keys.items())
+    async with CustomerTown(tmp_path, table) as town:
+        count = iter(range(1, 9))
+        scripted = town.carriers["cmpp"].phone(
+            PHONE, lambda sender, text: [Reply(f"回{next(count)}", 0.02)]
+        )
+        done = await deferToThread(
+            subprocess.run,
+            ["node", "esme.js", str(town.port("smpp"))],
+            cwd=node,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        texts = sorted(one.text for one in scripted.inbox)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert [status for status, _ in said["answers"]] == [0] * 6
+    ids = {message_id for _, message_id in said["answers"]}
+    receipts = [one for one in said["brought"] if one["esm_class"] & 4]
+    assert {one["id"] for one in receipts} == ids
+    replies = [one["text"] for one in said["brought"] if not one["esm_class"] & 4]
+    assert sorted(replies) == ["回1", "回2", "回3", "回4"]
+    assert {(one["from"], one["to"]) for one in said["brought"]} == {("86" + PHONE, NUMBER)}
+    assert (said["query"], said["multi"]) == (0x67, 0x45)
+    assert texts == sorted(["hello", "外景转播", "第1段第2段", "载荷" * 100])
 
 
 class NodeSmsc:

@@ -87,6 +87,16 @@ class TestGroupCommit:
         assert seen == [(row[0].id,)]
 
     @reactor_test
+    async def test_watchers_are_called_when_what_was_written_can_be_read(
+        self, database: Database, look: Callable[..., list[tuple[Any, ...]]]
+    ) -> None:
+        row = message_of(database)
+        seen: list[Any] = []
+        database.writer.watchers.append(lambda: seen.append(look("SELECT id FROM message")))
+        await database.writer.batch(ACCEPT, [row])
+        assert seen == [[(row[0].id,)]]
+
+    @reactor_test
     async def test_all_of_one_reactor_turn_is_one_commit(self, database: Database) -> None:
         writer = database.writer
         told: list[tuple[int, float]] = []

@@ -175,6 +175,7 @@ async def test_a_private_address_is_never_connected_to() -> None:
             outcome = await made.post(f"http://{host}:{receiver.port}/", {}, b"{}")
             assert outcome.result is Result.FORBIDDEN, host
             assert "only if webhooks.allow has its network" in outcome.problem
+            assert ("127.0.0.1" in outcome.problem) == ("127.0.0.1" in host)
         assert receiver.connections == 0
 
 

@@ -102,6 +102,7 @@ def test_a_short_file_gets_the_defaults(files: Files) -> None:
     assert config.gateway.node == 0
     assert str(config.http.listen) == "127.0.0.1:8080"
     assert (config.tokens[0].account, config.tokens[0].token) == ("oa", ENVIRON["OA_TOKEN"])
+    assert config.tokens[0].role == "admin"
     assert config.conversations.live_for == 72 * 3600
     assert config.conversations.cool_down == 24 * 3600
     assert (config.delivery.unknown_wait, config.delivery.on_unknown) == (600.0, "resend")
@@ -203,8 +204,13 @@ def test_all_problems_of_a_file_are_reported_at_once(files: Files) -> None:
         ),
         (LINK + "[tokens.a]\ntoken = 'sixteen and blank'", "tokens.a.token: has spaces"),
         (LINK + TOKEN + TOKEN.replace("tokens.oa", "tokens.b"), "tokens.b.token: is the same as"),
+        (LINK + TOKEN.replace("tokens.oa", "tokens.console"), "tokens.console: is a name that"),
         (LINK + "[tokens.'a b']\ntoken = 'env:OA_TOKEN'", "tokens.a b: a name has 1 to 64"),
         (LINK + "[tokens.a]\ntoken = 'env:OA_TOKEN'\naccount = ''", "tokens.a.account: is empty"),
+        (
+            LINK + "[tokens.a]\ntoken = 'env:OA_TOKEN'\nrole = 'boss'",
+            "tokens.a.role: 'boss' is none",
+        ),
         (LINK + "[conversations]\nprefix = 'x'", "conversations.prefix: 'x' has other characters"),
         (
             LINK + "[conversations]\ndigits = 7",
@@ -406,7 +412,7 @@ def test_a_listener_for_other_machines_needs_who_may_connect(files: Files) -> No
 def test_effective_values_mask_every_secret(files: Files) -> None:
     config = files.load(SGIP + LISTENER + TOKEN)
     values = effective(config)
-    assert values["tokens"] == {"oa": {"token": "***", "account": "oa"}}
+    assert values["tokens"] == {"oa": {"token": "***", "account": "oa", "role": "admin"}}
     assert values["links"]["cucc"]["secret"] == "***"
     assert values["links"]["cucc"]["listener"]["secret"] == "***"
     for secret in ENVIRON.values():

@@ -326,7 +326,7 @@ async def test_a_requests_message_is_written_in_its_transaction_and_sent_after_i
         assert item.message_id == inserted.message_id
         (event,) = await s.database.read(events.list_after)
         assert event.data["request_id"] == "77"
-        composer.dispatch([Inserted(1, None)])
+        composer.dispatch([Inserted(1, None)], [])
         assert len(s.kept) == 1
 
 

@@ -30,10 +30,15 @@ def upgrade() -> None:
     _create_customers()
     _create_ported_numbers()
     _create_nodes()
+    _create_tokens()
+    _create_idempotency_keys()
 
 
 def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
+    op.drop_table("idempotency_key")
+    op.drop_table("token_use")
+    op.drop_table("token")
     op.drop_table("node")
     op.drop_table("ported_number")
     op.drop_table("reader")
@@ -565,7 +570,7 @@ def _create_webhooks() -> None:
         sa.Column("why", _chars(256), nullable=False),
         sa.Column("at", MILLIS, nullable=False),
         sa.ForeignKeyConstraint(
-            ["webhook_id"], ["webhook.id"], name=op.f("fk_redelivery_webhook_id_webhook")
+            ["webhook_id"], ["webhook.id"], name=op.f("fk_redelivery_webhook_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redelivery")),
     )
@@ -649,3 +654,61 @@ def _create_nodes() -> None:
         sa.Column("lease_until", MILLIS, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_node")),
     )
+
+
+def _create_tokens() -> None:
+    """Who may use the HTTP API, and how much they did."""
+    op.create_table(
+        "token",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("prefix", _chars(16), nullable=False),
+        sa.Column("name", _chars(64), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("roles", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("networks", sa.Text(), nullable=False),
+        sa.Column("rate", sa.Integer(), nullable=False),
+        sa.Column("daily", sa.Integer(), nullable=False),
+        sa.Column("expires_at", MILLIS, nullable=True),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("created_by", _chars(64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("last_used_at", MILLIS, nullable=True),
+        sa.Column("revoked_at", MILLIS, nullable=True),
+        sa.Column("revoked_by", _chars(64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
+        sa.UniqueConstraint("digest", name=op.f("uq_token_digest")),
+    )
+    op.create_index(op.f("ix_token_account_id"), "token", ["account", "id"], unique=False)
+    op.create_index(
+        "ix_token_name",
+        "token",
+        ["account", "name"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    op.create_table(
+        "token_use",
+        sa.Column("token_id", ID, autoincrement=False, nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token_id", "day", name=op.f("pk_token_use")),
+    )
+
+
+def _create_idempotency_keys() -> None:
+    """What came of requests that must not be done twice."""
+    op.create_table(
+        "idempotency_key",
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("name", _chars(128), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("account", "name", name=op.f("pk_idempotency_key")),
+    )
+    op.create_index(op.f("ix_idempotency_key_at"), "idempotency_key", ["at"], unique=False)

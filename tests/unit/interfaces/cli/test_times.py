@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 import pytest
 
-from smsgw.interfaces.cli.times import MOMENT
+from smsgw.interfaces.cli.times import moment
 
 
 @pytest.mark.parametrize(
@@ -17,17 +17,23 @@ from smsgw.interfaces.cli.times import MOMENT
     ],
 )
 def test_a_time_without_seconds_is_taken_as_the_api_takes_it(typed: str, shown: str) -> None:
-    made = MOMENT.convert(typed, None, None)
+    made = moment(None, None, typed)
+    assert made is not None
     assert datetime.fromisoformat(made) == datetime.fromisoformat(shown)
     assert datetime.fromisoformat(made).tzinfo is not None
 
 
 def test_a_time_without_a_zone_is_this_machines() -> None:
-    made = datetime.fromisoformat(MOMENT.convert("2026-11-22T18:00", None, None))
-    assert made == datetime(2026, 11, 22, 18).astimezone()
+    made = moment(None, None, "2026-11-22T18:00")
+    assert made is not None
+    assert datetime.fromisoformat(made) == datetime(2026, 11, 22, 18).astimezone()
 
 
 @pytest.mark.parametrize("typed", ["tomorrow", "", "18:00", "2026-13-01T00:00"])
 def test_what_is_no_time_says_how_to_write_it(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="write it like"):
-        MOMENT.convert(typed, None, None)
+        moment(None, None, typed)
+
+
+def test_no_time_stays_none() -> None:
+    assert moment(None, None, None) is None

@@ -1,0 +1,53 @@
+"""``Idempotency-Key``: a POST that comes again with it is answered as it was, and not redone."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+
+from smsgw.interfaces.http.calls import Call, Reply, Route
+from smsgw.interfaces.http.front import IdempotencyFront
+from smsgw.interfaces.http.problems import invalid
+from smsgw.services.idempotency import Answer, Asked
+
+KEY_CHARACTERS = 128
+HEADER = "Idempotency-Key"
+
+
+async def answer(
+    keys: IdempotencyFront, key: str, target: bytes, route: Route, call: Call
+) -> Reply:
+    """Return what an endpoint comes to, or came to when the request was made before.
+
+    Args:
+        keys: What was done.
+        key: As it was written in the header.
+        target: Path and query as they were sent.
+        route: Whose endpoint.
+        call: The request.
+
+    Raises:
+        Problem: The key is none, or belongs to something else.
+    """
+    digest = hashlib.sha256(b"\0".join([route.method.encode(), target, call.body])).digest()
+    asked = Asked(call.account, _checked(key), digest)
+
+    async def work() -> Answer:
+        return _kept(await route.endpoint(call))
+
+    if route.settles:
+        call.settle = lambda reply: keys.row(asked, _kept(reply))
+    found = await keys.once(asked, work, reserve=not route.settles)
+    headers = {**found.headers, "Idempotency-Replayed": "true"} if found.repeated else found.headers
+    return Reply(found.body, found.status, headers)
+
+
+def _kept(reply: Reply) -> Answer:
+    return Answer(int(reply.status), reply.headers, reply.body(), secret=reply.secret)
+
+
+def _checked(key: str) -> str:
+    if not 1 <= len(key) <= KEY_CHARACTERS or not all("!" <= one <= "~" for one in key):
+        problem = f"write 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID"
+        raise invalid(HEADER, problem, HTTPStatus.BAD_REQUEST)
+    return key

@@ -1,0 +1,65 @@
+"""``/v1/tokens``: who may use this API, and for what."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+
+from smsgw.interfaces.http import departments
+from smsgw.interfaces.http.auth import TokensFront
+from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
+from smsgw.services.access.book import TokenChange, TokenDraft
+
+READ, WRITE = "tokens:read", "tokens:write"
+
+
+class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing."""
+
+
+def routes(tokens: TokensFront) -> list[Route]:
+    """Return the endpoints."""
+
+    async def post(call: Call) -> Reply:
+        draft = call.json(TokenDraft)
+        if not draft.account:
+            draft = msgspec.structs.replace(draft, account=call.account)
+        made = await tokens.create(call.caller, draft)
+        place = {"Location": f"/v1/tokens/{made['id']}"}
+        return Reply(made, HTTPStatus.CREATED, place, secret=True)
+
+    async def listed(call: Call) -> Reply:
+        parameters = call.parameters("cursor", "limit", "revoked")
+        limit, before = limit_of(parameters), cursor_of(parameters)
+        revoked = one_of(parameters, "revoked", ("true", "false")) == "true"
+        found = await departments.newest(
+            call,
+            lambda account: tokens.list(account, revoked=revoked, before=before, limit=limit + 1),
+            limit + 1,
+        )
+        return page("tokens", found, limit)
+
+    async def shown(call: Call) -> Reply:
+        call.parameters()
+        token_id = call.id("token")
+        found = await departments.one(call, lambda account: tokens.show(account, token_id))
+        return Reply(found)
+
+    async def change(call: Call) -> Reply:
+        token_id, body = call.id("token"), call.json(TokenChange)
+        return Reply(await tokens.change(call.caller, token_id, body))
+
+    async def revoke(call: Call) -> Reply:
+        token_id = call.id("token")
+        if call.body:
+            call.json(EmptyBody)
+        return Reply(await tokens.revoke(call.caller, token_id))
+
+    return [
+        Route("POST", "/v1/tokens", post, WRITE),
+        Route("GET", "/v1/tokens", listed, READ),
+        Route("GET", "/v1/tokens/<id>", shown, READ),
+        Route("POST", "/v1/tokens/<id>/change", change, WRITE),
+        Route("POST", "/v1/tokens/<id>/revoke", revoke, WRITE),
+    ]

@@ -1,0 +1,29 @@
+"""``/v1/messages/ID/trace``: everything known of one message, in one answer."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from smsgw.interfaces.http import departments
+from smsgw.interfaces.http.calls import Call, Reply, Route
+from smsgw.interfaces.http.front import Front
+from smsgw.model import MessageClass
+
+
+def routes(front: Front) -> list[Route]:
+    """Return the endpoint."""
+
+    async def shown(call: Call) -> Reply:
+        call.parameters()
+        find = partial(front.trace, message_id=call.id("message"))
+        trace = await departments.one(call, find)
+        message = trace["message"]
+        trace["route_now"] = front.explain(
+            trace["account"],
+            message["to"],
+            message_class=MessageClass(message["class"]),
+            expects_reply=message["expect_reply"],
+        )
+        return Reply(trace)
+
+    return [Route("GET", "/v1/messages/<id>/trace", shown, "messages:read")]

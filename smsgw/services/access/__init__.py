@@ -1,0 +1,1 @@
+"""Who may use the HTTP API, and for what. Start at :class:`smsgw.services.access.access.Access`."""

@@ -1,0 +1,114 @@
+"""What is recorded about one message, found again on both databases."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from smsgw.model import Event
+from smsgw.store import events, inbox, messages, trace
+from smsgw.store.ids import made_at
+from smsgw.store.inbox import InboundRow
+from smsgw.store.messages import MessageRow
+from smsgw.store.schema import rerouted
+from smsgw.store.statements import insert_rows
+from tests.support.reactor import reactor_test
+from tests.support.store import accepted, inbound_row, message_row
+from tests.support.stores import opened
+
+
+async def stored(database: Any, **fields: Any) -> MessageRow:
+    """A message accepted just now, by the clock that its id is made by."""
+    row = message_row(database.ids, **fields)
+    row.created_at = made_at(row.id)
+    await database.writer.run(lambda c: messages.insert(c, [accepted(row)]))
+    return row
+
+
+async def tell(database: Any, kind: str, subject: int, **data: Any) -> None:
+    event = Event(kind, subject, "newsroom", data)
+    await database.writer.run(lambda c: events.append(c, 1000, [event]))
+
+
+async def kinds(database: Any, row: MessageRow, scanned: int, *moments: int) -> tuple[Any, bool]:
+    look = partial(trace.events_about, message=row, moments=moments, scanned=scanned)
+    told = await database.read(look)
+    return [event.kind for event in told.events], told.complete
+
+
+@reactor_test
+async def test_the_events_of_a_message_are_found_in_order_among_others(place: Any):
+    async with opened(place) as database:
+        row = await stored(database)
+        other = await stored(database)
+        await tell(database, "message.rerouted", row.id, why="link down")
+        await tell(database, "report.conflict", row.id, part=1)
+        await tell(database, "report.parked", row.id)  # the subject is a row of its own table
+        await tell(database, "message.sent", other.id)
+        await tell(database, "message.delivered", row.id)
+        told = ["message.queued", "message.rerouted", "report.conflict", "message.delivered"]
+        assert await kinds(database, row, 100) == (told, True)
+        found = await database.read(partial(trace.events_about, message=row, moments=()))
+        assert found.events[1].data["why"] == "link down"
+        assert found.events[0].data == {"to": row.recipient, "reference": row.reference}
+
+
+@reactor_test
+async def test_it_is_said_when_there_are_too_many_events_to_look_through(place: Any):
+    async with opened(place) as database:
+        row = await stored(database)
+        for _ in range(5):
+            await tell(database, "message.sent", row.id + 1)
+        await tell(database, "message.delivered", row.id)
+        newest = made_at(await database.read(lambda c: events.list_after(c, 0, 99)[-1].id))
+        assert await kinds(database, row, 3) == (["message.queued"], False)
+        found, complete = await kinds(database, row, 3, newest)
+        assert (found[0], complete) == ("message.queued", False)
+        row.final_at = row.created_at - 2000  # nothing can come after its end
+        assert (await kinds(database, row, 3))[1]
+
+
+@reactor_test
+async def test_the_links_a_message_left_are_named(place: Any):
+    async with opened(place) as database:
+        row = await stored(database)
+        left = [(row.id, "b"), (row.id, "a"), (row.id + 1, "c")]
+        await database.writer.run(lambda c: insert_rows(c, rerouted, left))
+        assert await database.read(partial(trace.links_left, message_id=row.id)) == ["a", "b"]
+
+
+@reactor_test
+async def test_replies_are_those_to_its_number_until_that_sent_something_else(place: Any):
+    async with opened(place) as database:
+        first = await stored(database)
+        at = first.created_at
+        await stored(database, extension="002")  # from another number of ours
+
+        def receive(connection: Connection, **fields: Any) -> InboundRow:
+            row = inbound_row(database.ids, **{"account": "newsroom", "received_at": at, **fields})
+            inbox.insert_inbound(connection, row, [])
+            return row
+
+        async def received(**fields: Any) -> str:
+            row: InboundRow = await database.writer.run(partial(receive, **fields))
+            return row.text
+
+        mine = [
+            await received(text="收到"),
+            await received(text="1", account="", received_at=at + 1),
+        ]
+        await received(text="early", received_at=at - 1)
+        await received(text="other account", account="crm")
+        await received(text="other number", destination="10690001002")
+        await received(text="other phone", sender="13800001002")
+        found = await database.read(partial(trace.replies_to, message=first))
+        assert [one.text for one in found] == mine
+        second = message_row(database.ids, created_at=at + 10)
+        await database.writer.run(lambda c: messages.insert(c, [accepted(second)]))
+        late = await received(text="late", received_at=at + 11)
+        found = await database.read(partial(trace.replies_to, message=first))
+        assert [one.text for one in found] == mine
+        found = await database.read(partial(trace.replies_to, message=second))
+        assert [one.text for one in found] == [late]

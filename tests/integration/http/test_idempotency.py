@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, DeferredList
+
+from smsgw.errors import Overloaded
+from smsgw.services.idempotency import KEPT_SECONDS, Asked
+from smsgw.store import idempotency
+from tests.support.api import OTHER_TOKEN, Answer, ApiServer
+from tests.support.memory import Time
+from tests.support.reactor import reactor_test
+
+PHONE = "13800001001"
+MESSAGE = {"to": PHONE, "text": "您好"}
+KEY = {"Idempotency-Key": "order-77"}
+
+
+def kind(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.json().get("type", "").rpartition(":")[2]
+
+
+def content(answer: Answer) -> tuple[int, Any, str | None, str | None]:
+    replayed = answer.header("Idempotency-Replayed")
+    return answer.status, answer.json(), answer.header("Location"), replayed
+
+
+@reactor_test
+async def test_a_message_asked_for_twice_with_a_key_is_sent_once() -> None:
+    async with ApiServer() as api:
+        first = await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        again = await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        assert content(first) == (202, {"id": "1000"}, "/v1/messages/1000", None)
+        assert content(again) == (202, {"id": "1000"}, "/v1/messages/1000", "true")
+        assert list(api.front.sent) == [1000]
+        batch = {"messages": [MESSAGE, MESSAGE]}
+        for _ in range(2):
+            made = await api.post("/v1/messages", json=batch, headers={"Idempotency-Key": "b"})
+            assert made.json() == {"ids": ["1001", "1002"]}
+        assert len(api.front.sent) == 3
+
+
+@reactor_test
+async def test_a_key_belongs_to_one_request_of_one_account() -> None:
+    async with ApiServer() as api:
+        await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        other = await api.post("/v1/messages", json={**MESSAGE, "text": "x"}, headers=KEY)
+        assert kind(other) == (409, "conflict")
+        elsewhere = await api.post("/v1/digests", json={"phone": PHONE}, headers=KEY)
+        assert kind(elsewhere) == (409, "conflict")
+        theirs = await api.post("/v1/messages", json=MESSAGE, headers=KEY, token=OTHER_TOKEN)
+        assert theirs.json() == {"id": "1001"}
+
+
+@pytest.mark.parametrize("path", ["/v1/requests", "/v1/messages"])
+@reactor_test
+async def test_what_was_refused_left_nothing_and_its_key_is_free(path: str) -> None:
+    async with ApiServer() as api:
+        refused = await api.post(path, json={}, headers=KEY)
+        assert refused.status == 422
+        assert refused.header("Idempotency-Replayed") is None
+        api.front.trouble = Overloaded("too much waits", 7)
+        assert (await api.post("/v1/messages", json=MESSAGE, headers=KEY)).status == 503
+        api.front.trouble = None
+        assert (await api.post("/v1/messages", json=MESSAGE, headers=KEY)).status == 202
+
+
+@reactor_test
+async def test_the_same_request_again_while_it_runs_has_to_wait() -> None:
+    async with ApiServer() as api:
+        api.front.held = Deferred()
+        both = [
+            Deferred.fromCoroutine(api.post("/v1/messages", json=MESSAGE, headers=KEY))
+            for _ in range(2)
+        ]
+        refused, _ = await DeferredList(both, fireOnOneCallback=True)  # type: ignore[misc]
+        assert kind(refused) == (409, "in-progress")
+        assert refused.header("Retry-After") == "1"
+        api.front.held.callback(None)
+        await DeferredList(both)
+        again = await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        assert content(again) == (202, {"id": "1000"}, "/v1/messages/1000", "true")
+
+
+@reactor_test
+async def test_any_other_post_is_done_once_too() -> None:
+    async with ApiServer() as api:
+        draft = {"subject": "采购", "steps": [{"assignees": [{"phone": PHONE}]}]}
+        made = [await api.post("/v1/requests", json=draft, headers=KEY) for _ in range(2)]
+        assert [one.header("Idempotency-Replayed") for one in made] == [None, "true"]
+        assert made[0].json() == made[1].json()
+        assert made[0].header("Location") == made[1].header("Location")
+        assert len((await api.get("/v1/requests")).json()["requests"]) == 1
+
+
+@reactor_test
+async def test_a_request_that_was_cut_off_is_not_done_again() -> None:
+    async with ApiServer() as api:
+        keys = api.front.idempotency
+        draft = {"subject": "采购", "steps": [{"assignees": [{"phone": PHONE}]}]}
+        api.front.trouble = None
+        made = await api.post("/v1/requests", json=draft, headers=KEY)
+        assert made.status == 201
+        row = api.front.kept.run(partial(idempotency.get, account="oa", name="order-77")).result
+        row.status, row.body = 0, b""  # as a process leaves it that ends before the answer
+        await api.front.kept.run(partial(idempotency.finish, row=row))
+        again = await api.post("/v1/requests", json=draft, headers=KEY)
+        assert kind(again) == (409, "outcome-unknown")
+        assert "new key" in again.json()["detail"]
+        keys._shared = True
+        elsewhere = await api.post("/v1/requests", json=draft, headers=KEY)
+        assert kind(elsewhere) == (409, "in-progress")
+
+
+@reactor_test
+async def test_an_answer_with_a_secret_is_kept_nowhere() -> None:
+    async with ApiServer() as api:
+        draft = {"name": "erp", "roles": ["sender"]}
+        made = await api.post("/v1/tokens", json=draft, headers=KEY)
+        assert made.status == 201, made.content
+        assert made.json()["token"].startswith("sgw_")
+        again = await api.post("/v1/tokens", json=draft, headers=KEY)
+        assert kind(again) == (409, "outcome-unknown")
+        row = api.front.kept.run(partial(idempotency.get, account="oa", name="order-77")).result
+        assert row.body == b""
+
+
+@reactor_test
+async def test_a_key_is_forgotten_after_a_day() -> None:
+    async with ApiServer() as api:
+        time = api.front.idempotency._clock
+        assert isinstance(time, Time)
+        await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        time.advance(KEPT_SECONDS)
+        again = await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        assert again.json() == {"id": "1000"}
+        time.advance(1)
+        new = await api.post("/v1/messages", json=MESSAGE, headers=KEY)
+        assert content(new) == (202, {"id": "1001"}, "/v1/messages/1001", None)
+        time.advance(KEPT_SECONDS + 1)
+        await api.front.idempotency.start()
+        find = partial(idempotency.get, account="oa", name="order-77")
+        assert await api.front.kept.run(find) is None
+        api.front.idempotency.stop()
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "键"])
+@reactor_test
+async def test_a_key_is_visible_ascii_of_128_characters_at_most(key: str) -> None:
+    async with ApiServer() as api:
+        answer = await api.post("/v1/messages", json=MESSAGE, headers={"Idempotency-Key": key})
+        assert kind(answer) == (400, "malformed")
+        assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+        assert api.front.sent == {}
+
+
+@reactor_test
+async def test_a_get_takes_no_notice_of_a_key() -> None:
+    async with ApiServer() as api:
+        for _ in range(2):
+            answer = await api.get("/v1/messages", headers=KEY)
+            assert (answer.status, answer.header("Idempotency-Replayed")) == (200, None)
+        asked = Asked("oa", "order-77", b"")
+        assert await api.front.idempotency._find(asked) is None

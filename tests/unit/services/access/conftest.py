@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.support.access import door
+
+__all__ = ["door"]
