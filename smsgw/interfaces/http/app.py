@@ -8,6 +8,7 @@ An endpoint knows neither klein nor twisted.web: here a request becomes a :class
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -176,8 +177,8 @@ class _Api:
 
     async def _call(self, route: Route, request: Any, path: Mapping[str, str]) -> Call:
         """Return the call of somebody who may make it."""
-        host = getattr(request.getClientAddress(), "host", None) or ""
-        caller = await self._access.admit(bearer(request.getHeader("authorization")), host)
+        token = bearer(request.getHeader("authorization"))
+        caller = await self._access.admit(token, request.peer_host)
         caller.check(route.scope)
         query = _query(request)
         account = caller.account
@@ -233,9 +234,19 @@ def _refuse(request: Any, problem: Problem) -> bytes:
 
 
 class _ApiRequest(Request):
-    """A request whose body has a limit, kept in memory."""
+    """A request whose body has a limit, kept in memory.
+
+    Attributes:
+        peer_host: The address it came from, which a balancer may have passed on; "" for a Unix
+            socket.
+    """
 
     _octets = 0
+
+    def __init__(self, *args: Any, peer_host: str, **kwargs: Any) -> None:
+        request: Any = super()
+        request.__init__(*args, **kwargs)
+        self.peer_host = peer_host
 
     def gotLength(self, length: int | None) -> None:
         self.content: Any = BytesIO()
@@ -279,7 +290,6 @@ class _ApiSite(Site):
         site: Any = super()
         site.__init__(
             app.resource(),
-            requestFactory=_ApiRequest,
             parsePOSTFormSubmission=False,
             timeout=IDLE_SECONDS,
             reactor=reactor,
@@ -294,6 +304,8 @@ class _ApiSite(Site):
         site: Any = super()
         host = getattr(addr, "host", None)
         if host is None or self._allows(host):  # a Unix socket: its file permissions decide
-            return site.buildProtocol(addr)
+            channel = site.buildProtocol(addr)
+            channel.requestFactory = partial(_ApiRequest, peer_host=host or "")
+            return channel
         self.peers.warn("{host} was turned away: it is in no network of http.allow", host=host)
         return None

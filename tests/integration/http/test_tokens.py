@@ -115,8 +115,7 @@ async def test_departments_see_what_is_below_and_act_where_they_say() -> None:
         problem(await api.get(f"/v1/messages/{ids[1]}", token=news["token"]), 404, "not-found")
         problem(await api.post(f"/v1/messages/{ids[0]}/cancel"), 404, "not-found")
         for account in ("crm", "oa/nobody", ""):
-            answer = await api.get(f"/v1/messages?account={account}")
-            problem(answer, 403, "forbidden") if account else None
+            problem(await api.get(f"/v1/messages?account={account}"), 403, "forbidden")
         problem(await api.get("/v1/messages?account=oa", token=news["token"]), 403, "forbidden")
         twice = await api.get("/v1/messages?account=oa&account=oa")
         problem(twice, 400, "malformed")
