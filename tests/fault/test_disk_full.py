@@ -34,6 +34,7 @@ def leave_room(pid: int, octets: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (octets, hard))
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_new_messages_are_refused_with_503_and_all_goes_on_when_there_is_room(tmp_path):
     file, log = tmp_path / "smsgw.db", tmp_path / "smsgw.db-wal"

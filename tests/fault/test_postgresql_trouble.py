@@ -151,7 +151,8 @@ async def test_a_server_that_is_slow_only_delays(
     assert max(town.carriers.received.values()) == 1
 
 
-@pytest.mark.parametrize("kept", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kept", [True, False])
 @reactor_test(seconds=60)
 async def test_a_server_that_leaves_in_the_middle_of_commits(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy, kept: bool

@@ -54,6 +54,7 @@ async def test_a_lock_that_is_given_back_in_time_only_delays(tmp_path):
         assert town.nursery.said("error", "critical") == []
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_a_lock_that_is_kept_refuses_what_is_new_and_nothing_promised_is_lost(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")
