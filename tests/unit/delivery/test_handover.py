@@ -47,9 +47,7 @@ class Scene:
         return made
 
     async def handle(self, row: InboundRow) -> None:
-        await self.database.writer.run(
-            lambda c: inbox.mark_handled(c, row.id, "inbox", NOW)
-        )
+        await self.database.writer.run(lambda c: inbox.mark_handled(c, row.id, "inbox", NOW))
 
 
 @asynccontextmanager
