@@ -12,7 +12,7 @@ from smsgw.services.choices import Choice
 from smsgw.services.requests.changes import Composer
 from smsgw.services.requests.drafts import Person, RequestDraft, StepDraft
 from smsgw.services.requests.model import parse_rule
-from smsgw.services.requests.places import ASSIGNEE, default_rule, own_answers
+from smsgw.services.requests.places import ASSIGNEE, own_answers
 from smsgw.services.requests.presets import Preset
 from smsgw.services.requests.settings import (
     Audience,
@@ -77,7 +77,7 @@ def check(
     settings = _settings(draft, preset, now)
     applicant = draft.applicant or Person("")
     if draft.applicant is not None:
-        applicant = _person(draft.applicant, "applicant", composer)
+        applicant = check_person(draft.applicant, "applicant", composer)
     steps = draft.steps or []
     if not 1 <= len(steps) <= STEPS_MAX:
         raise ValidationError("steps", f"{len(steps)} steps, allowed 1 to {STEPS_MAX}")
@@ -99,15 +99,6 @@ def check_length(field: str, text: str, limit: int) -> None:
         raise ValidationError(field, f"{len(text)} characters, limit {limit}; shorten it")
     if "\0" in text:
         raise ValidationError(field, "has a NUL character; leave it out")
-
-
-def check_person(person: Person, path: str, composer: Composer) -> Person:
-    """Return somebody with their phone normalised, if a link serves it.
-
-    Raises:
-        ValidationError: Its field begins with ``path``.
-    """
-    return _person(person, path, composer)
 
 
 def _preset(name: str, presets: Mapping[str, Preset]) -> Preset:
@@ -185,7 +176,12 @@ def _check_seconds(field: str, seconds: float) -> None:
         raise ValidationError(field, f"{seconds:.15g} seconds, allowed {limits}")
 
 
-def _person(person: Person, path: str, composer: Composer) -> Person:
+def check_person(person: Person, path: str, composer: Composer) -> Person:
+    """Return somebody with their phone normalised, if a link serves it.
+
+    Raises:
+        ValidationError: Its field begins with ``path``.
+    """
     check_length(f"{path}.name", person.name, NAME_MAX)
     phone = normalise(person.phone, f"{path}.phone")
     try:
@@ -209,24 +205,29 @@ class _Step:
         self.anyone = vote is not None and vote.audience is Audience.ANYONE
 
     def check(self, step: StepDraft) -> StepDraft:
-        """Return the step with normalised phones and its rule written out."""
+        """Return the step with normalised phones, and its rule written out whole."""
         path = self.path
         check_length(f"{path}.name", step.name, NAME_MAX)
-        limit = VOTERS_MAX if self.preset.name in ("vote", "survey") else ASSIGNEES_MAX
+        limit = VOTERS_MAX if self.preset.numbered else ASSIGNEES_MAX
         count = len(step.assignees)
         if not self.anyone and not 1 <= count <= limit:
             raise ValidationError(f"{path}.assignees", f"{count} assignees, allowed 1 to {limit}")
         people = self._people(step.assignees)
-        rule = step.rule or default_rule(self.preset)
-        if not self.anyone:
-            parse_rule(rule, step.reject_ends, count, f"{path}.rule")
+        written = step.rule or self.preset.rule
+        rule = parse_rule(written, step.reject_ends, count, f"{path}.rule")
         self._check_times(step)
         phones = {person.phone for person in people}
         contacts = [
             self._contact(contact, f"{path}.escalation[{place}]", phones)
             for place, contact in enumerate(step.escalation)
         ]
-        return msgspec.structs.replace(step, assignees=people, rule=rule, escalation=contacts)
+        return msgspec.structs.replace(
+            step,
+            assignees=people,
+            rule=written,
+            reject_ends=rule.reject_ends,
+            escalation=contacts,
+        )
 
     def answers(self, step: StepDraft) -> tuple[Choice, ...]:
         """Return the step's own answers, told apart; () for the preset's."""
@@ -253,7 +254,7 @@ class _Step:
         checked = []
         for index, person in enumerate(people):
             where = f"{self.path}.assignees[{index}]"
-            one = _person(person, where, self.composer)
+            one = check_person(person, where, self.composer)
             if one.phone in seen:
                 raise ValidationError(
                     f"{where}.phone",
@@ -284,7 +285,7 @@ class _Step:
     def _contact(self, contact: Escalation, path: str, taken: set[str]) -> Escalation:
         """Return somebody to ask besides; not who is asked in the step, or before."""
         _check_seconds(f"{path}.after", contact.after)
-        person = _person(Person(contact.phone, contact.name), path, self.composer)
+        person = check_person(Person(contact.phone, contact.name), path, self.composer)
         if person.phone in taken:
             raise ValidationError(f"{path}.phone", "is asked in this step already; name another")
         taken.add(person.phone)
@@ -340,15 +341,13 @@ def _step_row(
         escalation=tuple(step.escalation),
         answers=answers,
     )
-    rule = step.rule
-    ends = rule == "all" if step.reject_ends is None else step.reject_ends
     return StepRow(
         id=step_id,
         request_id=request_id,
         position=place,
         name=step.name.strip(),
-        rule=rule,
-        reject_ends=ends,
+        rule=step.rule,
+        reject_ends=bool(step.reject_ends),
         settings=encode(settings),
         state="waiting",
     )

@@ -13,7 +13,7 @@ from smsgw.services import questions
 from smsgw.services.choices import Choice
 from smsgw.services.questions import Question
 from smsgw.services.requests import model
-from smsgw.services.requests.model import ANY, Progress, Rule
+from smsgw.services.requests.model import Progress, Rule
 from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.services.requests.settings import Audience, Confirmation, request_settings, step_settings
 from smsgw.store.requests import AssignmentRow, RequestRows, StepRow
@@ -103,8 +103,3 @@ def step_model(rows: RequestRows, step: StepRow, preset: Preset) -> model.Step:
     open_ended = vote is not None and vote.audience is Audience.ANYONE
     rule = model.Rule(1, False) if open_ended else rule_of(rows, step)
     return model.Step(step.id, rule, Progress(step.state), places, open_ended)
-
-
-def default_rule(preset: Preset) -> str:
-    """Return the rule of a step that names none."""
-    return ANY if preset.name == "dispatch" else model.ALL

@@ -15,7 +15,7 @@ from smsgw.services.questions import APPROVAL as APPROVAL_QUESTION
 from smsgw.services.questions import DISPATCH as DISPATCH_QUESTION
 from smsgw.services.questions import SURVEY as SURVEY_QUESTION
 from smsgw.services.questions import Question, Style
-from smsgw.services.requests.model import Outcome
+from smsgw.services.requests.model import ALL, ANY, Outcome
 from smsgw.services.requests.settings import Confirmation, OnDeadline
 
 _SUBJECT_SHOWN = 30
@@ -83,6 +83,7 @@ class Preset:
         outcomes: What each end is called.
         on_deadline: What a step comes to when its time is over.
         numbered: Whether people answer by a number.
+        rule: A step's, where it names none.
         hint: What a question adds on how to answer by a number.
     """
 
@@ -94,6 +95,7 @@ class Preset:
     on_deadline: OnDeadline = OnDeadline.EXPIRE
     numbered: bool = False
     hint: str = ""
+    rule: str = ALL
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -203,7 +205,7 @@ def _name(subject: str) -> str:
 
 
 APPROVAL = Preset("approval", "待审批", "待审批", APPROVAL_QUESTION)
-DISPATCH = Preset("dispatch", "派工", "待处理派工", DISPATCH_QUESTION, _DONE)
+DISPATCH = Preset("dispatch", "派工", "待处理派工", DISPATCH_QUESTION, _DONE, rule=ANY)
 SURVEY = Preset(
     "survey",
     "请评分",
