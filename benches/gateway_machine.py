@@ -7,6 +7,7 @@ import platform
 import sqlite3
 import statistics
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,11 +45,10 @@ def databases(server: str) -> str:
 def fsync_ms(folder: Path) -> float:
     """Return the median time of writing 4 KiB and syncing it."""
     times = []
-    descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
-    for place in range(200):
-        started = time.perf_counter()
-        os.pwrite(descriptor, b"x" * 4096, place * 4096)
-        os.fdatasync(descriptor)
-        times.append(time.perf_counter() - started)
-    os.close(descriptor)
+    with tempfile.NamedTemporaryFile(dir=folder) as timed:
+        for place in range(200):
+            started = time.perf_counter()
+            os.pwrite(timed.fileno(), b"x" * 4096, place * 4096)
+            os.fdatasync(timed.fileno())
+            times.append(time.perf_counter() - started)
     return statistics.median(times) * 1000

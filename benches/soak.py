@@ -37,8 +37,8 @@ from twisted.internet.task import LoopingCall, deferLater, react
 from smsgw.daemon.assembly import Assembly, make_gateway
 from smsgw.daemon.config import load
 from smsgw.errors import Disposition
-from smsgw.interfaces.http.front import NewMessage
 from smsgw.protocols.registry import CARRIERS
+from smsgw.services.gateway import NewMessage
 
 reactor: Any = installed
 
@@ -164,7 +164,8 @@ class Soak:
                 self.child.tell(f"dial {name} {link.listener_port}")
 
     def _links(self) -> dict[str, Any]:
-        return self.gateway.gateway._links
+        control = self.gateway.gateway.control
+        return {name: entry.link for name, entry in control.entries.items()}
 
     def _offer(self) -> None:
         """Send what is due by now, whatever became of what was sent before."""

@@ -7,6 +7,7 @@ can be shown to a person as it is. Secrets and texts never appear in one.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 
 class Disposition(enum.StrEnum):
@@ -53,6 +54,21 @@ class ConfigError(SmsgwError):
         self.problem = problem
 
 
+class ConfigErrors(ConfigError):
+    """Everything that is wrong with one file; its text has a line for each problem.
+
+    Args:
+        problems: At least one.
+    """
+
+    def __init__(self, problems: Sequence[ConfigError]) -> None:
+        super().__init__(problems[0].path, problems[0].problem)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
 class ValidationError(SmsgwError):
     """What the customer asked for cannot be done as written (HTTP 4xx).
 
@@ -67,8 +83,16 @@ class ValidationError(SmsgwError):
         self.problem = problem
 
 
+class OptedOut(ValidationError):
+    """A phone wants no messages of that class from that account; the field is ``to``."""
+
+
 class Conflict(SmsgwError):
     """The thing asked for contradicts what is already recorded (HTTP 409)."""
+
+
+class Outdated(Conflict):
+    """It was changed since it was read (HTTP 409; 412 where the request said If-Match)."""
 
 
 class InProgress(Conflict):

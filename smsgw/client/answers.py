@@ -72,6 +72,7 @@ class Inbound(msgspec.Struct, frozen=True, rename={"sender": "from"}, kw_only=Tr
         missing_parts: Such as "2,3"; "" when it is whole.
         outcome: What the gateway made of it.
         handled_at: When it did; None before.
+        unread: Whether the account has not marked it as read.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Inbound(msgspec.Struct, frozen=True, rename={"sender": "from"}, kw_only=Tr
     conversation_id: str | None
     outcome: str
     handled_at: datetime | None
+    unread: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, rename={"sender": "from"}):
@@ -308,6 +310,7 @@ class Event(msgspec.Struct, frozen=True):
 
     Attributes:
         id: Its place: what ``events(after=…)`` goes on from.
+        account: Whose it is; "" for nobody's in particular.
         kind: Such as ``request.closed``.
         subject_id: The id of what the kind begins with.
         data: As docs/http.md lists it for each kind.
@@ -315,6 +318,7 @@ class Event(msgspec.Struct, frozen=True):
 
     id: str
     at: datetime
+    account: str
     kind: str
     subject_id: str
     data: dict[str, Any]
@@ -351,7 +355,12 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class LinkState(msgspec.Struct, frozen=True, kw_only=True):
-    """A carrier, whether it is up, and what waits for it."""
+    """A carrier, whether it is up, and what waits for it.
+
+    Attributes:
+        state: ``up``, ``down``, ``stopping`` or ``stopped``.
+        stopped: Who stopped it, ``by``, and when, ``at``; None when nobody did.
+    """
 
     name: str
     protocol: str
@@ -362,9 +371,11 @@ class LinkState(msgspec.Struct, frozen=True, kw_only=True):
     window: int
     in_flight: int
     answer_seconds: float
-    report_ids: str
+    report_ids: str = ""
     limited_by: Limit
-    queue: Queue
+    queue: Queue | None = None
+    state: str = ""
+    stopped: dict[str, str] | None = None
 
 
 class RouteLink(msgspec.Struct, frozen=True):

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 import httpx
 
-from smsgw.client import conversations, request_types, requests, stand_ins
+from smsgw.client import (
+    batches,
+    control,
+    conversations,
+    operating,
+    people,
+    request_types,
+    requests,
+    stand_ins,
+    tokens,
+    webhook_calls,
+)
 from smsgw.client import messages as calls
 from smsgw.client.core import (
     Core,
@@ -21,6 +31,7 @@ from smsgw.client.core import (
     Stream,
     Work,
     advance,
+    describe,
     trusted_by,
 )
 
@@ -77,10 +88,10 @@ class Part:
 def _returns(call: Callable[Concatenate[Core, P], Work[T]]) -> Callable[Concatenate[Part, P], T]:
     """Return a call as a method."""
 
-    @wraps(call)
     def method(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._transport.run(call(self._transport.core, *args, **kwargs))
 
+    describe(method, call)
     return method
 
 
@@ -89,11 +100,48 @@ def _yields(
 ) -> Callable[Concatenate[Part, P], Iterator[T]]:
     """Return a list or a stream as a method."""
 
-    @wraps(call)
     def method(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return self._transport.iterate(call(self._transport.core, *args, **kwargs))
 
+    describe(method, call, "collections.abc.Iterator")
     return method
+
+
+class Batches(Part):
+    """Sends one text to many: ``client.batches``."""
+
+    create = _returns(batches.create)
+    extend = _returns(batches.extend)
+    show = _returns(batches.show)
+    list = _yields(batches.list_)
+    cancel = _returns(batches.cancel)
+
+
+class People(Part):
+    """Knows what is held of a phone: ``client.people``."""
+
+    opt_out = _returns(people.opt_out)
+    opt_in = _returns(people.opt_in)
+    opt_outs = _yields(people.opt_outs)
+    export = _returns(people.export)
+    erase = _returns(people.erase)
+    hold = _returns(people.hold)
+    holds = _yields(people.holds)
+    end_hold = _returns(people.end_hold)
+
+
+class Control(Part):
+    """Changes what runs, for operators: ``client.control``."""
+
+    stop_link = _returns(control.stop_link)
+    start_link = _returns(control.start_link)
+    try_link = _returns(control.try_link)
+    trace_link = _returns(control.trace_link)
+    link_traces = _returns(control.link_traces)
+    read_trace = _returns(control.read_trace)
+    stop_trace = _returns(control.stop_trace)
+    reload = _returns(control.reload)
+    drain = _returns(control.drain)
 
 
 class Requests(Part):
@@ -109,6 +157,7 @@ class Requests(Part):
     close = _returns(requests.close)
     resend = _returns(requests.resend)
     digest = _returns(requests.digest)
+    evidence = _returns(requests.evidence)
 
 
 class RequestTypes(Part):
@@ -138,6 +187,32 @@ class Conversations(Part):
     end = _returns(conversations.end)
 
 
+class Webhooks(Part):
+    """Has events posted to URLs: ``client.webhooks``."""
+
+    create = _returns(webhook_calls.create)
+    show = _returns(webhook_calls.show)
+    list = _yields(webhook_calls.list_)
+    change = _returns(webhook_calls.change)
+    remove = _returns(webhook_calls.remove)
+    pause = _returns(webhook_calls.pause)
+    resume = _returns(webhook_calls.resume)
+    rotate = _returns(webhook_calls.rotate)
+    test = _returns(webhook_calls.test)
+    dead_letters = _yields(webhook_calls.dead_letters)
+    replay = _returns(webhook_calls.replay)
+
+
+class Tokens(Part):
+    """Says who may use the gateway: ``client.tokens``."""
+
+    create = _returns(tokens.create)
+    show = _returns(tokens.show)
+    list = _yields(tokens.list_)
+    change = _returns(tokens.change)
+    revoke = _returns(tokens.revoke)
+
+
 class Client(Part):
     """A gateway's HTTP API; any number of threads may use it.
 
@@ -148,37 +223,64 @@ class Client(Part):
         url: Where the gateway listens; ``SMSGW_URL`` unless given, or this machine's port 8080.
         token: A bearer token; ``SMSGW_TOKEN`` unless given.
         timeout: Seconds to wait for one answer.
+        account: A department below the token's own that all calls are about; None for its own.
 
     Attributes:
         requests: Asks people.
         request_types: Keeps flows.
         stand_ins: Says who answers for whom.
         conversations: Gives recipients numbers to answer to.
+        webhooks: Has events posted to URLs.
+        tokens: Says who may use the gateway.
+        batches: Sends one text to many.
+        people: Knows what is held of a phone.
+        control: Changes what runs, for operators.
 
     Raises:
         ValueError: There is no token, or url or token cannot be used.
     """
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, *, timeout: float = 30.0
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        account: str | None = None,
     ) -> None:
-        transport = Transport(Core(url, token, timeout))
+        transport = Transport(Core(url, token, timeout, account=account))
         super().__init__(transport)
         self.requests = Requests(transport)
         self.request_types = RequestTypes(transport)
         self.stand_ins = StandIns(transport)
         self.conversations = Conversations(transport)
+        self.webhooks = Webhooks(transport)
+        self.tokens = Tokens(transport)
+        self.batches = Batches(transport)
+        self.people = People(transport)
+        self.control = Control(transport)
 
     send = _returns(calls.send)
     send_many = _returns(calls.send_many)
     message = _returns(calls.message)
     messages = _yields(calls.messages)
+    trace = _returns(calls.trace)
     cancel = _returns(calls.cancel)
     wait = _returns(calls.wait)
     inbound = _yields(calls.inbound)
+    mark_read = _returns(calls.mark_read)
+    stats = _returns(calls.stats)
     events = _yields(calls.events)
     links = _returns(calls.links)
     explain = _returns(calls.explain)
+    slots = _yields(operating.slots)
+    slots_left = _returns(operating.slots_left)
+    customers = _returns(operating.customers)
+    unmatched_reports = _yields(operating.unmatched_reports)
+    ported = _yields(operating.ported)
+    record_ported = _returns(operating.record_ported)
+    forget_ported = _returns(operating.forget_ported)
+    audit = _yields(operating.audit)
 
     def close(self) -> None:
         """Close the connections."""

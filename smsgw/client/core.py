@@ -7,6 +7,7 @@ stream one that yields :class:`Found` besides. ``smsgw.client.blocking`` and
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import ssl
@@ -14,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import update_wrapper
 from http import HTTPStatus
 from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -89,6 +91,7 @@ class Core:
         timeout: Seconds to wait for one answer.
         clock: Seconds from any start, that nobody sets.
         chance: A number from 0 up to 1.
+        account: The department that all calls are about; None for the token's own.
 
     Raises:
         ValueError: There is no token, or url or token cannot be used.
@@ -101,6 +104,7 @@ class Core:
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        account: str | None = None,
     ) -> None:
         self.url = _checked_url(url or os.environ.get("SMSGW_URL") or DEFAULT_URL)
         token = _checked_token(token or os.environ.get("SMSGW_TOKEN") or "")
@@ -112,6 +116,7 @@ class Core:
             "Accept-Encoding": "gzip",
         }
         self._timeout = timeout
+        self._always = {} if account is None else {"account": account}
 
     # ---- calls ---------------------------------------------------------------------------
 
@@ -194,7 +199,7 @@ class Core:
             method,
             self.url + path,
             headers=headers,
-            params=params or None,
+            params={**self._always, **(params or {})} or None,
             content=content,
             extensions={"timeout": timeout.as_dict()},
         )
@@ -231,6 +236,25 @@ class Core:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = f"what answers at {self.url} is not a gateway that this client knows: {error}"
             raise ApiError(response.status_code, "", problem) from error
+
+
+def describe(method: Callable[..., object], call: Callable[..., object], many: str = "") -> None:
+    """Make a method look as people use it: what the call says, without what the client gives it.
+
+    Args:
+        method: A client's.
+        call: What it does.
+        many: How a list or a stream comes, such as ``Iterator``.
+    """
+    _, *parameters = inspect.signature(call).parameters.values()
+    item = call.__annotations__["return"].partition("[")[2].removesuffix("]")
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    shown = inspect.Signature(
+        [own, *parameters], return_annotation=f"{many}[{item}]" if many else item
+    )
+    update_wrapper(method, call)
+    vars(method)["__signature__"] = shown
+    del vars(method)["__wrapped__"]  # whoever looks there sees the call again
 
 
 def trusted_by(url: str) -> ssl.SSLContext:

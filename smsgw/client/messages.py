@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,10 @@ class _Ids(msgspec.Struct):
 class _Events(msgspec.Struct):
     events: list[Event]
     next: str
+
+
+class _Read(msgspec.Struct):
+    read: int
 
 
 class _Links(msgspec.Struct):
@@ -98,9 +103,17 @@ def message(core: Core, message_id: str) -> Work[Message]:
     return (yield from core.get(f"/v1/messages/{segment(message_id)}", Message))
 
 
-def messages(core: Core, *, status: str | None = None, to: str | None = None) -> Stream[Message]:
+def messages(
+    core: Core, *, status: str | None = None, to: str | None = None, batch: str | None = None
+) -> Stream[Message]:
     """Iterate over messages, newest first, without their segments."""
-    yield from core.pages("/v1/messages", "messages", Message, {"status": status, "to": to})
+    asked = {"status": status, "to": to, "batch": batch}
+    yield from core.pages("/v1/messages", "messages", Message, asked)
+
+
+def trace(core: Core, message_id: str) -> Work[dict[str, Any]]:
+    """Return everything known of a message, as docs/http.md has it under Tracing."""
+    return (yield from core.get(f"/v1/messages/{segment(message_id)}/trace", dict[str, Any]))
 
 
 def cancel(core: Core, message_id: str) -> Work[Message]:
@@ -126,9 +139,39 @@ def wait(core: Core, message_id: str, timeout: float = 60.0) -> Work[Message]:
         yield looks.next(f"message {message_id} is {shown.status}")
 
 
-def inbound(core: Core) -> Stream[Inbound]:
-    """Iterate over what phones sent, newest first."""
-    yield from core.pages("/v1/inbound", "inbound", Inbound)
+def inbound(core: Core, *, unread: bool = False) -> Stream[Inbound]:
+    """Iterate over what phones sent, newest first; with ``unread`` only what was not read yet."""
+    asked = {"unread": "true" if unread else None}
+    yield from core.pages("/v1/inbound", "inbound", Inbound, asked)
+
+
+def mark_read(
+    core: Core, ids: Sequence[str] | None = None, *, up_to: str | None = None
+) -> Work[int]:
+    """Note that some of what phones sent was read, or all up to one; return how many were not.
+
+    Args:
+        ids: Of which, at most 1000.
+        up_to: Or the id of the newest one.
+    """
+    body = {"ids": ids, "up_to": up_to}
+    return (yield from core.post("/v1/inbound/read", _Read, body)).read
+
+
+def stats(
+    core: Core, *, since: datetime | None = None, until: datetime | None = None
+) -> Work[dict[str, Any]]:
+    """Return how many messages, replies and requests there were; docs/http.md has the members.
+
+    Args:
+        since: From when on, with its zone; at most 31 days before ``until``.
+        until: Until when; now unless given.
+    """
+    asked = {
+        "since": None if since is None else since.isoformat(),
+        "until": None if until is None else until.isoformat(),
+    }
+    return (yield from core.get("/v1/stats", dict[str, Any], asked))
 
 
 def events(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -169,6 +170,11 @@ def resend(core: Core, request_id: str, assignment_id: str | None = None) -> Wor
 def digest(core: Core, phone: str) -> Work[bool]:
     """Send a phone the list of all it has open; return whether there was anything to send."""
     return (yield from core.post("/v1/digests", _Sent, {"phone": phone})).sent
+
+
+def evidence(core: Core, request_id: str) -> Work[dict[str, Any]]:
+    """Return everything that proves what became of a request, as docs/evidence.md has it."""
+    return (yield from core.get(f"/v1/requests/{segment(request_id)}/evidence", dict[str, Any]))
 
 
 def _change(core: Core, request_id: str, call: str, body: Mapping[str, object]) -> Work[Request]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,14 @@ from smsgw.daemon.conversations import (
     shown_extension,
 )
 from smsgw.daemon.delivery import read_delivery, shown_delivery
+from smsgw.daemon.logs import read_log, shown_log
 from smsgw.daemon.northbound import read_northbound, shown_customer, shown_northbound
+from smsgw.daemon.probe import read_probe, shown_probe
 from smsgw.daemon.requests import read_requests, shown_requests
 from smsgw.daemon.results import read_results, shown_results
+from smsgw.daemon.retention import read_retention, shown_retention
 from smsgw.daemon.routing import read_rules, shown_rule
-from smsgw.daemon.sections import Address, ConfigErrors, Problems, Section
+from smsgw.daemon.sections import Address, Problems, Section
 from smsgw.daemon.settings import (
     Config,
     Conversations,
@@ -62,7 +65,7 @@ from smsgw.daemon.settings import (
     TokenSettings,
 )
 from smsgw.daemon.webhooks import read_webhooks, shown_webhooks
-from smsgw.errors import ConfigError, EncodeError
+from smsgw.errors import ConfigError, ConfigErrors, EncodeError
 from smsgw.model import Operator, Segment
 from smsgw.protocols.account import Account
 from smsgw.protocols.carrier import Carrier
@@ -125,11 +128,14 @@ def read(values: dict[str, Any], path: Path, environ: Mapping[str, str] | None =
     requests = read_requests(root.section("requests"))
     delivery = read_delivery(root.section("delivery"))
     webhooks = read_webhooks(root.section("webhooks"))
+    retention = read_retention(root.section("retention"))
     links = _links(root)
     extensions = read_extensions(root, links)
     northbound = read_northbound(root, links, extensions)
     check_plans(root, links, conversations, (*extensions, *northbound.services))
     rules = read_rules(root.section("routing"), links)
+    probe = read_probe(root.section("probe"), links)
+    log = read_log(root.section("log"))
     root.finish()
     _check_directions(root, links, rules)
     _check_listeners(http, links.values(), northbound, problems)
@@ -146,8 +152,11 @@ def read(values: dict[str, Any], path: Path, environ: Mapping[str, str] | None =
         requests=requests,
         delivery=delivery,
         webhooks=webhooks,
+        retention=retention,
+        probe=probe,
         rules=rules,
         northbound=northbound,
+        log=log,
         warnings=tuple(problems.warnings),
     )
 
@@ -159,7 +168,7 @@ def effective(config: Config) -> dict[str, Any]:
             **shown_node(config.gateway.node, config.gateway.lease),
             **shown_database(config.gateway.database),
         },
-        "http": _shown_listener(config.http),
+        "http": {**_shown_listener(config.http), "connections": config.http.connections},
         "tokens": {
             token.name: {"token": MASK, "account": token.account, "role": token.role}
             for token in config.tokens
@@ -172,14 +181,32 @@ def effective(config: Config) -> dict[str, Any]:
         "requests": shown_requests(config.requests),
         "delivery": shown_delivery(config.delivery),
         "webhooks": shown_webhooks(config.webhooks),
+        "retention": shown_retention(config.retention),
+        "probe": shown_probe(config.probe),
         "links": {name: _shown_link(link) for name, link in config.links.items()},
+        "log": shown_log(config.log),
         "routing": {"rules": [shown_rule(rule) for rule in config.rules or ()]},
     }
+
+
+def keys(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted path and the value of every key in force, as :func:`effective` has it."""
+    return _flat(effective(config), "")
+
+
+def _flat(values: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield path + key, value
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problem = f"cannot read {path}: no such file; smsgw init writes one, -c FILE names another"
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror}"
     except UnicodeDecodeError as error:
@@ -204,6 +231,7 @@ def _http(section: Section) -> HttpSettings:
         allow=section.networks("allow"),
         tls=read_server_tls(section),
         balancers=read_balancers(section, listen),
+        connections=section.integer("connections", 512, 2, 65536),
     )
     check_allow(section, listen, settings.balancers)
     section.finish()

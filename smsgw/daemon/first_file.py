@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from smsgw.daemon.config import load
-from smsgw.daemon.sections import ConfigErrors
 from smsgw.daemon.sheets import SHEETS, Item, Sheet
-from smsgw.errors import ConfigError
+from smsgw.errors import ConfigError, ConfigErrors
 
 Values = dict[str, Any]
 

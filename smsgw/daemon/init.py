@@ -27,20 +27,13 @@ from smsgw.daemon.sheets import SHEETS, Item
 from smsgw.errors import ConfigError
 from smsgw.interfaces.cli.client import Failed, Invalid
 from smsgw.interfaces.cli.main import EPILOG
+from smsgw.interfaces.cli.options import config_option
 
 REFERENCES = ("env:", "file:")
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default="smsgw.toml",
-    show_default=True,
-    help="The file to write.",
-)
+@config_option("The file to write.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option(
     "--link",

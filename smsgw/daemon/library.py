@@ -128,7 +128,10 @@ class Gateway(Service):
     def startService(self) -> None:
         """For Twisted's own service runners; a failure to start is logged."""
         super().startService()  # type: ignore[no-untyped-call]
-        self.start().addErrback(lambda failure: self.log.failure("cannot start", failure))
+        self.start().addErrback(self._not_started)
+
+    def _not_started(self, failure: Failure) -> None:
+        self.log.failure("cannot start", failure, event="gateway.start_failed")
 
     def stopService(self) -> Deferred[None]:
         """For Twisted's own service runners."""
@@ -173,7 +176,7 @@ class Gateway(Service):
 
     def message(self, message_id: str) -> Deferred[Message]:
         """Return a message with its segments, or fail with NotFound."""
-        shown = self._inner.message(self._account, _id(message_id, "message"))
+        shown = self._inner.records.message(self._account, _id(message_id, "message"))
         return shown.addCallback(msgspec.convert, Message)
 
     def cancel(self, message_id: str) -> Deferred[Message]:
@@ -349,7 +352,7 @@ class _Follower:
                 await self._tell(event)
 
     async def _read(self) -> list[Event]:
-        found = self._inner.events(self._account, after=self._after, limit=EVENT_ROWS)
+        found = self._inner.records.events(self._account, after=self._after, limit=EVENT_ROWS)
         return msgspec.convert(await found, list[Event])
 
     async def _tell(self, event: Event) -> None:
@@ -358,11 +361,15 @@ class _Follower:
         try:
             await maybeDeferred(self._callback, event)
         except Exception:
-            self.log.failure("a callback failed for event {event_id}", event_id=event.id)
+            self.log.failure(
+                "a callback failed for event {event_id}",
+                event="callback.failed",
+                event_id=event.id,
+            )
         self._after = int(event.id)
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("events cannot be read", failure)
+        self.log.failure("events cannot be read", failure, event="callback.events_not_read")
         if not self._stopped:
             self._timer = self._reactor.callLater(RETRY_SECONDS, self.start)
 

@@ -39,6 +39,18 @@ class Program:
 
         return make_gateway(config, reactor)
 
+    def holder(self, config: Any) -> str:
+        """Return which process works on a configuration's database."""
+        from smsgw.store.database import holder
+
+        return holder(config.gateway.database)
+
+    def lone_link(self, settings: Any, reactor: Any) -> Any:
+        """Return what composing for a link needs, and what makes it without a gateway."""
+        from smsgw.daemon.links import link_info, lone_link
+
+        return link_info(settings), lambda observer: lone_link(settings, reactor, observer)
+
 
 def main() -> None:
     """The console script."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smsgw.errors import ConfigError
+from smsgw.errors import ConfigError, ConfigErrors
 from smsgw.transport.peers import Network
 
 T = TypeVar("T")
@@ -30,21 +30,6 @@ _ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INLINE_WARNING = "written in the file itself; write file:NAME or env:VARIABLE instead"
-
-
-class ConfigErrors(ConfigError):
-    """Everything that is wrong with one file; its text has a line for each problem.
-
-    Args:
-        problems: At least one.
-    """
-
-    def __init__(self, problems: Sequence[ConfigError]) -> None:
-        super().__init__(problems[0].path, problems[0].problem)
-        self.problems = tuple(problems)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.problems))
 
 
 class Problems:
@@ -274,6 +259,9 @@ class Section:
         path = self.folder / name
         try:
             found = path.read_text(encoding="utf-8").strip("\r\n")
+            if path.stat().st_mode & 0o007:
+                hint = f"everybody on this machine may open {path}; chmod 600 {path}"
+                self.problems.warn(self.at(key), hint)
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self.add(key, f"cannot read {path}: {why}")

@@ -16,8 +16,10 @@ from smsgw.protocols.carrier import Carrier, Result
 from smsgw.routing.inbound import Service
 from smsgw.routing.rules import Rule
 from smsgw.services.northbound.customer import Customer
+from smsgw.services.probe import ProbeSettings
 from smsgw.services.quiet import QuietHours
 from smsgw.services.requests.presets import Preset
+from smsgw.services.retention import Retention
 from smsgw.services.webhooks.addresses import Rules
 from smsgw.store.address import Where
 from smsgw.transport.certificates import ClientTls, ServerTls
@@ -51,12 +53,14 @@ class HttpSettings:
         allow: Who may connect.
         tls: How connections are secured; None leaves them open.
         balancers: Who may send PROXY headers, which all connections then need; None: nobody.
+        connections: Most at a time.
     """
 
     listen: Address
     allow: tuple[Network, ...]
     tls: ServerTls | None = None
     balancers: BalancerSettings = None
+    connections: int = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +220,19 @@ class NorthboundSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """``[log]``.
+
+    Attributes:
+        level: From which on events are written: debug, info, warn or error.
+        form: ``json``, ``text``, or ``auto``: text on a terminal.
+    """
+
+    level: str = "info"
+    form: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole file, checked.
 
@@ -231,8 +248,11 @@ class Config:
         requests: How their replies are read.
         delivery: What follows an unknown outcome.
         webhooks: What webhooks may call.
+        retention: How long things are kept.
+        probe: How links are tried.
         rules: Routing rules in order; None for each operator's subscribers by its own links.
         northbound: Customers who bind to us.
+        log: What the process logs, and how.
         warnings: What works and should be changed, one line each.
     """
 
@@ -247,6 +267,9 @@ class Config:
     requests: Requests
     delivery: DeliverySettings
     webhooks: Rules
+    retention: Retention
+    probe: ProbeSettings
     rules: tuple[Rule, ...] | None
     northbound: NorthboundSettings
+    log: LogSettings
     warnings: tuple[str, ...]

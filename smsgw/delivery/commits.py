@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.store.writer import Operation, Writer
@@ -20,39 +19,14 @@ S = TypeVar("S")
 PAUSE_SECONDS = 1.0
 """Between two tries while the database is in trouble."""
 
-TOLD_SECONDS = 60.0
-"""Between two lines that say the same of an operation: in trouble each of its batches would."""
-
-
 _log = Logger()
-_told: WeakKeyDictionary[Writer, dict[tuple[str, str], tuple[float, int]]] = WeakKeyDictionary()
 
 
 def log_failure(log: Logger, outcome: object) -> None:
     """End a Deferred nobody waits for: log what it failed with, unless it was canceled."""
     if isinstance(outcome, Failure) and not isinstance(outcome.value, CancelledError):
-        log.failure("delivery: {problem}", outcome, problem=outcome.getErrorMessage())
-
-
-class Seldom:
-    """Logs trouble with the store that goes on and on, for many messages at once: now and then.
-
-    Args:
-        log: Where to.
-        reactor: Its clock.
-    """
-
-    def __init__(self, log: Logger, reactor: IReactorTime) -> None:
-        self._log = log
-        self._reactor = reactor
-        self._told_at = float("-inf")
-
-    def warn(self, text: str, **fields: object) -> None:
-        """Log a line, unless the last was a moment ago."""
-        now = self._reactor.seconds()
-        if now - self._told_at >= TOLD_SECONDS:
-            self._told_at = now
-            self._log.warn(text, **fields)
+        told, why = "delivery: {why}", outcome.getErrorMessage()
+        log.failure(told, outcome, event="delivery.failed", why=why)
 
 
 async def commit_rows(
@@ -79,9 +53,9 @@ async def commit_rows(
     except CancelledError:
         raise
     except Exception as error:
-        problem = f"{error}"
-    told = "store: {name}: {count} rows refused together: {problem}"
-    _tell(writer, reactor, LogLevel.warn, told, operation.name, len(rows), problem)
+        why = str(error)
+    told = "store: {operation}: {count} rows refused together: {why}"
+    _log.warn(told, event="store.refused", operation=operation.name, count=len(rows), why=why)
     for row in rows:
         again(row)
     results: list[S | None] = [None] * len(rows)
@@ -97,27 +71,9 @@ async def commit_rows(
         left = [index for index, (done, _) in zip(left, outcomes, strict=True) if not done]
         if not left:
             return results
-    level = LogLevel.critical if tries > 1 else LogLevel.error  # after one try, most come again
-    told = "store: {name}: {count} rows given up: {problem}"
-    _tell(writer, reactor, level, told, operation.name, len(left), problem)
+    told, name = "store: {operation}: {count} rows given up: {why}", operation.name
+    if tries > 1:
+        _log.critical(told, event="store.given_up", operation=name, count=len(left), why=why)
+    else:  # most come again
+        _log.error(told, event="store.given_up", operation=name, count=len(left), why=why)
     return results
-
-
-def _tell(
-    writer: Writer,
-    reactor: IReactorTime,
-    level: Any,
-    told: str,
-    name: str,
-    count: int,
-    problem: str,
-) -> None:
-    """Log what happened to so many rows of an operation; now and then, if it goes on and on."""
-    known = _told.setdefault(writer, {})
-    now = reactor.seconds()
-    at, before = known.get((name, told), (now - TOLD_SECONDS, 0))
-    if now - at < TOLD_SECONDS:
-        known[name, told] = at, before + count
-        return
-    known[name, told] = now, 0
-    _log.emit(level, told, name=name, count=before + count, problem=problem)

@@ -106,7 +106,10 @@ class Dispatcher:
         self._database = database
         self._reactor = reactor
         self._on_changes = on_changes
+        self._policy = policy or RetryPolicy()
         self._doubt = doubt or DoubtPolicy()
+        self._lane_limit = lane_limit
+        self._chance = chance
         self._stopping = False
         self._backlog_max = backlog_max
         self._sweep_timer: IDelayedCall | None = None
@@ -114,26 +117,64 @@ class Dispatcher:
         self._due_at = 0.0  # when it was last looked for
         agreed = limits or {}
         self._senders = {
-            link.name: Sender(
-                link,
-                database.writer,
-                reactor,
-                node=database.ids.node,
-                limits=agreed.get(link.name, Limits()),
-                policy=policy or RetryPolicy(),
-                doubt=self._doubt,
-                lane_limit=lane_limit,
-                on_changes=on_changes,
-                on_queued=self.offer,
-                on_hungry=self._reload,
-                chance=chance,
-            )
-            for link in links
+            link.name: self._sender(link, agreed.get(link.name, Limits())) for link in links
         }
         self.elsewhere: AbstractSet[str] = frozenset()
         self.call: Callable[[str], None] = lambda link: None
         self._elsewhere = elsewhere
         self._failover = Failover(self._senders, database, reactor, failover_after, self.offer)
+
+    def _sender(self, link: SendingLink, limits: Limits) -> Sender:
+        return Sender(
+            link,
+            self._database.writer,
+            self._reactor,
+            node=self._database.ids.node,
+            limits=limits,
+            policy=self._policy,
+            doubt=self._doubt,
+            lane_limit=self._lane_limit,
+            on_changes=self._on_changes,
+            on_queued=self.offer,
+            on_hungry=self._reload,
+            chance=self._chance,
+        )
+
+    # ---- what may change -----------------------------------------------------------------
+
+    async def add(self, link: SendingLink, limits: Limits) -> None:
+        """Send over one more link; what the store has for it is read."""
+        self._senders[link.name] = self._sender(link, limits)
+        await self.look_again(link.name)
+
+    def carry_on(self, link: SendingLink) -> None:
+        """Send over this link what the one of its name before it sent: that one is stopped."""
+        self._senders[link.name].carry_on(link)
+
+    def agree(self, link: str, limits: Limits) -> None:
+        """Go by another agreed speed of a link from now on."""
+        self._senders[link].agree(limits)
+
+    def adopt(self, policy: RetryPolicy, doubt: DoubtPolicy, failover_after: float) -> None:
+        """Go by other policies from now on."""
+        self._policy, self._doubt, self._failover.after = policy, doubt, failover_after
+        for sender in self._senders.values():
+            sender.adopt(policy, doubt)
+
+    async def vacate(self, link: str, timeout: float = 0.0) -> None:
+        """Have what waits for a link that is down take others at once, as far as they may.
+
+        Args:
+            link: Which.
+            timeout: Seconds to wait until what was handed to it is settled.
+        """
+        await self._senders[link].settle(timeout)
+        await self._failover.leave(link)
+
+    async def remove(self, link: str) -> None:
+        """Send over a link no more; it is stopped, and what waits for it stays in the store."""
+        await self._senders[link].stop(0.0)
+        del self._senders[link]
 
     def offer(self, segments: Sequence[QueuedSegment]) -> None:
         """Take segments whose rows are committed as ``queued``; parts of a message in order."""
@@ -179,11 +220,15 @@ class Dispatcher:
         interrupted = await self._database.writer.run(settle)
         self._tell(interrupted.changes)
         if interrupted.count:
-            self.log.warn("{count} segments are of unknown outcome", count=interrupted.count)
+            self.log.warn(
+                "{count} segments are of unknown outcome",
+                event="segments.interrupted",
+                count=interrupted.count,
+            )
         for link in await self._database.read(partial(queue.queued_by_link, node=node)):
             if link not in self._senders:
                 self._unknown(link)
-        for sender in self._senders.values():
+        for sender in list(self._senders.values()):
             for lane in sender.lanes:
                 await self._load(sender, lane)
         await self._sweep()
@@ -198,16 +243,20 @@ class Dispatcher:
 
     def has_room(self, link: str) -> list[MessageClass]:
         """Return the classes of which all that is ours is in memory, and more could be."""
-        lanes = self._senders[link].lanes
+        sender = self._senders.get(link)
+        if sender is None:  # it is no more
+            return []
         return [
             lane.message_class
-            for lane in lanes
-            if not (lane.more or lane.loading or len(lane) > lanes.limit // 2)
+            for lane in sender.lanes
+            if not (lane.more or lane.loading or len(lane) > sender.lanes.limit // 2)
         ]
 
     async def look_again(self, link: str) -> None:
         """Read what became ours in the store."""
-        sender = self._senders[link]
+        sender = self._senders.get(link)
+        if sender is None:
+            return
         for lane in sender.lanes:
             lane.more = True  # until it is read, also when reading the one before it fails
         for lane in sender.lanes:
@@ -230,9 +279,15 @@ class Dispatcher:
         """Return what waits where and why, by link, JSON-ready."""
         return {name: sender.state() for name, sender in self._senders.items()}
 
-    def limited_seconds(self, link: str) -> Mapping[str, float]:
-        """Return how long a link was held up so far, in seconds by cause."""
-        return self._senders[link].limited_seconds()
+    @property
+    def senders(self) -> Mapping[str, Sender]:
+        """What sends over each link."""
+        return self._senders
+
+    def hurry(self) -> None:
+        """Have a stop that is under way not wait for answers any longer."""
+        for sender in self._senders.values():
+            sender.hurry()
 
     def stop(self, timeout: float = 30.0) -> Deferred[None]:
         """Stop sending; fire when all answers are settled. Call it before the links are stopped.
@@ -284,9 +339,10 @@ class Dispatcher:
 
     def _not_loaded(self, failure: Failure, sender: Sender) -> None:
         self.log.error(
-            "link {link}: waiting messages could not be read: {error}",
+            "link {link}: waiting messages could not be read: {why}",
+            event="queue.not_read",
             link=sender.link.name,
-            error=failure.getErrorMessage(),
+            why=failure.getErrorMessage(),
         )
 
     # ---- expiry --------------------------------------------------------------------------
@@ -301,7 +357,8 @@ class Dispatcher:
             older = self._now_ms() - PARKED_SECONDS * 1000
             await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
         except StoreError as error:
-            self.log.error("what is past its time could not be settled: {error}", error=str(error))
+            told = "what is past its time could not be settled: {why}"
+            self.log.error(told, event="segments.not_settled", why=str(error))
         finally:
             if not self._stopping:
                 _cancel(self._sweep_timer)
@@ -365,7 +422,8 @@ class Dispatcher:
         try:
             await self._load_due()
         except StoreError as error:
-            self.log.error("what is due could not be read: {error}", error=str(error))
+            told = "what is due could not be read: {why}"
+            self.log.error(told, event="queue.not_read", why=str(error))
             self._look_for_due(self._now_ms())
 
     async def _load_due(self) -> None:
@@ -386,7 +444,8 @@ class Dispatcher:
         if due.next_at:
             self._look_for_due(due.next_at)
         for link, message_class in due.lanes:
-            sender = self._senders[link]
+            if (sender := self._senders.get(link)) is None:
+                continue  # it is no more
             lane = sender.lanes.of(message_class)
             if not (lane.more or lane.loading):
                 await self._load(sender, lane)
@@ -404,6 +463,7 @@ class Dispatcher:
             if ended:
                 self.log.warn(
                     "no outcome in time: {again} segments are sent again, {given_up} given up",
+                    event="segments.unanswered",
                     again=len(again),
                     given_up=len(ended) - len(again),
                 )
@@ -446,7 +506,8 @@ class Dispatcher:
         return int(self._reactor.seconds() * 1000)
 
     def _unknown(self, link: str) -> None:
-        self.log.warn("link {link} is not configured: its messages wait in the store", link=link)
+        told = "link {link} is not configured: its messages wait in the store"
+        self.log.warn(told, event="link.not_configured", link=link)
 
 
 def _cancel(timer: IDelayedCall | None) -> None:

@@ -51,6 +51,9 @@ class Failover:
         reactor: Its clock and one timer.
         after: Seconds a link is down before what waits for it takes another one.
         offer: Takes segments that are queued for other links now.
+
+    Attributes:
+        after: As above; it may change.
     """
 
     log = Logger()
@@ -66,7 +69,7 @@ class Failover:
         self._senders = senders
         self._database = database
         self._reactor = reactor
-        self._after = after
+        self.after = after
         self._offer = offer
         self._down: dict[str, Down] = {}
         self._timer: IDelayedCall | None = None
@@ -82,9 +85,20 @@ class Failover:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
+    async def leave(self, link: str) -> None:
+        """Have what waits for a link that is down take others at once, as far as they may.
+
+        Until it is up again, what waits does so too when another link comes up, without the wait.
+        """
+        down = self._down[link] = Down(float("-inf"))
+        await self._look_at(self._senders[link], down, self._up())
+
+    def _up(self) -> frozenset[str]:
+        return frozenset(name for name, sender in self._senders.items() if sender.link.up)
+
     def _arm(self) -> None:
         if not self._stopped:
-            pause = min(LOOK_SECONDS, self._after / 2)
+            pause = min(LOOK_SECONDS, self.after / 2)
             self._timer = self._reactor.callLater(pause, self._look_again)
 
     def _look_again(self) -> None:
@@ -93,22 +107,23 @@ class Failover:
 
     async def _look(self) -> None:
         now = self._reactor.seconds()
-        up = frozenset(name for name, sender in self._senders.items() if sender.link.up)
+        up = self._up()
         try:
-            for name, sender in self._senders.items():
+            for name, sender in list(self._senders.items()):
                 if name in up:
                     self._down.pop(name, None)
                 else:
                     await self._look_at(sender, self._down.setdefault(name, Down(now)), up)
         except StoreError as error:
-            self.log.error("messages could not change their link: {error}", error=str(error))
+            told = "messages could not change their link: {why}"
+            self.log.error(told, event="link.messages_not_moved", why=str(error))
         finally:
             self._arm()
 
     async def _look_at(self, sender: Sender, down: Down, up: frozenset[str]) -> None:
         """Move what waits for a link, if it is time for that."""
         now = self._reactor.seconds()
-        if not up or now - down.since < self._after:
+        if not up or now - down.since < self.after:
             return
         if down.tried != up:  # all of it: some of these links were not asked yet
             start = reroute.BEGINNING
@@ -153,5 +168,5 @@ class Failover:
             place, next_at = done.last, min(next_at, done.next_at)
         if moved:
             told = "link {link} is down: {count} messages that waited for it take other links"
-            self.log.warn(told, link=link, count=moved)
+            self.log.warn(told, event="link.messages_moved", link=link, count=moved)
         return next_at if place is None else None

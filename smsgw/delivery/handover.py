@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import Seldom, log_failure
+from smsgw.delivery.commits import log_failure
 from smsgw.errors import StoreError
 from smsgw.store import inbox
 from smsgw.store.database import Database
@@ -67,7 +67,6 @@ class Handover:
         self._running: set[Deferred[None]] = set()
         self._stopping = False
         self._idle: Deferred[None] | None = None
-        self._trouble = Seldom(self.log, reactor)
 
     @property
     def waiting(self) -> int:
@@ -134,7 +133,8 @@ class Handover:
             try:
                 await self._recover()
             except StoreError as error:
-                self._trouble.warn("inbound messages wait: {error}", error=str(error))
+                told = "inbound messages wait: {why}"
+                self.log.warn(told, event="inbound.waits", why=str(error))
                 await deferLater(self._reactor, STORE_PAUSE_SECONDS, lambda: None)
             else:
                 return
@@ -158,9 +158,15 @@ class Handover:
             except CancelledError:
                 raise
             except StoreError as error:
-                self._trouble.warn("inbound {id}: waits: {error}", id=row.id, error=str(error))
+                self.log.warn(
+                    "inbound {inbound_id}: waits: {why}",
+                    event="inbound.waits",
+                    inbound_id=row.id,
+                    why=str(error),
+                )
             except Exception:
-                self.log.failure("inbound {id}: could not be read", id=row.id)
+                told = "inbound {inbound_id}: could not be read"
+                self.log.failure(told, event="inbound.not_read", inbound_id=row.id)
                 pause = next(pauses, None)
             else:
                 return
@@ -169,7 +175,8 @@ class Handover:
             if pause is None:
                 break
             await deferLater(self._reactor, pause, lambda: None)
-        self.log.critical("inbound {id}: waits for the next start", id=row.id)
+        told = "inbound {inbound_id}: waits for the next start"
+        self.log.critical(told, event="inbound.given_up", inbound_id=row.id)
 
     def _ended(self, outcome: object, running: Deferred[None]) -> None:
         self._running.discard(running)

@@ -85,7 +85,10 @@ class InboundMessages:
             header, body, problem = split_header(message.content)
             if problem:
                 self.log.warn(
-                    "link {link}: user data header: {problem}", link=link, problem=problem
+                    "link {link}: user data header: {why}",
+                    event="inbound.header_broken",
+                    link=link,
+                    why=problem,
                 )
             if header is not None and header.concatenation is not None:
                 found = header.concatenation

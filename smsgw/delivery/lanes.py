@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import TypeVar
 
 from smsgw.model import MessageClass
@@ -87,6 +88,13 @@ class Lane(Shelf):
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.later)
+
+    @property
+    def waits_since(self) -> int | None:
+        """Since when (ms) the front of the lane waits; None when nothing in memory does."""
+        fronts = [item.waits_since for item in islice(self.ready, 1)]
+        fronts += [entry[2].waits_since for entry in islice(self.later, 1)]
+        return min(fronts, default=None)
 
 
 class Lanes:

@@ -97,6 +97,12 @@ class Neighbours:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
+    def forget(self, link: str) -> None:
+        """Look after a link no more: it is none of ours any longer."""
+        self.elsewhere.discard(link)
+        self._left_at.pop(link, None)
+        self._returned.discard(link)
+
     def call(self, link: str) -> None:
         """Tell the others that something of a link waits for whoever can send it."""
         self._presence.call(link)
@@ -153,7 +159,8 @@ class Neighbours:
             await self._dispatcher.rematch(RECENT_SECONDS)
         except StoreError as error:
             if not self._stopped:
-                self.log.error("work could not change its node: {error}", error=str(error))
+                told = "work could not change its node: {why}"
+                self.log.error(told, event="node.work_not_moved", why=str(error))
         finally:
             self._asking = False
 
@@ -190,7 +197,8 @@ class Neighbours:
             for node in over:
                 await self._take_over_one(node)
         except StoreError as error:
-            self.log.error("a node's work could not be taken over: {error}", error=str(error))
+            told = "a node's work could not be taken over: {why}"
+            self.log.error(told, event="node.work_not_moved", why=str(error))
         finally:
             self._taking_over = False
 
@@ -215,6 +223,7 @@ class Neighbours:
         self.log.warn(
             "node {node} is dead: {queued} segments it had queued go to who can send them,"
             " {unknown} it was sending are of unknown outcome",
+            event="node.died",
             node=node,
             queued=total,
             unknown=taken.interrupted.count,

@@ -36,8 +36,8 @@ class Outcomes:
         chance: Callable[[], float],
     ) -> None:
         self.node = node
-        self._policy = policy
-        self._doubt = doubt
+        self.policy = policy
+        self.doubt = doubt
         self._pace = pace
         self._chance = chance
 
@@ -71,7 +71,7 @@ class Outcomes:
 
     def _doubted(self, row: Settlement, item: QueuedSegment, why: str) -> None:
         row.state, row.error = MessageStatus.UNKNOWN, why
-        row.next_attempt_at = self._doubt.of(item.message_class).until(row.at)
+        row.next_attempt_at = self.doubt.of(item.message_class).until(row.at)
 
     def _refused(
         self, row: Settlement, item: QueuedSegment, result: SubmitResult, now: float, late: bool
@@ -82,7 +82,7 @@ class Outcomes:
             due = self._pace.throttled(now)
         elif result.disposition is Disposition.RETRY:
             item.refusals += 1
-            due = retry_at(self._policy, result.kind, item.refusals, now, self._chance())
+            due = retry_at(self.policy, result.kind, item.refusals, now, self._chance())
             if due is None:
                 row.error = f"{result.text}, after {item.refusals} tries"
         if due is not None:
@@ -90,7 +90,7 @@ class Outcomes:
             row.possible_duplicate = late  # the store allows the step back only so
         row.elsewhere = not late and wants_another_link(result, item.refusals)
         if row.elsewhere and due is None:
-            due = now + self._policy.first_seconds  # for parts that are to come back yet
+            due = now + self.policy.first_seconds  # for parts that are to come back yet
         if due is not None:
             item.due_at = int(due * 1000)
             row.again = item.queue_row(self.node, item.due_at)

@@ -35,6 +35,13 @@ class Pace:
         self._limited = LimitedTime(now)
         self._limit = Limit(Cause.NOTHING)
 
+    def agree(self, limits: Limits, now: float) -> None:
+        """Go by another agreement from now on; a pause after a "too fast" lasts as long."""
+        paused_until = self._bucket.paused_until
+        self._bucket = TokenBucket(limits.rate, now)
+        self._bucket.paused_until = paused_until
+        self._agreed = limits.rate or None
+
     @property
     def rate(self) -> float | None:
         """Segments a second in force now; None without a limit."""

@@ -12,7 +12,7 @@ from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,6 +22,8 @@ from smsgw.store import ported
 from smsgw.store.database import Database
 
 READ_SECONDS = 30.0
+FORGOTTEN_SECONDS = READ_SECONDS + 5.0
+"""After so long others have read a change, even those that did not hear of it."""
 SWEEP_SECONDS = 3600.0
 
 PAGE = 5000
@@ -85,9 +87,10 @@ class Portability:
 
         def refused(failure: Failure) -> None:
             self.log.warn(
-                "{count} ported numbers not recorded, their next message says so again: {error}",
+                "{count} ported numbers not recorded, their next message says so again: {why}",
+                event="ported.not_recorded",
                 count=len(new),
-                error=failure.getErrorMessage(),
+                why=failure.getErrorMessage(),
             )
 
         self._database.writer.batch(ported.LEARN, new).addCallbacks(committed, refused)
@@ -117,6 +120,11 @@ class Portability:
         await self._read()
         return forgotten
 
+    async def forget_everywhere(self, phones: Sequence[str]) -> None:
+        """Forget them, and wait until every process has: then the rows may be deleted."""
+        if await self.forget(phones) and self._database.presence is not None:
+            await deferLater(self._reactor, FORGOTTEN_SECONDS)
+
     # ---- what others changed -------------------------------------------------------------
 
     def announced(self, first: int) -> None:
@@ -141,7 +149,7 @@ class Portability:
 
     def _not_read(self, problem: str) -> None:
         if self._timer.running:
-            self.log.warn("ported numbers not read: {error}", error=problem)
+            self.log.warn("ported numbers not read: {why}", event="ported.not_read", why=problem)
 
     async def _read(self, *, announced: bool = False) -> None:
         await self._reading.run(lambda: Deferred.fromCoroutine(self._read_changes(announced)))
@@ -163,6 +171,7 @@ class Portability:
             self.log.warn(
                 "more ported numbers than the {held} that fit in memory: those recorded longest ago"
                 " go by their prefix",
+                event="ported.dropped",
                 held=len(self._numbers),
             )
 

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import Seldom, log_failure
+from smsgw.delivery.commits import log_failure
 from smsgw.errors import Conflict, StoreError
 from smsgw.routing.inbound import InboundTable
 from smsgw.routing.numbers import mask
@@ -78,6 +78,9 @@ class Reassembly:
         timeout: Seconds from a message's first part until it is delivered incomplete.
         parts_max: Parts in memory.
         families: Link name to who gave its coding octets their meaning; "chinese" where missing.
+
+    Attributes:
+        incomplete: Messages handed on with parts missing, by why: ``expired`` or ``evicted``.
     """
 
     log = Logger()
@@ -97,9 +100,10 @@ class Reassembly:
         self._reactor = reactor
         self._table = table
         self._deliver = deliver
+        self.incomplete = Counter(expired=0, evicted=0)
         self._timeout = timeout
         self._parts_max = parts_max
-        self._families = families or {}
+        self._families = {} if families is None else families
         self._groups: dict[_Key, _Group] = {}  # oldest first
         self._parts = 0
         self._by_sender: Counter[str] = Counter()
@@ -107,7 +111,6 @@ class Reassembly:
         self._claiming: set[int] = set()
         self._running: set[Deferred[None]] = set()
         self._stopped = False
-        self._trouble = Seldom(self.log, reactor)
 
     @property
     def waiting(self) -> int:
@@ -176,7 +179,8 @@ class Reassembly:
         try:
             others, is_repeat = await self._database.read(find)
         except StoreError as error:
-            self.log.warn("other parts could not be looked for: {error}", error=str(error))
+            told = "other parts could not be looked for: {why}"
+            self.log.warn(told, event="inbound.parts_not_read", why=str(error))
             return
         if self._groups.get(group.key) is not group:
             return
@@ -230,8 +234,10 @@ class Reassembly:
     def _evict(self, group: _Group) -> None:
         self.log.warn(
             "too many unfinished messages: one from {sender} is delivered incomplete",
+            event="inbound.parts_evicted",
             sender=mask(group.key[0]),
         )
+        self.incomplete["evicted"] += 1
         self._close(group)
 
     def _close(self, group: _Group) -> None:
@@ -262,11 +268,13 @@ class Reassembly:
                 break
             self.log.warn(
                 "a long message from {sender} has {got} of {total} parts after {timeout} s",
+                event="inbound.parts_expired",
                 sender=mask(group.key[0]),
                 got=len(group.parts),
                 total=group.key[3],
                 timeout=self._timeout,
             )
+            self.incomplete["expired"] += 1
             self._close(group)
         self._arm()
 
@@ -318,17 +326,23 @@ class Reassembly:
             except CancelledError:
                 raise
             except Conflict as error:
-                self.log.warn("{error}", error=str(error))
+                self.log.warn("{why}", event="inbound.parts_taken", why=str(error))
                 await self._take_back(part_ids)
                 return
             except Exception as error:
-                self._trouble.warn("inbound {id}: not stored: {error}", id=row.id, error=str(error))
+                self.log.warn(
+                    "inbound {inbound_id}: not stored: {why}",
+                    event="inbound.waits",
+                    inbound_id=row.id,
+                    why=str(error),
+                )
                 await deferLater(self._reactor, STORE_PAUSE_SECONDS, lambda: None)
             else:
                 if is_new:
                     self._deliver(row)
                 return
-        self.log.critical("inbound {id}: waits for the next start", id=row.id)
+        told = "inbound {inbound_id}: waits for the next start"
+        self.log.critical(told, event="inbound.given_up", inbound_id=row.id)
 
     async def _take_back(self, part_ids: list[int]) -> None:
         """Keep the parts that another process has not made a message of."""

@@ -45,6 +45,9 @@ class Reports:
         on_unmatched: Told now and then how many reports are parked of each link that has any.
         text_ids: Links whose carriers' ids are text.
         on_queued: Given what is queued for another link, because it was not delivered.
+
+    Attributes:
+        statuses: By link, how many reports said what; repeated ones are not counted.
     """
 
     log = Logger()
@@ -65,7 +68,8 @@ class Reports:
         self._on_fates = on_fates
         self._on_unmatched = on_unmatched
         self._on_queued = on_queued
-        self._text_ids = frozenset(text_ids)
+        self._text_ids = text_ids
+        self.statuses: dict[str, Counter[str]] = {}
         self._forms: dict[str, str] = {}
         self._timer: IDelayedCall | None = None
         self._stopped = False
@@ -111,10 +115,13 @@ class Reports:
                 )
         outcomes = await commit_rows(self._database.writer, REPORTS, rows, self._reactor)
         fates: Counter[ReportFate] = Counter()
-        for item, outcome in zip(taken, outcomes, strict=True):
+        statuses = self.statuses.setdefault(link, Counter())
+        for item, row, outcome in zip(taken, rows, outcomes, strict=True):
             if outcome is not None:
                 item.acknowledge(0)
                 fates[outcome.fate] += 1
+                if outcome.fate is not ReportFate.DUPLICATE:
+                    statuses[row.status] += 1
                 if outcome.learned:
                     self._learned(link, outcome.learned)
         for fate, count in fates.items():
@@ -133,7 +140,7 @@ class Reports:
         if self._forms.get(link) != form:
             self._forms[link] = form
             told = "link {link}: its reports name the ids of its answers as {form}"
-            self.log.info(told, link=link, form=form)
+            self.log.info(told, event="reports.form_learned", link=link, form=form)
 
     # ---- what is parked ------------------------------------------------------------------
 
@@ -141,14 +148,15 @@ class Reports:
         """Look once more for what is parked, count it, and come back later."""
         try:
             counts = await self._database.read(reports.unmatched_counts)
-            links = sorted(self._text_ids.intersection(counts))
+            links = sorted(link for link in counts if link in self._text_ids)
             if links and await self._match_parked(links):
                 counts = await self._database.read(reports.unmatched_counts)
             for link, form in (await self._database.read(report_ids.stored)).items():
                 self._learned(link, form.name)
             self._on_unmatched(counts)
         except StoreError as error:
-            self.log.error("parked reports could not be read: {error}", error=str(error))
+            told = "parked reports could not be read: {why}"
+            self.log.error(told, event="reports.not_read", why=str(error))
         finally:
             if not self._stopped:
                 self._timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)

@@ -11,6 +11,7 @@ goes back behind what was refused, so that the order within a lane is kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,8 +31,9 @@ from smsgw.delivery.settlements import gave_up, handful
 from smsgw.delivery.throttle import Limits
 from smsgw.delivery.unfinished import Unfinished
 from smsgw.errors import Disposition
-from smsgw.model import MessageStatus, SubmitResult
+from smsgw.model import MessageClass, MessageStatus, SubmitResult
 from smsgw.protocols.carrier import ResultKind
+from smsgw.protocols.traffic import Tally
 from smsgw.store.outbox import SETTLE, Settled, Settlement, not_first
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import PUT_BACK, TAKE, QueuedSegment, Taken
@@ -42,6 +44,9 @@ from smsgw.transport.results import NOT_SENT
 TRIES = 86_400
 """How often an answer's settlement is tried, a second apart, when the store refuses it: a disk may
 be full for a night, and what is given up waits for the next start, and is then sent again."""
+
+WAIT_SECONDS = (0.05, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 14400.0)
+"""Bounds by which times between acceptance, submit and delivery are counted."""
 
 AHEAD_MAX = 256
 """Segments taken out of the queue beyond the window's free slots, no more than the whole window;
@@ -70,6 +75,10 @@ class Sender:
         on_queued: Given segments that are queued for other links now, or for much later.
         on_hungry: Asked to read more of a lane from the store.
         chance: Random numbers from 0 to 1.
+
+    Attributes:
+        waits: By class, seconds from a message's acceptance to the first submit of each part.
+        retries: How often segments went back to be sent again, by what the refusal was about.
     """
 
     log = Logger()
@@ -92,6 +101,8 @@ class Sender:
     ) -> None:
         self.link = link
         self.lanes = Lanes(lane_limit)
+        self.waits = {str(kind): Tally(WAIT_SECONDS) for kind in MessageClass}
+        self.retries = Counter({"throttle": 0, "not sent": 0})
         self._writer = writer
         self._node = node
         self._reactor = reactor
@@ -108,8 +119,24 @@ class Sender:
         self._unfinished = Unfinished(self._in_flight, reactor, self.log)
         self._timer: IDelayedCall | None = None
         self._stopping = False
+        self.carry_on(link)
+
+    # ---- what may change -----------------------------------------------------------------
+
+    def carry_on(self, link: SendingLink) -> None:
+        """Send over this link from now on: the same account, in new terms."""
+        self.link = link
         link.on_results = self._answered
         link.on_free = self.pump
+
+    def agree(self, limits: Limits) -> None:
+        """Go by another agreed speed from now on."""
+        self._pace.agree(limits, self._reactor.seconds())
+        self.pump()
+
+    def adopt(self, policy: RetryPolicy, doubt: DoubtPolicy) -> None:
+        """Go by other policies from now on."""
+        self._outcomes.policy, self._outcomes.doubt = policy, doubt
 
     # ---- out -----------------------------------------------------------------------------
 
@@ -199,6 +226,7 @@ class Sender:
             given_up = [item for item in given_up if item.key not in missing]
         self._handfuls.opened(taken.id, picked + given_up)
         for item in picked:
+            item.waiting_since = item.waits_since
             item.attempts += 1
         self._ready.add(picked)
         return lost, given_up
@@ -221,7 +249,11 @@ class Sender:
         if not items:
             return
         taken = self.link.submit_many([(item.segment(), item) for item in items])
-        self._in_flight.update(dict.fromkeys(items[:taken]))
+        now = int(self._reactor.seconds() * 1000)
+        for item in items[:taken]:
+            self._in_flight[item] = None
+            if item.attempts == 1:
+                self.waits[item.message_class].add((now - item.waits_since) / 1000)
         self._ready.put_back(items[taken:])
 
     # ---- back ----------------------------------------------------------------------------
@@ -237,6 +269,7 @@ class Sender:
             if not late:
                 del self._in_flight[item]
                 if result.code == NOT_SENT:
+                    self.retries["not sent"] += 1
                     unsent.append(item)
                     continue
             elif result.disposition is Disposition.UNKNOWN or not self.lanes.hold(item):
@@ -246,6 +279,8 @@ class Sender:
             row = self._outcomes.of(item, result, now, late)
             if row.state is MessageStatus.REJECTED and not row.elsewhere:
                 self.lanes.fail([item.message_id])  # at once: its other parts may be ready
+            if row.state is MessageStatus.QUEUED or row.elsewhere:
+                self.retries[str(result.kind)] += 1
             if row.state is MessageStatus.QUEUED and result.kind == ResultKind.THROTTLE:
                 back.append((row, item))
             else:
@@ -353,6 +388,25 @@ class Sender:
             "limited_by": self._pace.state(),
         }
 
+    @property
+    def rate(self) -> float | None:
+        """Submits a second in force now; None without a limit."""
+        return self._pace.rate
+
+    def queues(self) -> dict[str, tuple[int, float]]:
+        """Return by class how many segments wait, about, and the seconds the oldest does."""
+        now = self._reactor.seconds() * 1000
+        found: dict[str, tuple[int, float]] = {}
+        for lane in self.lanes:
+            ready = [item for item in self._ready if item.message_class is lane.message_class]
+            waits = [item.waits_since for item in ready]
+            if lane.waits_since is not None:
+                waits.append(lane.waits_since)
+            oldest = max(0.0, (now - min(waits)) / 1000) if waits else 0.0
+            depth = max(lane.backlog, len(lane.ready)) + len(ready)
+            found[lane.message_class] = (depth, oldest)
+        return found
+
     def limited_seconds(self) -> Mapping[str, float]:
         """Return the seconds the link was held up so far, by cause."""
         now = self._reactor.seconds()
@@ -366,6 +420,17 @@ class Sender:
             self._timer.cancel()
         self.return_ready()
         return Deferred.fromCoroutine(self._finish(timeout))
+
+    async def settle(self, timeout: float) -> None:
+        """Put back what was taken and cannot be sent now; wait so long until that is recorded."""
+        self.return_ready()
+        await self._unfinished.wait(timeout)
+        self.return_ready()  # what was being taken meanwhile
+        await self._unfinished.wait(timeout)
+
+    def hurry(self) -> None:
+        """Have a stop not wait for answers any longer."""
+        self._unfinished.let_go()
 
     async def _finish(self, timeout: float) -> None:
         await self._unfinished.wait(timeout)

@@ -6,8 +6,10 @@ from collections.abc import Coroutine, Sized
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smsgw.delivery.commits import log_failure
 
@@ -26,7 +28,7 @@ class Unfinished:
         self._reactor = reactor
         self._log = log
         self._running: set[Deferred[None]] = set()
-        self._idle: Deferred[None] | None = None
+        self._idle: list[Deferred[None]] = []
 
     def run(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
         """Run something that nobody else waits for."""
@@ -42,17 +44,16 @@ class Unfinished:
 
     def check(self) -> None:
         """Let go who waits, if all is done."""
-        if self._idle is not None and not self._busy():
-            self._let_go()
+        if self._idle and not self._busy():
+            self.let_go()
 
     async def wait(self, timeout: float) -> None:
         """Wait until all is done, so many seconds at most."""
         if self._busy():
-            self._idle = Deferred()
-            give_up = self._reactor.callLater(timeout, self._let_go)
-            await self._idle
-            if give_up.active():
-                give_up.cancel()
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            idle.addTimeout(timeout, self._reactor)
+            await idle.addErrback(_gave_up)
 
     def cancel(self) -> None:
         """Give up what still runs."""
@@ -62,7 +63,12 @@ class Unfinished:
     def _busy(self) -> bool:
         return bool(len(self._in_flight) or self._running)
 
-    def _let_go(self) -> None:
-        if self._idle is not None:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
+    def let_go(self) -> None:
+        """Have nobody wait any longer."""
+        idle, self._idle = self._idle, []
+        for one in idle:
+            one.callback(None)
+
+
+def _gave_up(failure: Failure) -> None:
+    failure.trap(TimedOut)

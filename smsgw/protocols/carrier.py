@@ -16,6 +16,7 @@ from smsgw.protocols.codec import Codec
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
+from smsgw.protocols.traffic import Traffic
 from smsgw.text.charset import Family
 
 
@@ -118,6 +119,7 @@ class Carrier:
         wall: Callable[[], datetime],
         side: Side = Side.SP,
         secrets: Callable[[str], str | None] = lambda name: None,
+        traffic: Traffic | None = None,
     ) -> Callable[[Account, Role], Session]:
         """Return what makes the sessions of one account's connections, dialled and accepted.
 
@@ -125,9 +127,13 @@ class Carrier:
             wall: China Standard Time.
             side: Customer or gateway.
             secrets: Server role: login name -> shared secret.
+            traffic: Where all of them count; None: each by itself.
         """
 
         def make(account: Account, role: Role) -> Session:
-            return self.session(account, role, side, wall, secrets)
+            session = self.session(account, role, side, wall, secrets)
+            if traffic is not None:
+                session.count_in(traffic)
+            return session
 
         return make

@@ -31,6 +31,10 @@ class Codec:
             with another version's body (cmpp.md section 16 Q2).
         refine: Adds to a PDU's JSON object what only the carrier knows (reports, TLV names).
         restore: The reverse, before the object becomes a PDU.
+
+    Attributes:
+        tables: Version name -> command id -> PDU class.
+        names: Command id -> its name, of all versions.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Codec:
             version: {cls.command_id: cls for cls in classes}
             for version, classes in versions.items()
         }
+        self.names = {i: cls.command for table in self.tables.values() for i, cls in table.items()}
         self.default_version = default_version
         self.header_octets = header_octets
         self.largest_octets = largest_octets

@@ -21,7 +21,8 @@ from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
 from smsgw.protocols.codec import Codec, Decoder
 from smsgw.protocols.layout import Pdu
-from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
+from smsgw.protocols.states import TRANSITIONS, Ending, Input, Role, Side, State
+from smsgw.protocols.traffic import UNREADABLE, Traffic
 from smsgw.protocols.window import Pending, Window
 
 command_of = struct.Struct(">I").unpack_from
@@ -44,6 +45,8 @@ class Session:
     Attributes:
         admits: Server role: asked with the session and the name of a login that is good, whether
             it may log in now; it may call :meth:`serve`.
+        ending: How it ended; LOST until it is known better.
+        traffic: What went over it; see :meth:`count_in`.
     """
 
     codec: ClassVar[Codec]
@@ -66,6 +69,8 @@ class Session:
         self.secrets = secrets
         self.admits: Callable[[Session, str], bool] = lambda session, name: True
         self.state = State.OPEN
+        self.ending = Ending.LOST
+        self.traffic = Traffic()
         self.version = account.version
         self.peer_name = ""
         self.window = Window(account.window, account.response_timeout, account.submit_sends)
@@ -78,6 +83,7 @@ class Session:
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline: float | None = None
         self._useless_at: float | None = None  # set while requests are overdue and none answered
+        self._whole_by: float | None = None  # set while a PDU has begun and not ended
         self._mistakes = 0
         self._told: set[str] = set()  # what is wrong with every PDU of this peer
         self._octets = (b"", 0, 0)
@@ -117,6 +123,11 @@ class Session:
         """Whether requests may be sent."""
         return self.state is State.BOUND
 
+    @property
+    def patience(self) -> float:
+        """How long a peer may show signs of life and be of no use: T x N."""
+        return self.account.response_timeout * self.account.heartbeat_tries
+
     def connected(self, now: float) -> None:
         """The connection is up. A server starts waiting for the login."""
         self._silent_since = now
@@ -136,6 +147,7 @@ class Session:
     def unbind(self, now: float) -> None:
         """Ask to end the session; outstanding answers are still taken."""
         self._move(Input.UNBIND)
+        self.ending = Ending.OURS
         self._control_deadline = now + self.account.response_timeout
         request = self.unbind_pdu()
         self.next_sequence(request)
@@ -164,6 +176,15 @@ class Session:
         self._unwritten[key] = octets
         return key
 
+    def heartbeat(self, now: float) -> bool:
+        """Send a heartbeat now; False while nothing is bound, or where the carrier has none."""
+        if self.heartbeat_pdu is None or self.state is not State.BOUND:
+            return False
+        self._heartbeats_unanswered += 1
+        self._heartbeat_deadline = now + self.account.response_timeout
+        self._send_heartbeat(self.heartbeat_pdu)
+        return True
+
     def acknowledge(self, token: Pdu, result: int = 0) -> None:
         """Answer a deliver or report that :meth:`events` handed out."""
         raise NotImplementedError
@@ -176,20 +197,24 @@ class Session:
         """Take bytes from the peer: every whole PDU in them is handled in this one call."""
         if self.closed:
             return
-        self._silent_since = now
+        self._silent_since = self.traffic.received_at = now
         self._heartbeats_unanswered = 0
         self._heartbeat_deadline = None
         unanswered = len(self.window)
         buffer, bounds = self._framer.feed(data)
+        if self.traffic.tap is not None:
+            self.traffic.tap.received(self, buffer, bounds, self._framer.error is None)
         start = 0
         for end in bounds[1:]:
             mistakes = self._mistakes
             try:
-                decode, take = self._table[command_of(buffer, start + 4)[0]]
+                decode, take, sums = self._table[command_of(buffer, start + 4)[0]]
                 pdu = decode(buffer, start, end)
             except (KeyError, PduError):
                 self._strange_pdu(buffer, start, end, now)
             else:
+                sums[0] += 1
+                sums[1] += end - start
                 self._octets = (buffer, start, end)
                 take(pdu, now)
             if mistakes and self._mistakes == mistakes:
@@ -199,6 +224,10 @@ class Session:
             start = end
         if len(self.window) < unanswered:
             self._useless_at = None
+        if not self._framer.waiting_octets:
+            self._whole_by = None
+        elif start or self._whole_by is None:  # not the one that was waited for
+            self._whole_by = now + self.patience
         if self._framer.error is not None:
             self._frame_error(self._framer.error)
 
@@ -208,6 +237,7 @@ class Session:
         self._control_deadline = None
         self._heartbeat_deadline = None
         self._useless_at = None
+        self._whole_by = None
         self._silent_since = None
         for sequence, context in self.window.drain():
             if sequence in self._unwritten:
@@ -224,10 +254,18 @@ class Session:
         for sequence, context in lost:
             self._events.append(ev.ResponseLost(sequence, context, self.sent_id(sequence)))
         if self._control_deadline is not None and self._control_deadline <= now:
-            self._fail(f"no answer while {self.state.value} within {self.window.timeout:g} s")
+            waited = f"no answer while {self.state.value} within {self.window.timeout:g} s"
+            self._fail(waited, self.ending if self.state is State.UNBINDING else Ending.SILENT)
+        elif self._whole_by is not None and self._whole_by <= now:
+            self._fail(f"a PDU began and did not end within {self.patience:g} s")
         elif self.state is State.BOUND:
             self._tick_unanswered(bool(lost or resend), now)
             self._tick_heartbeat(now)
+
+    def count_in(self, traffic: Traffic) -> None:
+        """Add what goes over this session to what went over others; before it is connected."""
+        self.traffic = traffic
+        self._table = self._commands_of(self.version)
 
     def serve(self, account: Account) -> None:
         """Go by a customer's own settings, since its login is good (server role)."""
@@ -239,7 +277,7 @@ class Session:
         """When :meth:`tick` must be called at the latest; None when nothing is due."""
         if self.closed:
             return None
-        due = [self.window.deadline, self._control_deadline, self._heartbeat_due()]
+        due = [self.window.deadline, self._control_deadline, self._heartbeat_due(), self._whole_by]
         if self.state is State.BOUND:
             due.append(self._useless_at)
         return min((at for at in due if at is not None), default=None)
@@ -256,6 +294,9 @@ class Session:
             self._out = [octets for octets in self._out if id(octets) not in kept]
         else:
             self._unwritten.clear()
+        self.traffic.count_sent(self._out)
+        if self.traffic.tap is not None:
+            self.traffic.tap.sent(self, self._out)
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -317,6 +358,8 @@ class Session:
         """Close the submit that ``pdu`` answers, and tell what the answer says."""
         pending = self.answered(key, pdu)
         if pending is not None:
+            sent_at = pending.deadline - self.window.timeout
+            self.traffic.answers.add((self._silent_since or sent_at) - sent_at)
             context, late, again = pending.context, pending.late, pending.again
             self._events.append(ev.SubmitAnswered(context, code, carrier_message_id, late, again))
 
@@ -360,6 +403,7 @@ class Session:
     def peer_unbinds(self, answer: Pdu) -> None:
         """The peer ends the session."""
         if self._peer_moves(Input.PEER_UNBIND):
+            self.ending = Ending.PEER
             self.send(answer)
             self.emit(ev.Unbound(by_peer=True))
 
@@ -384,11 +428,13 @@ class Session:
         self.version = version
         self._table = self._commands_of(version)
 
-    def _commands_of(self, version: str) -> dict[int, tuple[Decoder, Callable[[Any, float], None]]]:
-        """Command id -> how to read it and what to do: one look-up for a well-formed PDU."""
-        decoders = self.codec.decoders(version)
+    def _commands_of(
+        self, version: str
+    ) -> dict[int, tuple[Decoder, Callable[[Any, float], None], list[int]]]:
+        """Command id -> how to read it, what to do, what to count: one look-up for a good PDU."""
+        decoders, received = self.codec.decoders(version), self.traffic.received
         return {
-            command_id: (decoders[command_id], take)
+            command_id: (decoders[command_id], take, received[command_id])
             for command_id, take in self._on.items()
             if command_id in decoders
         }
@@ -400,9 +446,12 @@ class Session:
         except PduError as error:
             meant = self.read_anyway(error, buffer, start, end)
             if meant is None:
+                self.traffic.decode_errors += 1
+                self.traffic.count_received(UNREADABLE, end - start)
                 self._bad_pdu(error, buffer, start, end)
                 return
             pdu = meant
+        self.traffic.count_received(pdu.command_id, end - start)
         take = self._on.get(pdu.command_id)
         if take is None:
             self._mistake(f"{pdu.command} is not for the {self.side.value} side")
@@ -423,8 +472,9 @@ class Session:
         self._move(what)
         return True
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, ending: Ending = Ending.FAULT) -> None:
         self._move(Input.FAIL)
+        self.ending = ending
         self.emit(ev.SessionFailed(reason))
 
     def _mistake(self, problem: str) -> None:
@@ -442,6 +492,7 @@ class Session:
             self.refuse(error, buffer, start, end)
 
     def _frame_error(self, error: FrameError) -> None:
+        self.traffic.decode_errors += 1
         self._fail(str(error))
 
     def _heartbeat_due(self) -> float | None:
@@ -461,8 +512,8 @@ class Session:
         is no heartbeat nothing else would ever end a connection that swallows every request.
         """
         if self._useless_at is not None and self._useless_at <= now:
-            waited = self.account.response_timeout * self.account.heartbeat_tries
-            self._fail(f"no request was answered for {waited:g} s")
+            waited = f"no request was answered for {self.patience:g} s"
+            self._fail(waited, Ending.SILENT)
         elif overdue:
             if self._useless_at is None:
                 rest = self.account.heartbeat_tries - 1
@@ -480,8 +531,6 @@ class Session:
         if due is None or due > now or self.heartbeat_pdu is None:
             return
         if self._heartbeats_unanswered >= self.account.heartbeat_tries:
-            self._fail(f"{self._heartbeats_unanswered} heartbeats unanswered")
+            self._fail(f"{self._heartbeats_unanswered} heartbeats unanswered", Ending.SILENT)
             return
-        self._heartbeats_unanswered += 1
-        self._heartbeat_deadline = now + self.account.response_timeout
-        self._send_heartbeat(self.heartbeat_pdu)
+        self.heartbeat(now)

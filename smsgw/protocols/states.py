@@ -47,6 +47,16 @@ class Input(enum.StrEnum):
     CONNECTION_LOST = "connection lost"
 
 
+class Ending(enum.StrEnum):
+    """How a session that was bound ended; a few words, fit for counting."""
+
+    OURS = "unbound by us"
+    PEER = "unbound by peer"
+    SILENT = "peer silent"
+    FAULT = "peer's fault"
+    LOST = "connection lost"
+
+
 TRANSITIONS: dict[tuple[State, Input], State] = {
     (State.OPEN, Input.BIND): State.BINDING,
     (State.OPEN, Input.PEER_BIND): State.BOUND,

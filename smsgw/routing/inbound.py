@@ -115,6 +115,11 @@ class InboundTable:
                 words.update((folded(one), service.account) for one in service.keywords or ("",))
         self._owners = PrefixMap(_chains(claimed, everywhere))
 
+    def adopt(self, other: InboundTable) -> None:
+        """Say what another table says from now on; on any thread: each answer needs one of them."""
+        self._by_link, self._everywhere = other._by_link, other._everywhere
+        self._owners = other._owners
+
     def destination(self, number: str, link: str | None = None) -> Destination | None:
         """Return the access number, longest match, and the extension after it.
 

@@ -101,12 +101,11 @@ class RouteTable:
         ported: PortedNumbers | None = None,
     ) -> None:
         self.ported = PortedNumbers(lambda: 0.0) if ported is None else ported
-        self._links = dict(links)
-        self._rules = tuple(rules_by_operator(links) if rules is None else rules)
-        for index, rule in enumerate(self._rules):
-            _check(rule, f"routes[{index}]", self._links)
-        self._accounts = frozenset(a for rule in self._rules for a in rule.accounts)
-        self._decided: dict[tuple[Operator, MessageClass, str, bool], Route] = {}
+        self._rules = _Rules(links, rules_by_operator(links) if rules is None else rules)
+
+    def adopt(self, other: RouteTable) -> None:
+        """Decide by another table's rules from now on; on any thread, in one step."""
+        self._rules = other._rules
 
     def operator_of(self, recipient: str) -> Operator:
         """Return the operator of a normalised number: the ported one first, else the prefix's."""
@@ -135,14 +134,15 @@ class RouteTable:
         """
         if operator is None:
             operator = self.operator_of(recipient)
-        account = account if account in self._accounts else ""
+        rules = self._rules
+        account = account if account in rules.accounts else ""
         key = (operator, message_class, account, expects_reply)
-        route = self._decided.get(key)
+        route = rules.decided.get(key)
         if route is None:
-            route = self._decide(*key)
+            route = rules.decide(*key)
             if not route.links:
                 raise ValidationError("to", _refusal(recipient, route, expects_reply))
-            self._decided[key] = route
+            rules.decided[key] = route
         return route
 
     def explain(
@@ -155,7 +155,7 @@ class RouteTable:
     ) -> Explanation:
         """Return how :meth:`route` decides; never raises for a refusal."""
         operator, why = self._explain_operator(recipient, operator)
-        route = self._decide(operator, message_class, account, expects_reply)
+        route = self._rules.decide(operator, message_class, account, expects_reply)
         return Explanation(
             operator,
             f"{mask(recipient)}: operator {operator}, {why}",
@@ -164,9 +164,34 @@ class RouteTable:
             "" if route.links else _refusal(recipient, route, expects_reply),
         )
 
-    def _decide(
+    def _explain_operator(self, recipient: str, given: Operator | None) -> tuple[Operator, str]:
+        if given is not None:
+            return given, "as given"
+        found = operator_table().find(recipient)
+        ported = self.ported.find(recipient)
+        if ported is not None:
+            issued = "no assigned prefix fits" if found is None else f"{found[0]} is {found[1]}'s"
+            return ported.operator, f"{told(ported)}; by prefix: {issued}"
+        if found is None:
+            return Operator.OTHER, "no assigned prefix fits"
+        return found[1], f"by prefix {found[0]}"
+
+
+class _Rules:
+    """The rules of one configuration, and what was decided by them."""
+
+    def __init__(self, links: Mapping[str, Operator], rules: Sequence[Rule]) -> None:
+        self._links = dict(links)
+        self._rules = tuple(rules)
+        for index, rule in enumerate(self._rules):
+            _check(rule, f"routes[{index}]", self._links)
+        self.accounts = frozenset(a for rule in self._rules for a in rule.accounts)
+        self.decided: dict[tuple[Operator, MessageClass, str, bool], Route] = {}
+
+    def decide(
         self, operator: Operator, message_class: MessageClass, account: str, expects_reply: bool
     ) -> Route:
+        """Return the first rule that fits, made into a route; without links when none does."""
         lines: list[str] = []
         for rule in self._rules:
             mismatch = rule.mismatch(operator, message_class, account)
@@ -198,18 +223,6 @@ class RouteTable:
             for group in rule.groups
         )
         return tuple(group for group in groups if group)
-
-    def _explain_operator(self, recipient: str, given: Operator | None) -> tuple[Operator, str]:
-        if given is not None:
-            return given, "as given"
-        found = operator_table().find(recipient)
-        ported = self.ported.find(recipient)
-        if ported is not None:
-            issued = "no assigned prefix fits" if found is None else f"{found[0]} is {found[1]}'s"
-            return ported.operator, f"{told(ported)}; by prefix: {issued}"
-        if found is None:
-            return Operator.OTHER, "no assigned prefix fits"
-        return found[1], f"by prefix {found[0]}"
 
 
 def _shared(group: Shares) -> str:

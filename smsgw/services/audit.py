@@ -7,18 +7,20 @@ and the chain still holds. Checking reads a page at a time: its memory does not 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from smsgw.model import Event
 from smsgw.store import audit as chain
 from smsgw.store import evidence
-from smsgw.store.audit import BEGINNING, AuditRow, Entry, Head, hash_of
+from smsgw.store.audit import BEGINNING, AuditRow, Entry, Head, hash_of, shown_digest
 from smsgw.store.evidence import ERASED, SOURCES, Digests
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 KINDS = ("request.", "conversation.")
 """Events that are entries too begin with one of these."""
@@ -189,6 +191,7 @@ class Walk:
         self.rows = 0
         self.heads: list[Head] = []
         self._connection = connection
+        self._excused = _Excused(connection)
         self._kept: dict[tuple[int, int], set[bytes]] = {}
         for head in kept:
             self._kept.setdefault((head.chain, head.sequence), set()).add(head.hash)
@@ -203,8 +206,9 @@ class Walk:
                     self._ended(link)
                     link = _Link(row.chain)
                 yield from link.findings(row)
+                yield from self._excused.findings(row)
                 yield from self._compared(row)
-            yield from _vouched(self._connection, page)
+            yield from _vouched(self._connection, page, self._excused)
             self._connection.rollback()
             self.rows += len(page)
             after = page[-1].chain, page[-1].sequence
@@ -221,6 +225,64 @@ class Walk:
         if kept is not None and kept != {row.hash}:
             problem = "has another hash than the head that was kept elsewhere"
             yield Finding(row.chain, row.sequence, problem)
+
+
+class _Excused:
+    """What entries of the chains say was erased from rows of them, and purged from other tables."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._shown: dict[str, set[str]] = {}
+        self._until: dict[str, int] = {}
+        for row in chain.about_nothing(connection, chain.ERASED):
+            for place, digest in _detail(row, _Erasure).entries.items():
+                self._shown.setdefault(place, set()).add(digest)
+        for row in chain.about_nothing(connection, chain.PURGED):
+            for table, until in _detail(row, _Purge).until.items():
+                self._until[table] = max(until, self._until.get(table, 0))
+
+    def findings(self, row: AuditRow) -> Iterator[Finding]:
+        """Yield what is to be said of a row that excuses others, or has lost something."""
+        if row.subject_id == chain.NOTHING and (says := _said(row)):
+            yield Finding(row.chain, row.sequence, f"says that {says}", wrong=False)
+        if not row.erased:
+            return
+        if shown_digest(row) in self._shown.get(row.place, ()):
+            yield Finding(row.chain, row.sequence, "a person was erased from it", wrong=False)
+        else:
+            yield Finding(row.chain, row.sequence, _NOT_ERASED)
+
+    def may_be_gone(self, table: str, key: str) -> bool:
+        """Whether a row was old enough to be purged."""
+        return int(key) <= self._until.get(table, 0)
+
+
+_NOT_ERASED = "was changed: no entry vouches for what it holds now"
+
+
+class _Erasure(msgspec.Struct):
+    entries: dict[str, str] = {}
+
+
+class _Purge(msgspec.Struct):
+    until: dict[str, int] = {}
+
+
+def _said(row: AuditRow) -> str:
+    """Return what an entry excuses, for people; "" when it excuses nothing."""
+    if row.action == chain.ERASED and (erased := _detail(row, _Erasure).entries):
+        return f"a phone was erased from {len(erased)} entries"
+    if row.action == chain.PURGED:
+        until = ", ".join(f"{table} {key}" for table, key in _detail(row, _Purge).until.items())
+        return f"rows were deleted for their age, up to {until}"
+    return ""
+
+
+def _detail(row: AuditRow, type_: type[T]) -> T:
+    """Return an entry's detail; one that says nothing when it cannot be read: the walk tells."""
+    try:
+        return msgspec.json.decode(row.detail, type=type_)
+    except msgspec.MsgspecError:
+        return type_()
 
 
 class _Link:
@@ -267,7 +329,9 @@ def digests_in(row: AuditRow) -> Digests | None:
         return None
 
 
-def _vouched(connection: Connection, page: Sequence[AuditRow]) -> Iterator[Finding]:
+def _vouched(
+    connection: Connection, page: Sequence[AuditRow], excused: _Excused
+) -> Iterator[Finding]:
     """Compare what the rows of a page vouch for with what is there now."""
     wanted: dict[str, dict[str, list[tuple[AuditRow, str]]]] = {}
     for row in page:
@@ -284,8 +348,10 @@ def _vouched(connection: Connection, page: Sequence[AuditRow]) -> Iterator[Findi
             part = keys[start : start + PAGE]
             now = _now(connection, name, part)
             for key in part:
+                purged = key not in now and excused.may_be_gone(name.partition(":")[0], key)
                 for row, recorded in by_key[key]:
-                    yield from compared(row.chain, row.sequence, name, key, recorded, now.get(key))
+                    digest = ERASED if purged else now.get(key)
+                    yield from compared(row.chain, row.sequence, name, key, recorded, digest)
 
 
 def _now(connection: Connection, name: str, keys: Sequence[str]) -> Mapping[str, str]:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from smsgw.services.queries import Json
 from smsgw.services.requests import evidence
 from smsgw.store import audit as chain
+from smsgw.store.database import Database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 T = TypeVar("T")
-
-
-class Reads(Protocol):
-    """What is needed of the database (:class:`smsgw.store.database.Database`)."""
-
-    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` with a read-only connection."""
-        ...
 
 
 class AuditLog:
@@ -33,7 +26,7 @@ class AuditLog:
         clock: Seconds since the Unix epoch.
     """
 
-    def __init__(self, store: Reads, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
 

@@ -20,10 +20,11 @@ from smsgw.services import ledger
 from smsgw.services.ledger import CONVERSATION, ConversationsExhausted, Owner
 from smsgw.services.queries import iso
 from smsgw.services.requests.changes import Changes, Outgoing
-from smsgw.services.slots import Reads
 from smsgw.store import conversations as rows_of
-from smsgw.store import inbox
+from smsgw.store import idempotency, inbox
 from smsgw.store.conversations import ConversationRow
+from smsgw.store.database import Database
+from smsgw.store.idempotency import KeyRow
 from smsgw.store.inbox import InboundRow
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ REPLIED = "replied"
 Json = dict[str, Any]
 T = TypeVar("T")
 
+Once = Callable[[Json], KeyRow]
+"""Makes of an answer what is recorded with it under an idempotency key."""
+
 
 class Commits(Protocol):
     """What commits (:class:`smsgw.services.requests.engine.RequestEngine`)."""
@@ -63,7 +67,7 @@ class Conversations:
         clock: Seconds since the Unix epoch.
     """
 
-    def __init__(self, commits: Commits, store: Reads, clock: Callable[[], float]) -> None:
+    def __init__(self, commits: Commits, store: Database, clock: Callable[[], float]) -> None:
         self._commits = commits
         self._store = store
         self._clock = clock
@@ -78,6 +82,7 @@ class Conversations:
         text: str | None = None,
         message_class: MessageClass = MessageClass.INTERACTIVE,
         actor: str = "",
+        once: Once | None = None,
     ) -> Json:
         """Give out an extension, and send a text from it if there is one.
 
@@ -89,6 +94,7 @@ class Conversations:
             text: The first text; None sends nothing.
             message_class: How urgent that is.
             actor: Who asks, for the record; "" is the account.
+            once: What it makes of the answer is recorded in the same commit.
 
         Raises:
             ValidationError: Says which field; then nothing was stored.
@@ -107,7 +113,9 @@ class Conversations:
                 told["message_id"] = _send(changes, row, text, message_class)
             _tell(changes, "conversation.opened", row, **told)
             shown = conversation_json(row, changes.now)
-            return shown if text is None else shown | {"message_id": str(told["message_id"])}
+            if text is not None:
+                shown["message_id"] = str(told["message_id"])
+            return _settled(changes, shown, once)
 
         outcome = await self._commits.commit(work, actor or account)
         if isinstance(outcome, ConversationsExhausted):
@@ -121,8 +129,11 @@ class Conversations:
         text: str,
         message_class: MessageClass = MessageClass.INTERACTIVE,
         actor: str = "",
+        once: Once | None = None,
     ) -> Json:
         """Send another text from a conversation's number.
+
+        What ``once`` makes of the answer is recorded in the same commit.
 
         Raises:
             NotFound: No such conversation, or it is another account's.
@@ -137,12 +148,16 @@ class Conversations:
                 raise Conflict(f"conversation {row.id} has {state}; open another one")
             message_id = _send(changes, row, text, message_class)
             _tell(changes, "conversation.sent", row, message_id=message_id)
-            return {"id": str(row.id), "message_id": str(message_id)}
+            return _settled(changes, {"id": str(row.id), "message_id": str(message_id)}, once)
 
         return await self._commits.commit(work, actor or account)
 
-    async def end(self, account: str, conversation_id: int, actor: str = "") -> Json:
+    async def end(
+        self, account: str, conversation_id: int, actor: str = "", once: Once | None = None
+    ) -> Json:
         """End a conversation, if it is not over yet, and let its extension cool.
+
+        What ``once`` makes of the answer is recorded in the same commit.
 
         Raises:
             NotFound: No such conversation, or it is another account's.
@@ -158,7 +173,7 @@ class Conversations:
                     changes.connection, row.slot_id, Owner(CONVERSATION, row.id), changes.now
                 )
                 _tell(changes, "conversation.ended", row)
-            return conversation_json(row, changes.now)
+            return _settled(changes, conversation_json(row, changes.now), once)
 
         return await self._commits.commit(work, actor or account)
 
@@ -259,6 +274,13 @@ def reply_json(row: InboundRow) -> Json:
         "received_at": iso(row.received_at),
         "late": row.outcome == LATE,
     }
+
+
+def _settled(changes: Changes, answer: Json, once: Once | None) -> Json:
+    """Record an answer under its idempotency key, if there is one, and return it."""
+    if once is not None:
+        idempotency.add(changes.connection, once(answer))
+    return answer
 
 
 def _give_number(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from smsgw.services.remarks import LEADING, SEPARATORS, TRAILING, patterns
 from smsgw.services.vocabulary import TO_SIMPLIFIED, Vocabulary
@@ -92,14 +93,23 @@ def _letters(source: str) -> Said:
     letters: list[str] = []
     origin: list[int] = []
     for index, char in enumerate(source):
-        for letter in _folded(char):
-            category = unicodedata.category(letter)
-            if category == "Cf" or letter in _INVISIBLE:
-                continue
-            blank = category[0] == "Z" or category == "Cc"
-            letters.append(" " if blank else "'" if letter == "’" else letter)
+        for letter in _compared(char):
+            letters.append(letter)
             origin.append(index)
     return Said("".join(letters), source, tuple(origin))
+
+
+@lru_cache(maxsize=4096)
+def _compared(char: str) -> str:
+    """Return the letters that one character is compared as; "" when it is not to be seen."""
+    letters = ""
+    for letter in _folded(char):
+        category = unicodedata.category(letter)
+        if category == "Cf" or letter in _INVISIBLE:
+            continue
+        blank = category[0] == "Z" or category == "Cc"
+        letters += " " if blank else "'" if letter == "’" else letter
+    return letters
 
 
 def _folded(text: str) -> str:

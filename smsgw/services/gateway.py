@@ -7,73 +7,82 @@ JSON; what cannot be done is raised as one of :mod:`smsgw.errors`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.dispatcher import FAILOVER_AFTER, Dispatcher
+from smsgw.delivery.dispatcher import Dispatcher
 from smsgw.delivery.handover import Handover
 from smsgw.delivery.inbound import InboundMessages
 from smsgw.delivery.neighbours import Neighbours
 from smsgw.delivery.portability import Portability
 from smsgw.delivery.reassembly import Reassembly
 from smsgw.delivery.reports import Reports
-from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
+from smsgw.delivery.sender import WAIT_SECONDS
 from smsgw.delivery.throttle import Limits
-from smsgw.model import Event, MessageClass, MessageStatus
-from smsgw.routing.inbound import InboundTable
+from smsgw.errors import Conflict
+from smsgw.model import Coding, Event, MessageClass, MessageStatus
+from smsgw.protocols.traffic import Tally
 from smsgw.routing.numbers import normalise
-from smsgw.routing.table import RouteTable
-from smsgw.services import queries
+from smsgw.services import inbox
 from smsgw.services.audit_log import AuditLog
 from smsgw.services.conversations import Conversations
+from smsgw.services.figures import Figures, figures_of
+from smsgw.services.group_sending import Batches
 from smsgw.services.idempotency import IdempotencyKeys
-from smsgw.services.ledger import SlotPlans
+from smsgw.services.link_control import ANSWERS_WITHIN, LinkControl, LinkEntry, LinksObserver
 from smsgw.services.news import News
+from smsgw.services.opt_outs import OptOuts
 from smsgw.services.other_links import OtherLinks
-from smsgw.services.quiet import QuietHours
+from smsgw.services.people import People
+from smsgw.services.records import Records
 from smsgw.services.requests.changes import Tools
 from smsgw.services.requests.engine import RequestEngine
-from smsgw.services.requests.presets import PRESETS, Preset
 from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
+from smsgw.services.retention import Purging
 from smsgw.services.slots import SlotMap
-from smsgw.services.submission import DAY_SECONDS, LinkInfo, Once, Outgoing, Submission
+from smsgw.services.stats import Stats
+from smsgw.services.submission import DAY_SECONDS, Once, Outgoing, Submission
+from smsgw.services.survey import Survey
+from smsgw.services.terms import Terms
+from smsgw.services.traces import Traces
 from smsgw.services.webhooks.addresses import Rules
 from smsgw.services.webhooks.book import Webhooks
 from smsgw.services.webhooks.lane import Tools as WebhookTools
 from smsgw.services.webhooks.posting import Poster
 from smsgw.services.webhooks.subscribers import Subscribers
+from smsgw.store import audit
+from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.ids import made_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.progress import StatusChange
 from smsgw.store.pulse import Pulse
-from smsgw.transport.link import Inbound, Link
+from smsgw.transport.link import Inbound
 
 Json = dict[str, Any]
-
-ANSWERS_WITHIN = 25.0
-"""Seconds a stop waits for the carriers' answers to what is in flight; then it is unknown."""
 
 REPLIES_WITHIN = 10.0
 """Seconds a stop waits for replies that are being read."""
 
 
-class GatewayObserver(Protocol):
+class GatewayObserver(LinksObserver, Protocol):
     """What the gateway counts; metrics implement it. One call per batch."""
 
-    def accepted(self, message_class: MessageClass, count: int = 1) -> None:
-        """So many messages are durable."""
+    def watch(self, figures: Callable[[], Figures]) -> None:
+        """Ask this at each look."""
 
-    def finished(self, status: MessageStatus, count: int = 1) -> None:
-        """So many messages reached a final status."""
+    def purged(self, kind: str, count: int) -> None:
+        """So many rows were old enough to lose their texts, or to be deleted."""
+
+    def finished(self, message_class: str, status: MessageStatus, count: int = 1) -> None:
+        """So many messages of a class reached a final status."""
 
     def reported(self, link: str, result: str, count: int = 1) -> None:
         """So many status reports met this fate."""
@@ -84,69 +93,37 @@ class GatewayObserver(Protocol):
     def replied(self, outcome: str, count: int = 1) -> None:
         """So many inbound messages led to this."""
 
-    def request_finished(self, outcome: str, count: int = 1) -> None:
-        """So many requests were closed."""
-
-    def watch_window(self, link: str, in_use: Callable[[], int]) -> None:
-        """Ask this at each look."""
-
-    def watch_limits(self, link: str, seconds: Callable[[], Mapping[str, float]]) -> None:
-        """Ask this at each look: seconds the link was held up, by cause."""
+    def request_finished(self, outcome: str, seconds: float) -> None:
+        """A request was closed, so long after it was made."""
 
     def slots_ran_out(self, outcome: str) -> None:
         """An extension was needed that was not free: ``shortened`` or ``exhausted``."""
 
-    def watch_slots(self, in_use: Callable[[], int]) -> None:
-        """Ask this at each look."""
-
-    def watch_writer(self, queued: Callable[[], int]) -> None:
-        """Ask this at each look."""
-
     def posted(self, result: str, events: int) -> None:
         """A webhook was called."""
 
-    def watch_webhooks(self, subscribers: Subscribers) -> None:
-        """Ask its attributes at each look."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEntry:
-    """A link and what the gateway must know of it.
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message as a customer asks for it.
 
     Attributes:
-        link: Not started.
-        info: What composing a message for it needs.
-        rate: PDUs a second over all binds; 0 = no limit.
+        to: The recipient as it was written.
+        text: What to send, whole.
+        message_class: How urgent it is.
+        reference: The customer's own, or "".
+        send_at: When to send it, with its zone; None for at once.
+        valid_for: Seconds after which it need not be sent any more, from ``send_at`` on; None for
+            the default.
+        expects_reply: Its reply must find back, so it never leaves the subscriber's own operator.
     """
 
-    link: Link
-    info: LinkInfo
-    rate: float = 0.0
-
-
-class Sends(Protocol):
-    """One message as an interface names it."""
-
-    @property
-    def to(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def message_class(self) -> MessageClass: ...
-
-    @property
-    def reference(self) -> str: ...
-
-    @property
-    def send_at(self) -> datetime | None: ...
-
-    @property
-    def valid_for(self) -> float | None: ...
-
-    @property
-    def expects_reply(self) -> bool: ...
+    to: str
+    text: str
+    message_class: MessageClass = MessageClass.NOTICE
+    reference: str = ""
+    send_at: datetime | None = None
+    valid_for: float | None = None
+    expects_reply: bool = False
 
 
 class Gateway:
@@ -155,31 +132,30 @@ class Gateway:
     Args:
         database: Not open yet.
         links: All of them, in order of preference.
-        routes: Which links may carry a message.
-        inbound_table: Whose an access number is.
-        plans: How extensions are made.
+        terms: What it goes by, which may change.
         reactor: Its clock and timers.
         observer: Told what is counted.
-        doubt: What follows when a carrier's answer never came.
-        retry: When a refused segment is tried again.
-        failover_after: Seconds a link is down before what waits for it takes another one.
-        quiet: When nobody is asked; None is never.
-        presets: The kinds of request, by name.
-        webhook_rules: Which addresses webhooks may have.
-        accept_lost_extension: Whether a clear reply without its extension decides the one open
-            item at once.
 
     Attributes:
+        control: Its links.
+        traces: Who sees what goes over them.
+        records: What is recorded of messages, of what phones sent, and of events.
         requests: Asks people and reads their answers.
         types: Flows saved by name.
         stand_ins: Who answers for whom.
         ported: Numbers that changed operator.
         audit: What was done, and by whom.
         conversations: Extensions that applications use as they like.
+        batches: One text to many.
+        stats: How many of what there were.
         slots: Which extension stands for what.
+        people: What is known of a phone: given out, erased, on hold.
+        opt_outs: Who wants no bulk and no notices.
         idempotency: What was done already.
         news: Who waits for events.
         webhooks: Where events are posted to.
+        reload: Reads the configuration again: called with who asks, and whether only to say what
+            that would change.
         on_lost: Called once, with a line for people, when another process has taken over all our
             work: stop this one.
     """
@@ -190,66 +166,62 @@ class Gateway:
         self,
         database: Database,
         links: Sequence[LinkEntry],
-        routes: RouteTable,
-        inbound_table: InboundTable,
-        plans: SlotPlans,
+        terms: Terms,
         reactor: IReactorTime,
         observer: GatewayObserver,
-        doubt: DoubtPolicy | None = None,
-        retry: RetryPolicy | None = None,
-        failover_after: float = FAILOVER_AFTER,
-        quiet: QuietHours | None = None,
-        presets: Mapping[str, Preset] | None = None,
-        webhook_rules: Rules | None = None,
-        *,
-        accept_lost_extension: bool = False,
     ) -> None:
         self.on_lost: Callable[[str], None] = lambda why: None
+        self.reload: Callable[[str, bool], Awaitable[Json]] = _no_reload
         self._database = database
         self._pulse = Pulse(database, reactor)
-        self._links = {entry.link.name: entry.link for entry in links}
         self._observer = observer
         self._clock = reactor
-        self._routes = routes
-        self._running = self._lost = False
-        self._dispatcher = Dispatcher(
-            self._links.values(),
+        self._routes = terms.routes
+        self._inbound_table = terms.inbound_table
+        self._running = self._lost = self._finished = False
+        self._draining = ""
+        self.control = control = LinkControl(links, database, reactor, observer, self._take)
+        self.traces = Traces(control.entries, reactor, database.ids, self.record)
+        control.renewed = self.traces.renew
+        self._dispatcher = control.dispatcher = Dispatcher(
+            [entry.link for entry in links],
             database,
             reactor,
             limits={entry.link.name: Limits(entry.rate) for entry in links},
-            policy=retry,
-            doubt=doubt,
-            failover_after=failover_after,
+            policy=terms.retry,
+            doubt=terms.doubt,
+            failover_after=terms.failover_after,
             elsewhere=lambda *asked: self._other_links.find(*asked),
             on_changes=self._count_finished,
         )
         self._neighbours = self._make_neighbours()
+        self.opt_outs = OptOuts(database, reactor, shared=database.presence is not None)
         self._submission = Submission(
-            routes,
-            {entry.info.name: entry.info for entry in links},
+            self._routes,
+            control.infos,
             database,
             self._dispatcher,
             reactor.seconds,
-            up=self._up,
+            up=control.up,
             full=self._dispatcher.full,
             elsewhere=self._dispatcher.elsewhere,
+            wanted=self.opt_outs.check,
         )
+        self.records = Records(database)
+        self.stats = Stats(database, reactor.seconds)
+        self.batches = Batches(database, self._submission, reactor, self._reported)
         self._other_links = OtherLinks(
-            routes,
-            {entry.info.name: entry.info for entry in links},
-            self._up,
-            self._submission.split,
+            self._routes, control.infos, control.up, self._submission.split
         )
-        operators = {entry.info.name: entry.info.operator for entry in links}
-        tools = Tools(
+        self._tools = tools = Tools(
             ids=database.ids,
             composer=self._submission,
-            plans=plans,
-            presets=PRESETS if presets is None else presets,
-            quiet=quiet or QuietHours(),
-            operators=operators,
-            is_service=inbound_table.is_service,
-            accept_lost_extension=accept_lost_extension,
+            plans=terms.plans,
+            presets=dict(terms.presets),
+            quiet=terms.quiet,
+            operators=control.operators,
+            is_service=self._inbound_table.is_service,
+            accept_lost_extension=terms.accept_lost_extension,
         )
         self.requests = RequestEngine(
             database, tools, reactor, self._request_event, shared=database.presence is not None
@@ -258,38 +230,50 @@ class Gateway:
         self.stand_ins = StandIns(database, reactor.seconds)
         self.audit = AuditLog(database, reactor.seconds)
         self.conversations = Conversations(self.requests, database, reactor.seconds)
-        self.slots = SlotMap(database, plans, reactor)
+        self.slots = SlotMap(database, terms.plans, reactor)
         self.news = News(database, reactor, shared=database.presence is not None)
         database.writer.watchers.append(self.news.committed)
         self.idempotency = IdempotencyKeys(database, reactor, shared=database.presence is not None)
+        self._purging = Purging(database, terms.retention, reactor, observer.purged)
         self._handover = Handover(database, reactor, self._read)
         self._reassembly = Reassembly(
             database,
             reactor,
-            inbound_table,
+            self._inbound_table,
             self._handover.add,
-            families={entry.info.name: entry.info.family for entry in links},
+            families=control.families,
         )
-        self.ported = Portability(database, reactor, routes.ported, operators)
+        self.ported = Portability(database, reactor, self._routes.ported, control.operators)
         self._inbound = InboundMessages(database, reactor, self._reassembly, self.ported.learn)
-        self._make_webhooks(webhook_rules or Rules())
+        self.people = People(database, reactor.seconds, self.ported.forget_everywhere)
+        self._make_webhooks(terms.webhook_rules)
         self._reports = Reports(
             database,
             reactor,
             self._reported,
             observer.reported,
             observer.unmatched,
-            text_ids=[entry.info.name for entry in links if entry.info.family == "smpp"],
+            text_ids=control.text_ids,
             on_queued=self._dispatcher.offer,
         )
+        self._survey = Survey(database, self.slots, reactor)
+        self._delivery = {str(kind): Tally(WAIT_SECONDS) for kind in MessageClass}
+        observer.watch(self.figures)
 
-        observer.watch_slots(lambda: self.slots.in_use)
-        observer.watch_writer(lambda: database.writer.queued)
-        for link in self._links.values():
-            link.on_inbound = partial(self._take, link.name)
-            observer.watch_window(link.name, partial(_in_flight, link))
-            limits = partial(self._dispatcher.limited_seconds, link.name)
-            observer.watch_limits(link.name, limits)
+    def adopt(self, terms: Terms) -> None:
+        """Go by other terms from now on; what is under way ends by the old ones."""
+        self._routes.adopt(terms.routes)
+        self._inbound_table.adopt(terms.inbound_table)
+        self._dispatcher.adopt(terms.retry, terms.doubt, terms.failover_after)
+        tools = self._tools
+        tools.plans, tools.quiet = terms.plans, terms.quiet
+        tools.presets.update(terms.presets)
+        tools.accept_lost_extension = terms.accept_lost_extension
+        self.requests.votes.adopt(terms.plans)
+        self.slots.plans = terms.plans
+        self._poster.adopt(terms.webhook_rules)
+        self.webhooks.rules = terms.webhook_rules
+        self._purging.retention = terms.retention
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -301,8 +285,7 @@ class Gateway:
             CannotListenError: A listener's address is taken or not ours.
         """
         self._database.open()
-        for link in self._links.values():
-            await link.listen()
+        await self.control.listen()
         await self.ported.start()
         await self._reports.start()
         await self._dispatcher.recover()
@@ -311,28 +294,45 @@ class Gateway:
         await self._handover.recover()
         self.requests.timers.start()
         await self.slots.start()
+        await self._survey.start()
         await self.idempotency.start()
+        self._purging.start()
+        await self.opt_outs.start()
         await self._subscribers.start()
-        for link in self._links.values():
-            link.start()
+        self.control.start_all()
         if self._neighbours is not None:
             self._neighbours.start()
         self._running = not self._lost
 
-    async def stop(self) -> None:
-        """Finish what is in flight, unbind, and close the store.
+    async def finish(self) -> None:
+        """Take nothing more, finish what is in flight, and unbind; the first half of a stop.
 
-        Peers and database that do not answer hold it up for less than 45 seconds: the two limits
-        of this module, the 3 s of webhooks, the 5 s of an unbind, and the last commits.
+        Peers that do not answer hold it up for 30 seconds: 25 s for answers (:meth:`hurry` ends
+        that wait), 5 s for an unbind.
         """
-        self._running = False
-        self.news.stop()
-        await self._subscribers.stop()
-        await self._poster.close()
+        self._running, self._finished = False, True
+        self._submission.closed = "the gateway is being stopped; try again"
         if self._neighbours is not None:
             self._neighbours.stop()
         await self._dispatcher.stop(0.0 if self._lost else ANSWERS_WITHIN)
-        await DeferredList([link.stop() for link in self._links.values()], consumeErrors=True)
+        await self.control.stop_all()
+
+    def hurry(self) -> None:
+        """Have :meth:`finish` wait for no more answers: what has none is of unknown outcome."""
+        self._dispatcher.hurry()
+
+    async def stop(self) -> None:
+        """Finish what is in flight, unbind, and close the store.
+
+        After :meth:`finish`, a database that does not answer holds it up for less than 15 seconds:
+        replies that are being read, the 3 s of webhooks, and the last commits.
+        """
+        if not self._finished:
+            await self.finish()
+        self.news.stop()
+        self.traces.close()
+        await self._subscribers.stop()
+        await self._poster.close()
         self._reassembly.stop()
         self.ported.stop()
         self._reports.stop()
@@ -340,36 +340,77 @@ class Gateway:
         await self.requests.timers.stop()
         self.requests.votes.stop()
         self.slots.stop()
+        self._survey.stop()
         self.idempotency.stop()
+        await self._purging.stop()
+        self.opt_outs.stop()
         await self._database.close()
+
+    async def drain(self, actor: str, undo: bool = False) -> Json:
+        """Take no new work and be not ready, until undone or the next start.
+
+        What was accepted is sent; replies are read. Returns whether it drains, and what waits.
+        """
+        await self.record(actor, "gateway.drain_undone" if undo else "gateway.drained", {})
+        if not self._finished:
+            self._draining = "" if undo else actor
+            told = "" if undo else "the gateway is being drained; ask another one"
+            self._submission.closed = told
+        if undo:
+            self.log.info("not drained any more: {who}", event="gateway.drain_undone", who=actor)
+        else:
+            self.log.warn("drained by {who}", event="gateway.drained", who=actor)
+        waiting = self._dispatcher.state().values()
+        return {
+            "draining": bool(self._draining),
+            "queued": sum(one["queued"] for one in waiting),
+            "sending": sum(one["sending"] for one in waiting),
+            "more_in_store": any(one["more_in_store"] for one in waiting),
+        }
+
+    async def record(self, actor: str, action: str, detail: Json) -> None:
+        """Add to the audit chain what somebody did to the gateway."""
+        entry, now = Entry(actor, action, "", 0, detail), int(self._clock.seconds() * 1000)
+        await self._database.writer.run(lambda connection: audit.append(connection, now, [entry]))
+
+    @property
+    def alive(self) -> bool:
+        """Whether what is accepted can be recorded at all: the writer's thread runs."""
+        return self._database.writer.alive
+
+    def check_open(self) -> None:
+        """Check that new work is taken.
+
+        Raises:
+            Overloaded: It is not: the gateway is drained, or being stopped.
+        """
+        self._submission.check_open()
 
     def listener_port(self, link: str) -> int:
         """The port on which a link's gateway dials us; 0 where it does not."""
-        return self._links[link].listener_port or 0
+        return self.control.entries[link].link.listener_port or 0
 
     @property
     def submission(self) -> Submission:
         """The way in for messages, for a door that records more than these."""
         return self._submission
 
-    def _up(self, name: str) -> bool:
-        """Whether a link can send now, here or where another process has its connections."""
-        return self._links[name].up or name in self._dispatcher.elsewhere
-
     def _make_neighbours(self) -> Neighbours | None:
         presence = self._database.presence
         if presence is None:
             return None
         presence.on_lost = self._lose
-        return Neighbours(
+        neighbours = Neighbours(
             self._database,
             presence,
             self._clock,
             self._dispatcher,
-            {name: partial(_is_permitted, link) for name, link in self._links.items()},
+            self.control.serves,
             self._reported,
             self._take_up,
         )
+        self.control.forget = neighbours.forget
+        return neighbours
 
     def _make_webhooks(self, rules: Rules) -> None:
         database, clock = self._database, self._clock
@@ -377,7 +418,6 @@ class Gateway:
         tools = WebhookTools(database, self._poster, clock, self._observer.posted)
         self._subscribers = Subscribers(tools, database.permit, self._poster.cancel)
         database.writer.watchers.append(self._subscribers.committed)
-        self._observer.watch_webhooks(self._subscribers)
         self.webhooks = Webhooks(tools, rules, self._poster.resolve, self._subscribers.reload)
 
     def _take_up(self) -> None:
@@ -399,14 +439,16 @@ class Gateway:
         if not self._running:
             return ["starting or stopping"]
         reasons = list(filter(None, [await self._pulse.problem()]))
-        if self._links and not any(self._up(name) for name in self._links):
+        if self._draining:
+            reasons.append(f"drained by {self._draining}")
+        if self.control.entries and not any(map(self.control.up, self.control.entries)):
             reasons.append("no link is up")
         return reasons
 
     # ---- messages ------------------------------------------------------------------------
 
     async def send(
-        self, account: str, outgoing: Sequence[Sends], once: Once | None = None
+        self, account: str, outgoing: Sequence[NewMessage], once: Once | None = None
     ) -> list[int]:
         """Accept messages, all or none; returns their ids once they are durable.
 
@@ -417,10 +459,7 @@ class Gateway:
             Overloaded: More waits already than is taken; try again after its ``retry_after``.
         """
         named = [_outgoing(account, one) for one in outgoing]
-        accepted = await self._submission.accept(named, once)
-        for message_class, count in Counter([one.message_class for one in outgoing]).items():
-            self._observer.accepted(message_class, count)
-        return accepted
+        return await self._submission.accept(named, once)
 
     async def cancel(self, account: str, message_id: int) -> Json:
         """End a message before anything of it is sent; returns it as it is then.
@@ -430,57 +469,34 @@ class Gateway:
             Conflict: A part of it was handed to a link, or it came to an end before.
         """
         self._count_finished([await self._submission.cancel(account, message_id)])
-        return await self.message(account, message_id)
+        return await self.records.message(account, message_id)
 
-    def message(self, account: str, message_id: int) -> Deferred[Json]:
-        """Return one message with its segments, or fail with NotFound."""
-        return self._database.read(partial(queries.message, account=account, message_id=message_id))
+    async def read_inbound(
+        self, account: str, ids: Sequence[int] = (), up_to: int | None = None
+    ) -> int:
+        """Note which messages of phones the account has read; returns how many it had not.
 
-    def trace(self, account: str, message_id: int) -> Deferred[Json]:
-        """Return everything recorded about one message, or fail with NotFound."""
-        return self._database.read(partial(queries.trace, account=account, message_id=message_id))
+        Args:
+            account: Who reads, for itself only.
+            ids: These.
+            up_to: This one and everything before it.
 
-    def messages(
-        self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
-    ) -> Deferred[Sequence[Json]]:
-        """Return messages, newest first."""
-        find = partial(
-            queries.message_page,
-            account=account,
-            before=before,
-            limit=limit,
-            status=status,
-            recipient=to,
-        )
-        return self._database.read(find)
-
-    def inbound(self, account: str, *, before: int | None, limit: int) -> Deferred[Sequence[Json]]:
-        """Return what phones sent to the account or to nobody in particular, newest first."""
-        find = partial(queries.inbound_page, account=account, before=before, limit=limit)
-        return self._database.read(find)
-
-    def events(
-        self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()
-    ) -> Deferred[Sequence[Json]]:
-        """Return events, oldest first."""
-        find = partial(queries.events_after, account=account, after=after, limit=limit, kinds=kinds)
-        return self._database.read(find)
-
-    def unmatched_reports(
-        self, *, link: str | None, before: int | None, limit: int
-    ) -> Deferred[Sequence[Json]]:
-        """Return status reports whose segment is not known yet, newest first."""
-        find = partial(queries.unmatched_page, link=link, before=before, limit=limit)
-        return self._database.read(find)
+        Raises:
+            ValidationError: Its field is such as ``ids[2]``; then nothing changed.
+        """
+        if up_to is None:
+            return await inbox.read(self._database, account, ids)
+        now_ms = int(self._clock.seconds() * 1000)
+        return await inbox.read_until(self._database, account, up_to, now_ms)
 
     def links(self) -> list[Json]:
         """Return the state of every link."""
         waiting = self._dispatcher.state()
         shown = []
-        for name, link in self._links.items():
+        for name in self.control.entries:
             queue = waiting[name]
             limited_by = queue.pop("limited_by")  # it knows the queues as well as the link
-            state = {**link.state(), "report_ids": self._reports.form_of(name)}
+            state = {**self.control.state(name), "report_ids": self._reports.form_of(name)}
             shown.append({**state, "limited_by": limited_by, "queue": queue})
         return shown
 
@@ -496,8 +512,36 @@ class Gateway:
         found = self._routes.explain(
             phone, message_class=message_class, account=account, expects_reply=expects_reply
         )
-        links = [{"name": name, "up": self._links[name].up} for name in found.links]
+        links = [{"name": name, "up": self.control.up(name)} for name in found.links]
         return {"to": phone, **msgspec.structs.asdict(found), "links": links}
+
+    def figures(self) -> Figures:
+        """Return what can be told without asking the database."""
+        hooks, statuses = self._subscribers, self._reports.statuses
+        senders = self._dispatcher.senders
+        return Figures(
+            links=[
+                figures_of(entry.link, senders[name], statuses.get(name, {}))
+                for name, entry in self.control.entries.items()
+                if name in senders  # one that is being added has none yet
+            ],
+            accepted=self._submission.accepted,
+            segments={
+                Coding(coding).name.lower(): count
+                for coding, count in self._submission.segments.items()
+            },
+            delivery=self._delivery,
+            parts_waiting=self._reassembly.waiting,
+            incomplete=self._reassembly.incomplete,
+            ported=len(self._routes.ported),
+            slots_in_use=self.slots.in_use,
+            rows_queued=self._database.writer.queued,
+            webhook_backlog=hooks.backlog,
+            webhook_oldest=hooks.oldest_seconds,
+            webhook_dead=hooks.dead,
+            webhooks_paused=hooks.paused,
+            stored=self._survey.stored,
+        )
 
     # ---- what comes back -----------------------------------------------------------------
 
@@ -510,7 +554,11 @@ class Gateway:
             self._watched("inbound messages", self._inbound.take(link, messages))
 
     def _watched(self, what: str, work: Deferred[None]) -> None:
-        work.addErrback(lambda failure: self.log.failure("{what} failed", failure, what=what))
+        work.addErrback(
+            lambda failure: self.log.failure(
+                "{operation} failed", failure, event="delivery.failed", operation=what
+            )
+        )
 
     def _read(self, row: InboundRow) -> Deferred[None]:
         return self.requests.reply(row).addCallback(self._observer.replied)
@@ -520,17 +568,22 @@ class Gateway:
         self._count_finished(changes)
 
     def _count_finished(self, changes: Sequence[StatusChange]) -> None:
-        for status, count in Counter(change.status for change in changes).items():
-            self._observer.finished(status, count)
+        ends = Counter([(change.message_class, change.status) for change in changes])
+        for (message_class, status), count in ends.items():
+            self._observer.finished(message_class, status, count)
+        for change in changes:
+            if change.status is MessageStatus.DELIVERED:
+                self._delivery[change.message_class].add((change.at - change.wanted_at) / 1000)
 
     def _request_event(self, event: Event) -> None:
         if event.kind == "request.closed":
-            self._observer.request_finished(str(event.data.get("outcome", "")))
+            seconds = (event.at - made_at(event.subject_id)) / 1000
+            self._observer.request_finished(str(event.data.get("outcome", "")), seconds)
         if event.kind in ("conversations.shortened", "conversations.exhausted"):
             self._observer.slots_ran_out(event.kind.removeprefix("conversations."))
 
 
-def _outgoing(account: str, one: Sends) -> Outgoing:
+def _outgoing(account: str, one: NewMessage) -> Outgoing:
     return Outgoing(
         account=account,
         to=one.to,
@@ -543,9 +596,5 @@ def _outgoing(account: str, one: Sends) -> Outgoing:
     )
 
 
-def _is_permitted(link: Link) -> bool:
-    return link.permitted
-
-
-def _in_flight(link: Link) -> int:
-    return link.in_flight
+async def _no_reload(actor: str, dry_run: bool) -> Json:
+    raise Conflict("this gateway was made without a file, so there is none to read again")

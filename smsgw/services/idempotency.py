@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from twisted.python.failure import Failure
 
 from smsgw.errors import Conflict, InProgress, OutcomeUnknown, SmsgwError, StoreError
 from smsgw.store import idempotency
+from smsgw.store.database import Database
 from smsgw.store.idempotency import KeyRow
 
 KEPT_SECONDS = 24 * 3600
@@ -32,15 +32,6 @@ CUT_OFF_SECONDS = 60
 """Where other processes write too: how long a request without answer may be one of theirs."""
 
 T = TypeVar("T")
-
-
-class Store(Protocol):
-    """The database (:class:`smsgw.store.database.Database`)."""
-
-    @property
-    def writer(self) -> Any: ...
-
-    def read(self, fn: Callable[[Connection], T], /) -> Deferred[T]: ...
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -86,7 +77,7 @@ class IdempotencyKeys:
 
     log = Logger()
 
-    def __init__(self, store: Store, clock: IReactorTime, *, shared: bool = False) -> None:
+    def __init__(self, store: Database, clock: IReactorTime, *, shared: bool = False) -> None:
         self._store = store
         self._clock = clock
         self._shared = shared
@@ -190,7 +181,7 @@ class IdempotencyKeys:
         if not found.body:
             raise OutcomeUnknown(
                 f"the request with Idempotency-Key {asked.key!r} was done; its answer held a "
-                "secret and is kept nowhere"
+                "secret, or a phone that was erased, and is kept nowhere"
             )
         headers = msgspec.json.decode(found.headers, type=dict[str, str])
         return Answer(found.status, headers, found.body, repeated=True)
@@ -201,7 +192,8 @@ class IdempotencyKeys:
     def _not_swept(self, failure: Failure) -> None:
         failure.trap(StoreError)
         if self._timer is not None:
-            self.log.warn("old idempotency keys stay: {why}", why=failure.getErrorMessage())
+            told = "old idempotency keys stay: {why}"
+            self.log.warn(told, event="idempotency.not_swept", why=failure.getErrorMessage())
 
     def _cutoff(self) -> int:
         return self._now() - KEPT_SECONDS * 1000

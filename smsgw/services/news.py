@@ -7,11 +7,10 @@ who waits reads events before there are some. Without anybody who waits nothing 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -19,6 +18,7 @@ from twisted.python.failure import Failure
 
 from smsgw.errors import Overloaded, StoreError
 from smsgw.store import wanted
+from smsgw.store.database import Database
 
 WATCHES_MAX = 1000
 ACCOUNT_WATCHES_MAX = 100
@@ -31,12 +31,6 @@ SHARED_LOOK_SECONDS = 1.0
 """Between two looks for what other processes recorded, while somebody waits."""
 
 T = TypeVar("T")
-
-
-class Store(Protocol):
-    """The database (:class:`smsgw.store.database.Database`)."""
-
-    def read(self, fn: Callable[[Connection], T], /) -> Deferred[T]: ...
 
 
 class Watch:
@@ -91,7 +85,7 @@ class News:
 
     log = Logger()
 
-    def __init__(self, store: Store, clock: IReactorTime, *, shared: bool = False) -> None:
+    def __init__(self, store: Database, clock: IReactorTime, *, shared: bool = False) -> None:
         self.clock = clock
         self._store = store
         self._shared = shared
@@ -125,6 +119,10 @@ class News:
         elif self._shared:
             self._ask_in(SHARED_LOOK_SECONDS)
         return watch
+
+    async def newest(self) -> int:
+        """Return the id of the newest event; 0 when there is none."""
+        return await self._store.read(wanted.newest)
 
     def forget(self, watch: Watch) -> None:
         """Tell somebody nothing more."""
@@ -177,7 +175,8 @@ class News:
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(StoreError)
-        self.log.warn("nobody was told of events: {why}", why=failure.getErrorMessage())
+        told = "nobody was told of events: {why}"
+        self.log.warn(told, event="events.not_told", why=failure.getErrorMessage())
 
     def _asked(self, _: object) -> None:
         self._asking = False

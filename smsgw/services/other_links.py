@@ -46,7 +46,8 @@ class OtherLinks:
         """Return a message as another link of its route sends it.
 
         One whose sender wrote an extension stays with its access number, since that is where a
-        reply finds back; one that was given its link by whoever sent it stays with that.
+        reply finds back; one that was given its link by whoever sent it stays with that, as long
+        as there is such a link.
 
         Args:
             message: As it is stored.
@@ -64,12 +65,15 @@ class OtherLinks:
         except ValidationError:
             return None
         allowed = why is not Why.UNDELIVERED or route.resend_undelivered
-        if not allowed or message.link not in route.links:
+        given = message.link in self._links and message.link not in route.links
+        if not allowed or given:
             return None
         tried = set(but)
         while shares := route.others(tried, self._up):
-            link = self._links[draw(shares, self._chance())]
-            tried.add(link.name)
+            name = draw(shares, self._chance())
+            tried.add(name)
+            if (link := self._links.get(name)) is None:
+                continue  # it is no more, since just now
             if message.extension and link.access_number != message.access_number:
                 continue
             try:

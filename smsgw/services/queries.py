@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
 from smsgw.errors import NotFound
-from smsgw.model import Coding, Event
+from smsgw.model import Coding, Event, MessageStatus
+from smsgw.services.webhooks import deliveries
+from smsgw.services.webhooks.deliveries import Delivery
+from smsgw.store import batches, inbox_marks, messages, reports
 from smsgw.store import events as event_rows
-from smsgw.store import inbox, messages, reports
 from smsgw.store import trace as traces
+from smsgw.store.batches import BatchRow, Tally
+from smsgw.store.evidence import PSEUDONYM
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow, SegmentRow
 from smsgw.store.reports import ParkedReport
@@ -39,13 +44,7 @@ def message(connection: Connection, account: str, message_id: int) -> Json:
     row = messages.get(connection, message_id)
     if row is None or row.account != account:
         raise NotFound(f"message {message_id}: not recorded")
-    shown = message_json(row)
-    octets = [len(content) for content in messages.decode_contents(row.contents)]
-    shown["segments"] = [
-        segment_json(one, row.parts, octets[one.part - 1])
-        for one in messages.segments_of(connection, row)
-    ]
-    return shown
+    return message_json(row) | {"segments": segments_json(connection, row)}
 
 
 def trace(connection: Connection, account: str, message_id: int) -> Json:
@@ -67,20 +66,41 @@ def trace(connection: Connection, account: str, message_id: int) -> Json:
         "events_complete": told.complete,
         "links_left": traces.links_left(connection, message_id),
         "replies": [inbound_json(one) for one in traces.replies_to(connection, row)],
+        "deliveries": [
+            delivery_json(one) for one in deliveries.of_events(connection, account, told.events)
+        ],
     }
 
 
-def message_page(connection: Connection, account: str, **filters: Any) -> Sequence[Json]:
+def message_page(
+    connection: Connection, account: str, batch: int | None = None, **filters: Any
+) -> Sequence[Json]:
     """Return messages, newest first; filters as :func:`smsgw.store.messages.page`."""
-    return [message_json(row) for row in messages.page(connection, account=account, **filters)]
+    if batch is not None:
+        rows = batches.messages_page(connection, account, batch, **filters)
+    else:
+        rows = messages.page(connection, account=account, **filters)
+    return [message_json(row) for row in rows]
 
 
 def inbound_page(
-    connection: Connection, account: str, before: int | None, limit: int
+    connection: Connection,
+    account: str,
+    before: int | None,
+    limit: int,
+    *,
+    general: bool = True,
+    unread: bool = False,
 ) -> Sequence[Json]:
-    """Return what phones sent to ``account`` or to nobody in particular, newest first."""
-    rows = inbox.page(connection, before=before, accounts=(account, ""), limit=limit)
-    return [inbound_json(row) for row in rows]
+    """Return what phones sent to ``account``, newest first.
+
+    ``general`` adds what they sent to nobody in particular; ``unread`` is only what the account has
+    not read.
+    """
+    rows = inbox_marks.page(
+        connection, account, general=general, unread=unread, before=before, limit=limit
+    )
+    return [inbound_json(row) | {"unread": new} for row, new in rows]
 
 
 def events_after(
@@ -122,10 +142,22 @@ def message_json(row: MessageRow) -> Json:
         "send_at": iso(row.send_at),
         "valid_until": iso(row.valid_until),
         "final_at": iso(row.final_at),
+        "purged": not row.contents,
     }
 
 
-def segment_json(row: SegmentRow, total: int, octets: int) -> Json:
+def segments_json(connection: Connection, row: MessageRow) -> list[Json]:
+    """The segments of a message, by part."""
+    octets: list[int | None] = [None] * row.parts
+    if row.contents:
+        octets = [len(content) for content in messages.decode_contents(row.contents)]
+    return [
+        segment_json(one, row.parts, octets[one.part - 1])
+        for one in messages.segments_of(connection, row)
+    ]
+
+
+def segment_json(row: SegmentRow, total: int, octets: int | None) -> Json:
     """One submit's worth of a message: which part of how many, and its user data's octets."""
     return {
         "part": row.part,
@@ -161,6 +193,7 @@ def inbound_json(row: InboundRow) -> Json:
         "conversation_id": None if row.conversation_id is None else str(row.conversation_id),
         "outcome": row.outcome,
         "handled_at": iso(row.handled_at),
+        "purged": not row.sender or row.sender.startswith(PSEUDONYM),
     }
 
 
@@ -178,12 +211,28 @@ def unmatched_json(row: ParkedReport) -> Json:
     }
 
 
+def delivery_json(delivery: Delivery) -> Json:
+    """One event at one webhook; of its URL only the host, for the rest may hold a secret."""
+    return {
+        "webhook_id": str(delivery.webhook.id),
+        "host": urlsplit(delivery.webhook.url).hostname,
+        "event_id": str(delivery.event.id),
+        "kind": delivery.event.kind,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "next_attempt_at": iso(delivery.next_attempt_at),
+        "problem": delivery.problem,
+        "at": iso(delivery.at),
+    }
+
+
 def event_json(event: Event) -> Json:
     """One event of the outbox."""
     return {
         "id": str(event.id),
         "at": iso(event.at),
         "kind": event.kind,
+        "account": event.account,
         "subject_id": str(event.subject_id),
         "data": event.data,
     }
@@ -194,3 +243,33 @@ def _coding(code: int) -> str:
         return Coding(code).name.lower()
     except ValueError:
         return str(code)
+
+
+def batch_json(row: BatchRow) -> Json:
+    """One batch, without its progress."""
+    return {
+        "id": str(row.id),
+        "account": row.account,
+        "text": row.text,
+        "class": row.message_class,
+        "ref": row.reference,
+        "expect_reply": row.expects_reply,
+        "send_at": iso(row.send_at),
+        "valid_for": row.valid_for / 1000,
+        "messages": row.messages,
+        "created_at": iso(row.created_at),
+        "canceled_at": iso(row.canceled_at),
+        "purged": not row.text,
+    }
+
+
+def progress_json(row: BatchRow, tally: Tally) -> Json:
+    """How far a batch is."""
+    done = tally.finished >= row.messages
+    return {
+        "counts": {str(status): tally.counts.get(status, 0) for status in MessageStatus},
+        "finished": tally.finished,
+        "first_final_at": iso(tally.first_final_at),
+        "last_final_at": iso(tally.last_final_at),
+        "finished_at": iso(tally.last_final_at) if done else None,
+    }

@@ -5,9 +5,9 @@ An account sees its own slots; how full the ranges are is everybody's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,6 +18,7 @@ from smsgw.errors import StoreError
 from smsgw.services.ledger import ASSIGNMENT, SlotPlan, SlotPlans
 from smsgw.services.queries import iso
 from smsgw.store import slots
+from smsgw.store.database import Database
 from smsgw.store.slots import SlotUse
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ COUNT_SECONDS = 10.0
 
 Json = dict[str, Any]
 T = TypeVar("T")
-
-
-class Reads(Protocol):
-    """What is needed of the database (:class:`smsgw.store.database.Database`)."""
-
-    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` with a read-only connection."""
-        ...
 
 
 class SlotMap:
@@ -54,10 +47,10 @@ class SlotMap:
 
     log = Logger()
 
-    def __init__(self, store: Reads, plans: SlotPlans, reactor: IReactorTime) -> None:
+    def __init__(self, store: Database, plans: SlotPlans, reactor: IReactorTime) -> None:
         self.in_use = 0
         self._store = store
-        self._plans = plans
+        self.plans = plans
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
 
@@ -111,11 +104,7 @@ class SlotMap:
         now = self._now()
 
         def count(connection: Connection) -> Json:
-            ranges = [
-                _range_json(connection, now, access_number, members)
-                for access_number in self._plans.digits_max
-                for members in _ranges(self._plans.all(access_number))
-            ]
+            ranges = self.ranges(connection)
             keys = ("phone", "access_number", "live", "cooling")
             found = slots.busiest(connection, now, account, BUSIEST_SHOWN)
             busiest = [dict(zip(keys, one, strict=True)) for one in found]
@@ -123,13 +112,23 @@ class SlotMap:
 
         return self._store.read(count)
 
+    def ranges(self, connection: Connection) -> list[Json]:
+        """Return how full each range of extensions is."""
+        now = self._now()
+        return [
+            _range_json(connection, now, access_number, members)
+            for access_number in self.plans.digits_max
+            for members in _ranges(self.plans.all(access_number))
+        ]
+
     def _again(self) -> None:
         Deferred.fromCoroutine(self.start()).addErrback(self._not_counted)
 
     def _not_counted(self, failure: Failure) -> None:
         failure.trap(StoreError)
         if self._timer is not None:
-            self.log.warn("slots were not counted: {why}", why=failure.getErrorMessage())
+            told = "slots were not counted: {why}"
+            self.log.warn(told, event="slots.not_counted", why=failure.getErrorMessage())
 
     def _now(self) -> int:
         return int(self._reactor.seconds() * 1000)

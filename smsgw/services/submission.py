@@ -12,6 +12,7 @@ Spec: text-and-long-messages.md sections 1, 3, 5 and 7.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ DAY_SECONDS = 86_400
 VALID_FOR_MAX = 30 * DAY_SECONDS
 REFERENCE_CHARACTERS = 128
 BULK_MAX = 10_000
+PARTS_MAX = 100_000
+"""Parts of the messages of one call: all are in memory until they are stored."""
 
 WRITER_ROWS_MAX = 100_000
 """Rows that may wait for the database, a second or two of its work: above, nothing is accepted."""
@@ -58,6 +61,9 @@ WRITER_RETRY_SECONDS = 1
 
 STUCK_SECONDS = 5.0
 """How long one commit may take until nothing is accepted: its database is away, or hangs."""
+
+CLOSED_RETRY_SECONDS = 30
+"""When to come back to a gateway that is being drained or stopped: its next life, or another."""
 
 BACKLOG_RETRY_SECONDS = 30
 """When to come back: a full queue of a link is counted again as often as that."""
@@ -155,7 +161,7 @@ class Submission:
 
     Args:
         routes: Which links may carry a message.
-        links: Link name to what composing must know, in order of preference.
+        links: Link name to what composing must know, in order of preference; it may change.
         database: Open.
         dispatcher: Sends what is committed.
         clock: Seconds since the Unix epoch.
@@ -164,6 +170,13 @@ class Submission:
         up: Whether a link can send now: among a route's links such a one is taken first.
         full: Whether a link has as much waiting of a class as it may have.
         chance: Random numbers from 0 to 1: which of the links that share messages is taken.
+        wanted: Raises ValidationError when a phone has opted out of an account's messages of a
+            class.
+
+    Attributes:
+        closed: Why nothing new is accepted, for customers; "" when it is.
+        accepted: Messages committed so far, by class.
+        segments: Their parts, by the data coding octet.
     """
 
     def __init__(
@@ -179,9 +192,10 @@ class Submission:
         full: Callable[[str, MessageClass], bool] = lambda link, message_class: False,
         chance: Callable[[], float] = random.random,
         elsewhere: AbstractSet[str] = frozenset(),
+        wanted: Callable[[str, str, MessageClass], None] = lambda phone, account, kind: None,
     ) -> None:
         self._routes = routes
-        self._links = dict(links)
+        self._links = links
         self._database = database
         self._dispatcher = dispatcher
         self._clock = clock
@@ -190,7 +204,11 @@ class Submission:
         self._full = full
         self._chance = chance
         self._elsewhere = elsewhere
+        self._check_wanted = wanted
         self._references = References(clock)
+        self.closed = ""
+        self.accepted = Counter[str]()
+        self.segments = Counter[int]()
 
     # ---- what customers ask for ----------------------------------------------------------
 
@@ -268,10 +286,15 @@ class Submission:
 
     def send_off(self, plans: Sequence[Plan]) -> None:
         """Send what is stored now."""
+        for plan in plans:
+            message = plan.message
+            self.accepted[message.message_class] += 1
+            self.segments[message.coding] += message.parts
         self._dispatcher.offer([item for plan in plans for item in plan.segments])
 
     def _check_writer(self) -> None:
         writer = self._database.writer
+        self.check_open()
         if (busy := writer.busy_seconds) > STUCK_SECONDS:
             raise Overloaded(f"the database has not answered for {busy:.0f} s", int(STUCK_SECONDS))
         queued = writer.queued
@@ -291,12 +314,17 @@ class Submission:
         ids, now = self._ids.take(len(outgoing)), self._now_ms()
         chosen: Chosen = {}
         plans: list[Plan] = []
+        parts = 0
         try:
             for message_id, one in zip(ids, outgoing, strict=True):
                 plans.append(self._plan(one, message_id, now, chosen))
+                parts += plans[-1].message.parts
+                if parts > PARTS_MAX:
+                    break
         except ValidationError as error:
             field = f"messages[{len(plans)}].{error.field}"
             raise ValidationError(field, error.problem) from error
+        check_parts("messages", parts)
         return plans
 
     def plan(self, outgoing: Outgoing) -> Plan:
@@ -313,6 +341,7 @@ class Submission:
     def _plan(self, outgoing: Outgoing, message_id: int, now: int, chosen: Chosen) -> Plan:
         _check(outgoing)
         phone = normalise(outgoing.to)
+        self._check_wanted(phone, outgoing.account, outgoing.message_class)
         operator = self._routes.operator_of(phone)
         link = self._link(outgoing, phone, operator, chosen)
         source = source_of(link, outgoing.extension)
@@ -391,12 +420,21 @@ class Submission:
         else:
             keys = [once([plan.message.id for plan in plans]), *[None] * (len(plans) - 1)]
             accepted = await writer.batch(ACCEPT_ONCE, list(zip(rows, keys, strict=True)))
-        self._dispatcher.offer([item for plan in plans for item in plan.segments])
+        self.send_off(plans)
         return accepted
 
     def _node_for(self, plan: Plan) -> int:
         """Whose queue a message stands in: nobody's, where only others can send it."""
         return NOBODY if plan.message.link in self._elsewhere else self._ids.node
+
+    def check_open(self) -> None:
+        """Check that new work is taken.
+
+        Raises:
+            Overloaded: It is not, now.
+        """
+        if self.closed:
+            raise Overloaded(self.closed, CLOSED_RETRY_SECONDS)
 
     # ---- what requests compose -----------------------------------------------------------
 
@@ -445,8 +483,7 @@ class Submission:
 
     def dispatch(self, inserted: list[Inserted], revoked: list[object]) -> None:
         """Send what :meth:`insert` wrote; on the reactor thread, after the commit."""
-        plans = [one.payload for one in inserted if isinstance(one.payload, Plan)]
-        self._dispatcher.offer([item for plan in plans for item in plan.segments])
+        self.send_off([one.payload for one in inserted if isinstance(one.payload, Plan)])
         self._dispatcher.follow([one for one in revoked if isinstance(one, StatusChange)])
 
     # ---- which link ----------------------------------------------------------------------
@@ -484,9 +521,10 @@ class Submission:
 
         The phone's prefix does not matter here: who wrote to the number can be answered from it.
         """
-        links = [link for link in self._links.values() if link.access_number == access_number]
+        every = list(self._links.values())  # at once: they may change, and this is any thread
+        links = [link for link in every if link.access_number == access_number]
         if not links:
-            known = ", ".join(sorted({link.access_number for link in self._links.values()}))
+            known = ", ".join(sorted({link.access_number for link in every}))
             problem = f"{access_number} is none of ours; write one of {known}"
             raise ValidationError("access_number", problem)
         own = [link for link in links if link.operator == operator]
@@ -494,6 +532,13 @@ class Submission:
 
     def _first_up(self, names: Sequence[str]) -> LinkInfo:
         return self._links[next((name for name in names if self._up(name)), names[0])]
+
+
+def check_parts(field: str, parts: int) -> None:
+    """Check how many parts the messages of one call have together."""
+    if parts > PARTS_MAX:
+        problem = f"more than {PARTS_MAX} parts of messages together, the limit of one call"
+        raise ValidationError(field, f"{problem}; write fewer at a time")
 
 
 def _check(outgoing: Outgoing) -> None:

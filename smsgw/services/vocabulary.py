@@ -32,6 +32,7 @@ class Vocabulary:
         positives: Approvals. They must stand alone or before a separator.
         objects: What may follow an approval at once (``同意办理``).
         opt_outs: Whole texts that ask to get no more messages.
+        opt_ins: Whole texts that ask to get them again.
         acknowledgements: Words that never decide, and may precede a decision at once.
         greetings: Words that may precede a decision when a separator follows.
         intensifiers: Words before a decision that leave it as it is (``我``, ``完全``).
@@ -96,7 +97,8 @@ class Vocabulary:
         "报销", "采购", "购买", "请假", "出差", "用车", "发布", "播出", "发放", "立项", "此事",
         "该事项", "此事项",
     )  # fmt: skip
-    opt_outs: tuple[str, ...] = ("t", "td", "r", "退订", "unsubscribe", "stop")
+    opt_outs: tuple[str, ...] = ("t", "td", "r", "退订", "拒收", "unsubscribe", "stop")
+    opt_ins: tuple[str, ...] = ("恢复", "恢复订阅", "恢复接收", "start", "unstop")
     acknowledgements: tuple[str, ...] = (
         "好的", "ok", "okay", "嗯嗯", "嗯", "已阅", "已悉", "知道了",
     )  # fmt: skip

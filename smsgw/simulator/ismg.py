@@ -134,7 +134,7 @@ class Ismg:
         self._sessions = carrier.sessions(wall, Side.GATEWAY, {account.name: account.secret}.get)
         self._listener = Listener(
             self._trouble.listening(endpoint),
-            lambda: self._sessions(account, Role.SERVER),
+            lambda host: self._sessions(account, Role.SERVER),
             clock,
             self._events,
             self._closed,

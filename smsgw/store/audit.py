@@ -1,19 +1,25 @@
 """The audit chains: rows that vouch for the one before, appended and read in order.
 
 A process appends to the chain of its own node, so that none waits for another. The hash of a row is
-SHA-256 over the hash of the row before (32 zero octets before the first) and the row's other
-columns, each as a netstring: so no two rows have the same octets. ``docs/evidence.md`` says the
-same for whoever checks it without us.
+SHA-256 over the hash of the row before (32 zero octets before the first) and the digest of its
+content: SHA-256 over its seal, 16 random octets, and its other columns, each as a netstring, so
+that no two rows have the same octets. ``docs/evidence.md`` says the same for whoever checks it
+without us.
+
+When a person is erased from a row, the digest of what it held takes the place of the seal: the
+chain still follows, and without the seal nobody can find what it was by trying. What the row holds
+from then on, the entry of the erasure vouches for (:data:`ERASED`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, and_, bindparam, func, select, tuple_
+from sqlalchemy import BigInteger, Connection, and_, bindparam, func, select, tuple_, update
 
 from smsgw.store.schema import audit
 from smsgw.store.statements import ids_of, insert_rows
@@ -23,6 +29,18 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 BEGINNING = bytes(32)
 """What stands for the hash before the first row of a chain."""
+
+SEAL_OCTETS = 16
+CONTENT_OCTETS = 32
+
+ERASED = "phone.erased"
+"""Action of the entry that vouches, in ``entries`` by their places, for what rows hold since."""
+
+PURGED = "records.purged"
+"""Action of the entry that says, in ``until`` by table, up to which id rows may be gone."""
+
+NOTHING = 0
+"""Subject of entries that are about no one thing."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -54,7 +72,18 @@ class AuditRow(msgspec.Struct, gc=False):
     account: str
     subject_id: int
     detail: str
+    seal: bytes
     hash: bytes
+
+    @property
+    def erased(self) -> bool:
+        """Whether something was erased from it."""
+        return len(self.seal) == CONTENT_OCTETS
+
+    @property
+    def place(self) -> str:
+        """Its chain and sequence, as entries name it."""
+        return f"{self.chain}:{self.sequence}"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -79,6 +108,18 @@ def digest(value: str | bytes) -> str:
     return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()
 
 
+def shown_digest(row: AuditRow) -> str:
+    """Return the digest of what a row shows now, in hexadecimal, without its seal."""
+    return digest(netstrings(_as_tuple(row)[:-2]))
+
+
+def content_of(row: AuditRow) -> bytes:
+    """Return the digest of what a row held when it was written."""
+    if row.erased:
+        return row.seal
+    return hashlib.sha256(row.seal + netstrings(_as_tuple(row)[:-2])).digest()
+
+
 def hash_of(previous: bytes, row: AuditRow) -> bytes:
     """Return what a row's ``hash`` must be.
 
@@ -86,7 +127,7 @@ def hash_of(previous: bytes, row: AuditRow) -> bytes:
         previous: The hash of the row before; :data:`BEGINNING` before the first.
         row: Its own ``hash`` is not looked at.
     """
-    return hashlib.sha256(previous + netstrings(_as_tuple(row)[:-1])).digest()
+    return hashlib.sha256(previous + content_of(row)).digest()
 
 
 def append(connection: Connection, now: int, entries: Sequence[Entry]) -> None:
@@ -102,6 +143,7 @@ def append(connection: Connection, now: int, entries: Sequence[Entry]) -> None:
     chain = ids_of(connection).node
     last = head(connection, chain)
     sequence, previous = (last.sequence, last.hash) if last else (0, BEGINNING)
+    seals = os.urandom(SEAL_OCTETS * len(entries))
     rows = []
     for place, entry in enumerate(entries, sequence + 1):
         row = AuditRow(
@@ -113,8 +155,10 @@ def append(connection: Connection, now: int, entries: Sequence[Entry]) -> None:
             _storable(entry.account),
             entry.subject_id,
             _encode(entry.detail).decode(),
+            seals[-SEAL_OCTETS:],
             b"",
         )
+        seals = seals[:-SEAL_OCTETS]
         row.hash = previous = hash_of(previous, row)
         rows.append(_as_tuple(row))
     insert_rows(connection, audit, rows)
@@ -207,3 +251,28 @@ def of_subject(connection: Connection, subject_id: int) -> list[tuple[AuditRow, 
         row = AuditRow(*columns)
         found.append((row, BEGINNING if row.sequence == 1 else previous))
     return found
+
+
+def about_nothing(connection: Connection, action: str) -> list[AuditRow]:
+    """Return the entries of an action that is about no one thing, by chain and sequence."""
+    query = (
+        select(audit)
+        .where(audit.c.subject_id == NOTHING, audit.c.action == action)
+        .order_by(audit.c.chain, audit.c.sequence)
+    )
+    return [AuditRow(*row) for row in connection.execute(query)]
+
+
+def erase(connection: Connection, row: AuditRow, shown: AuditRow) -> None:
+    """Have a row show something else from now on; an entry must vouch for that.
+
+    Args:
+        connection: In the transaction that appends the entry.
+        row: As it is.
+        shown: What it is to show: only ``actor`` and ``detail`` differ.
+    """
+    connection.execute(
+        update(audit)
+        .where(audit.c.chain == row.chain, audit.c.sequence == row.sequence)
+        .values(actor=shown.actor, detail=shown.detail, seal=content_of(row))
+    )

@@ -60,6 +60,10 @@ class Backend(Protocol):
         """Return what connects the readers, ``count`` at most; 0 keeps none open."""
         ...
 
+    def size(self, connection: Connection) -> tuple[int, int | None]:
+        """Return the octets it takes, and those left on its disk; None where nobody can tell."""
+        ...
+
     def check(self, connection: Connection) -> None:
         """Check that the transaction is still there."""
         ...
@@ -113,12 +117,11 @@ class BatchCall:
 class SingleCall:
     """One call of :meth:`smsgw.store.writer.Writer.run`."""
 
-    __slots__ = ("deferred", "fn", "outcome")
+    __slots__ = ("deferred", "fn", "outcome", "weight")
 
-    weight = 1
-
-    def __init__(self, fn: Callable[[Connection], Any]) -> None:
+    def __init__(self, fn: Callable[[Connection], Any], weight: int = 1) -> None:
         self.fn = fn
+        self.weight = weight
         self.deferred: Deferred[Any] = Deferred()
         self.outcome: Any = None
 
@@ -189,7 +192,8 @@ class Committer:
                 _roll_back(connection, transaction)
                 raise
             problem = _line(getattr(error, "orig", None) or error)
-            _log.warn("the connection to the database was lost: {problem}", problem=problem)
+            told = "the connection to the database was lost: {why}"
+            _log.warn(told, event="database.lost", why=problem)
             self._drop(connection)
             if not (name and self._was_committed(name)):
                 raise StoreError("the connection to the database was lost") from error
@@ -280,7 +284,7 @@ class Committer:
             self._failed += 1
         else:
             self._failed, self._try_at = 0, 0.0
-            _log.info("the database is back")
+            _log.info("the database is back", event="database.back")
 
     def _drop(self, connection: Connection) -> None:
         self._connection = None
@@ -289,7 +293,8 @@ class Committer:
 
     def _was_committed(self, transaction: str) -> bool:
         """Wait until the database can tell what became of a commit that was not answered."""
-        _log.warn("a commit got no answer: all changes wait until the database tells of it")
+        told = "a commit got no answer: all changes wait until the database tells of it"
+        _log.warn(told, event="database.commit_in_doubt")
         while True:
             if self._connection is None and time.monotonic() >= self._try_at:
                 self._reconnect()
@@ -301,7 +306,8 @@ class Committer:
                     if self._backend.is_lost(self._connection):
                         self._drop(self._connection)
                 if kept is not None:
-                    _log.info("it was kept" if kept else "it was not kept")
+                    told, outcome = "that commit was {outcome}", "kept" if kept else "not kept"
+                    _log.info(told, event="database.commit_settled", outcome=outcome)
                     return kept
             if self._ending.wait(PAUSES[0]):
                 break

@@ -28,6 +28,7 @@ from smsgw.store.commit import Backend, Committer, translated
 from smsgw.store.ids import IdSource
 from smsgw.store.schema import metadata
 from smsgw.store.sqlite import File
+from smsgw.store.sqlite import holder as file_holder
 from smsgw.store.statements import give_ids
 from smsgw.store.writer import Reactor, Writer
 
@@ -172,8 +173,9 @@ class Database:
         return connection
 
     def _claim(self, connection: Connection, presence: Presence) -> None:
-        """Get a node that is nobody else's."""
+        """Get a node that is nobody else's; from then on no other process changes the schema."""
         with connection.begin():
+            _check_schema(self.backend, connection)
             self._lease = nodes.claim(connection, self._lease_seconds, presence.lose)
         nodes.give_lease(connection, self._lease)
         self.ids.become(self._lease.node)
@@ -186,17 +188,19 @@ def upgrade(place: Path | Server | str) -> tuple[str, str]:
         The revision it had ("" when it was empty) and the one it has now.
 
     Raises:
-        StoreError: It cannot be used, or is newer than this version.
+        StoreError: It cannot be used, is newer than this version, or a gateway works on it.
     """
     backend = _backend(place)
     with _one_line(backend):
-        connection = backend.connect()
+        connection = backend.connect()  # of a file, refused while another process writes to it
         try:
             with connection.begin():
                 backend.lock_schema(connection)
                 found = revisions.current(connection)
-                if found and found != revisions.head() and not revisions.is_older(found):
-                    raise StoreError(_newer(found))
+                if found and found != revisions.head():
+                    if not revisions.is_older(found):
+                        raise StoreError(_newer(found))
+                    _check_idle(backend, connection)
                 revisions.upgrade(connection)
             return found, revisions.head()
         finally:
@@ -243,6 +247,22 @@ def write_once(place: Path | Server | str, fn: Callable[[Connection], T], *, nod
             connection.close()
 
 
+def holder(place: Path | Server | str) -> str:
+    """Return which process works on a database, for people; "" when none does.
+
+    Raises:
+        StoreError: It cannot be asked.
+    """
+    backend = _backend(place)
+    if isinstance(backend, File):
+        number = file_holder(backend.path)
+        return f"process {number}" if number else ""
+    with _one_line(backend), backend.readers(0).connect() as connection:
+        if not revisions.current(connection):
+            return ""
+        return "; ".join(nodes.at_work(connection))
+
+
 def _as_a_node(connection: Connection, ids: IdSource, fn: Callable[[Connection], T]) -> T:
     with connection.begin():
         lease = nodes.claim(connection, ONCE_SECONDS, lambda: None)
@@ -286,17 +306,37 @@ def _presence(backend: Backend, reactor: Reactor, lease: float) -> Presence:
 def _prepare_schema(backend: Backend, connection: Connection) -> None:
     """Make the schema of an empty database; refuse one that is not at the newest revision."""
     with connection.begin():
-        backend.lock_schema(connection)
-        found, needed = revisions.current(connection), revisions.head()
-        if not found:
+        if not _check_schema(backend, connection):
             revisions.upgrade(connection)
-        elif revisions.is_older(found):
-            raise StoreError(
-                f"database schema is at {found}, this version needs {needed};"
-                " run: smsgw db upgrade -c smsgw.toml"
-            )
-        elif found != needed:
-            raise StoreError(_newer(found))
+
+
+def _check_schema(backend: Backend, connection: Connection) -> str:
+    """Return the revision, "" of an empty database; raise StoreError for any but the newest one.
+
+    Until the transaction ends nobody else changes it.
+    """
+    backend.lock_schema(connection)
+    found, needed = revisions.current(connection), revisions.head()
+    if found and revisions.is_older(found):
+        raise StoreError(
+            f"database schema is at {found}, this version needs {needed};"
+            " run: smsgw db upgrade -c smsgw.toml"
+        )
+    if found and found != needed:
+        raise StoreError(_newer(found))
+    return found
+
+
+def _check_idle(backend: Backend, connection: Connection) -> None:
+    """Refuse to change the schema under processes that work with the older one."""
+    if isinstance(backend, File):
+        return  # which one process has for itself
+    working = nodes.at_work(connection)
+    if working:
+        raise StoreError(
+            f"an older gateway works on it: {'; '.join(working)}; stop it with SIGTERM, or when it"
+            " crashed wait until its lease is over, then run this again"
+        )
 
 
 def _newer(found: str) -> str:

@@ -22,11 +22,13 @@ from smsgw.store.statements import fetch_json, json_array, run, shared
 if TYPE_CHECKING:
     from smsgw.store.reports import ReportRow
 
-_Found = tuple[str, int, str, str, int | bool]
-"""A carrier's id; the message, account and recipient; whether this segment is all that is open."""
+_Found = tuple[str, int, str, str, str, int, int | None, int | bool]
+"""A carrier's id; the message, account, recipient and class; when it was accepted, and was to be
+sent; whether this segment is all that is open."""
 
 _decoder = msgspec.json.Decoder(list[_Found])
 _FIND = """SELECT ROWS(s.carrier_message_id, m.id, m.account, m.recipient,
+ m.message_class, m.created_at, m.send_at,
  m.parts = 1 AND m.final_at IS NULL AND s.state = 'sent')
  FROM segment s JOIN message m ON m.id = s.message_id
  WHERE s.link = ? AND s.carrier_message_id IN TEXTS(?)"""
@@ -40,12 +42,19 @@ def apply(connection: Connection, rows: Sequence[ReportRow]) -> list[StatusChang
     changes: list[StatusChange | None] = [None] * len(rows)
     ended: dict[tuple[str, str, int], list[int]] = {}
     for link, places in _alone(connection, rows).items():
-        for carrier_message_id, message_id, account, recipient in _open(connection, link, places):
-            place = places[carrier_message_id]
+        for found in _open(connection, link, places):
+            message_id, account, recipient, message_class, created_at, send_at = found[1:7]
+            place = places[found[0]]
             row = rows[place]
             if row.recipient in ("", recipient):
                 changes[place] = StatusChange(
-                    message_id, account, MessageStatus.DELIVERED, "", row.at
+                    message_id,
+                    account,
+                    MessageStatus.DELIVERED,
+                    "",
+                    row.at,
+                    message_class,
+                    max(created_at, send_at or 0),
                 )
                 ended.setdefault((row.stat, row.error, row.at), []).append(message_id)
     for (stat, error, at), message_ids in ended.items():
@@ -79,9 +88,7 @@ def _says_delivered(row: ReportRow) -> bool:
     return row.status is MessageStatus.DELIVERED and bool(row.stat)
 
 
-def _open(
-    connection: Connection, link: str, ids: Collection[str]
-) -> list[tuple[str, int, str, str]]:
+def _open(connection: Connection, link: str, ids: Collection[str]) -> list[_Found]:
     """Return what waits for a report under one of these ids, unless several have the id."""
     if not ids:
         return []
@@ -93,4 +100,4 @@ def _open(
     else:
         found = fetch_json(connection, _decoder, _FIND, link, wanted)
     times = Counter(map(itemgetter(0), found))
-    return [one[:4] for one in found if one[4] and times[one[0]] == 1]
+    return [one for one in found if one[7] and times[one[0]] == 1]

@@ -7,6 +7,7 @@ those columns, as netstrings, that nobody ever has to erase.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,11 @@ SOURCES: Mapping[str, tuple[Column[Any], ...]] = {
 ERASED = digest("")
 """The digest of what is not there any more."""
 
+PSEUDONYM = "erased-"
+"""How what stands in the place of an erased phone begins; no phone does."""
+
+_PSEUDONYM = re.compile(rf"{PSEUDONYM}[0-9a-f]{{16}}")
+
 Digests = dict[str, dict[str, str]]
 """What is vouched for -> id as text -> digest."""
 
@@ -74,7 +80,8 @@ def digest_of(what: str, values: Sequence[Any]) -> str:
         values: Those of its columns. None counts as "", truth as 1 or 0.
     """
     if ":" in what:
-        return digest(values[0])
+        erased = isinstance(values[0], str) and _PSEUDONYM.search(values[0])
+        return ERASED if erased else digest(values[0])
     return digest(netstrings(_plain(value) for value in values))
 
 

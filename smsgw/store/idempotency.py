@@ -1,8 +1,8 @@
 """Idempotency keys: what came of a request, so that the same one again is answered and not done.
 
-Messages are accepted together with their key in one transaction (:data:`ACCEPT_ONCE`); for anything
-else the key is reserved before and finished after, and what was cut off in between is found with
-status 0.
+Messages are accepted together with their key in one transaction (:data:`ACCEPT_ONCE`), and so is
+what calls :func:`add`; for anything else the key is reserved before and finished after, and what
+was cut off in between is found with status 0.
 """
 
 from __future__ import annotations
@@ -57,6 +57,16 @@ def reserve(connection: Connection, row: KeyRow, cutoff: int) -> KeyRow | None:
     if insert_new(connection, idempotency_key, [msgspec.structs.astuple(row)]):
         return None
     return get(connection, row.account, row.name)
+
+
+def add(connection: Connection, row: KeyRow) -> None:
+    """Insert a key together with what its request does.
+
+    Raises:
+        InProgress: It is there already, another process was faster; undo the transaction.
+    """
+    if insert_new(connection, idempotency_key, [msgspec.structs.astuple(row)]) != 1:
+        raise InProgress("a request with this Idempotency-Key is under way", 1)
 
 
 def finish(connection: Connection, row: KeyRow) -> None:

@@ -10,10 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    case,
+    func,
+    literal_column,
+    select,
+)
 
 from smsgw.model import MessageStatus
 from smsgw.store import events
+from smsgw.store.ids import NODE_MAX, SEQUENCE_BITS, node_of
 from smsgw.store.schema import message as message_table
 from smsgw.store.schema import queue as queue_table
 from smsgw.store.schema import segment as segment_table
@@ -161,9 +172,13 @@ def page(
     account: str | None = None,
     recipient: str | None = None,
     status: MessageStatus | str | None = None,
+    within: tuple[int, int] | None = None,
     limit: int = 50,
 ) -> list[MessageRow]:
-    """Return messages newest first; ``before`` is the id of the last one of the page before."""
+    """Return messages newest first; ``before`` is the id of the last one of the page before.
+
+    ``within`` are the first and the last id of messages that were made together.
+    """
     table = message_table.c
     query = _selected().order_by(table.id.desc()).limit(limit)
     if before is not None:
@@ -174,7 +189,19 @@ def page(
         query = query.where(table.recipient == recipient)
     if status is not None:
         query = query.where(STATUS.element == str(status))
+    if within is not None:
+        query = query.where(made_together(*within))
     return [MessageRow(*row) for row in connection.execute(query)]
+
+
+_MADE_BY: ColumnElement[int] = literal_column(
+    f"((message.id >> {SEQUENCE_BITS}) & {NODE_MAX})", Integer
+)
+
+
+def made_together(first_id: int, last_id: int) -> ColumnElement[bool]:
+    """Messages whose ids one node made in one go, from the first to the last."""
+    return and_(message_table.c.id.between(first_id, last_id), _MADE_BY.in_((node_of(first_id),)))
 
 
 def segments_of(connection: Connection, message: MessageRow) -> list[SegmentRow]:

@@ -38,6 +38,8 @@ _TAKE = f"UPDATE node SET epoch = %s, name = %s, lease_until = {_NOW} + %s WHERE
 _NEW = f"INSERT INTO node (epoch, name, lease_until, id) VALUES (%s, %s, {_NOW} + %s, %s)"
 _RENEW = f"UPDATE node SET lease_until = {_NOW} + %s WHERE id = %s AND epoch = %s"
 _ALIVE = f"SELECT count(*) FROM node WHERE lease_until >= {_NOW}"
+_HELD = f"""SELECT id, epoch, name, (lease_until - {_NOW}) / 1000.0 FROM node
+ WHERE lease_until >= {_NOW} ORDER BY id"""
 
 
 class LeaseLost(StoreError):
@@ -138,6 +140,22 @@ def give_back(connection: Connection, lease: Lease) -> None:
 def alive(connection: Connection) -> int:
     """Return how many nodes there are whose lease holds."""
     return int(connection.exec_driver_sql(_ALIVE).scalar_one())
+
+
+def at_work(connection: Connection) -> list[str]:
+    """Return the processes whose lease holds, for people, as ``node 3 (host/4711), 12 s left``.
+
+    Those of this host that are gone, and have only left their lease, are not at work. It locks
+    what they held until the transaction ends.
+    """
+    found = []
+    for number, epoch, name, left in connection.exec_driver_sql(_HELD).all():
+        lock = "SELECT pg_try_advisory_xact_lock(%s)"
+        ours = name.startswith(f"{socket.gethostname()}/")
+        if ours and connection.exec_driver_sql(lock, (_key(number, epoch),)).scalar():
+            continue
+        found.append(f"node {number} ({name}), {max(1, round(left))} s left")
+    return found
 
 
 def ended(connection: Connection) -> list[int]:

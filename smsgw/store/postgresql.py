@@ -133,6 +133,11 @@ class Cluster:
         pool["isolation_level"] = "REPEATABLE READ"
         return self._engine(pool, default_transaction_read_only="on")
 
+    def size(self, connection: Connection) -> tuple[int, None]:
+        """Return the octets of the database; how many are left, its server knows."""
+        counted = connection.exec_driver_sql("SELECT pg_database_size(current_database())")
+        return int(counted.scalar_one()), None
+
     def check(self, connection: Connection) -> None:
         """A transaction that failed refuses the next statement by itself."""
 

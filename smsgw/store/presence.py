@@ -348,7 +348,7 @@ class Presence:
         """Forget a connection that is lost, and with it all places."""
         if self._connection is not None:
             line = " ".join(str(getattr(error, "orig", None) or error).split())
-            self.log.warn("cut off from the other nodes: {problem}", problem=line)
+            self.log.warn("cut off from the other nodes: {why}", event="node.cut_off", why=line)
             with suppress(Exception):
                 self._connection.invalidate()
                 self._connection.close()

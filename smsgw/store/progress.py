@@ -32,7 +32,8 @@ _STATUS_OF = {str(status): status for status in MessageStatus}
 FAILED = frozenset(("undelivered", "expired", "rejected", "canceled"))
 
 _LOAD = """SELECT ROWS(m.id, m.status, m.account, m.recipient, m.parts, m.link,
- m.final_at, s.part, s.link, s.state, s.carrier_message_id, s.attempts,
+ m.final_at, m.message_class, m.created_at, m.send_at,
+ s.part, s.link, s.state, s.carrier_message_id, s.attempts,
  s.next_attempt_at, s.sent_at, s.final_at, s.stat, s.error, s.possible_duplicate)
  FROM message m LEFT JOIN segment s ON s.message_id = m.id WHERE m.id IN """
 _BY_MESSAGE = _LOAD + "IDS(?)"
@@ -77,6 +78,8 @@ class StatusChange(msgspec.Struct, gc=False):
         status: The final status.
         reason: Why it failed: the carrier's state and error, or ours; "" when it did not.
         at: When, in milliseconds.
+        message_class: How urgent it was.
+        wanted_at: When it was accepted, or was to be sent if that was later, in milliseconds.
     """
 
     message_id: int
@@ -84,6 +87,8 @@ class StatusChange(msgspec.Struct, gc=False):
     status: MessageStatus
     reason: str
     at: int
+    message_class: str = ""
+    wanted_at: int = 0
 
 
 class _Loaded(msgspec.Struct, array_like=True, gc=False):
@@ -96,6 +101,9 @@ class _Loaded(msgspec.Struct, array_like=True, gc=False):
     parts: int
     message_link: str
     message_final_at: int | None
+    message_class: str
+    created_at: int
+    send_at: int | None
     part: int | None
     link: str | None
     state: str | None
@@ -188,11 +196,13 @@ class MessageNow:
         "final_at",
         "id",
         "link",
+        "message_class",
         "parts",
         "reason",
         "recipient",
         "segments",
         "status",
+        "wanted_at",
     )
 
     def __init__(self, row: _Loaded) -> None:
@@ -203,6 +213,8 @@ class MessageNow:
         self.parts = row.parts
         self.link = row.message_link
         self.final_at = row.message_final_at
+        self.message_class = row.message_class
+        self.wanted_at = max(row.created_at, row.send_at or 0)
         self.reason = ""
         self.segments = [SegmentNow(self, part) for part in range(1, row.parts + 1)]
         self.changed = False
@@ -365,7 +377,17 @@ class Batch:
             message.reason = " ".join(filter(None, (segment.stat, segment.error))) or status
         data = {"reason": message.reason} if message.reason else {}
         self.tell("message." + status, message, at, data)
-        return [StatusChange(message.id, message.account, _STATUS_OF[status], message.reason, at)]
+        return [
+            StatusChange(
+                message.id,
+                message.account,
+                _STATUS_OF[status],
+                message.reason,
+                at,
+                message.message_class,
+                message.wanted_at,
+            )
+        ]
 
     def save(self) -> None:
         """Write what changed; rows that came to the same end share a statement."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.sql.expression import TextualSelect
 
 from smsgw.model import MessageClass, Segment
+from smsgw.store.ids import made_at
 from smsgw.store.messages import QueueRow, decode_contents
 from smsgw.store.progress import Batch, SegmentNow, StatusChange
 from smsgw.store.schema import message, queue, segment
@@ -63,6 +64,7 @@ class QueuedSegment(msgspec.Struct, eq=False, gc=False):
         refusals: How often a carrier refused it for now, "too fast" not counted.
         handful: With which others it was taken out of the queue; 0 while it waits.
         ended: Its message came to an end by another part before this one was read from the store.
+        waiting_since: As :attr:`waits_since` when it was first taken out of the queue; 0 before.
     """
 
     message_id: int
@@ -84,11 +86,19 @@ class QueuedSegment(msgspec.Struct, eq=False, gc=False):
     refusals: int = 0
     handful: int = 0
     ended: bool = False
+    waiting_since: int = 0
 
     @property
     def key(self) -> tuple[int, int]:
         """What tells it from all others."""
         return self.message_id, self.part
+
+    @property
+    def waits_since(self) -> int:
+        """When it was accepted, or was to be sent if that was later, in milliseconds."""
+        if self.waiting_since:
+            return self.waiting_since
+        return self.due_at if self.due_at and not self.attempts else made_at(self.message_id)
 
     def segment(self) -> Segment:
         """Return what a link is asked to send."""

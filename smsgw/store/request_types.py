@@ -75,10 +75,12 @@ def put(
     return present.version + 1 if changed.rowcount == 1 else None
 
 
-def remove(connection: Connection, account: str, name: str) -> bool:
-    """Forget a flow; requests made from it stay as they are. Tell whether there was one."""
+def remove(connection: Connection, account: str, name: str, version: int) -> bool:
+    """Forget a flow; requests made from it stay as they are. False: that version is not there."""
     columns = request_type.c
     gone = connection.execute(
-        delete(request_type).where(columns.account == account, columns.name == name)
+        delete(request_type).where(
+            columns.account == account, columns.name == name, columns.version == version
+        )
     )
     return gone.rowcount == 1

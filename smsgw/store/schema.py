@@ -80,6 +80,37 @@ message = Table(
     Index(None, "recipient", "id"),
 )
 
+# Messages to many that were asked for with one text. Their ids are one after the other, made by one
+# node in one go: the ranges say which messages of the account are the batch's, so that a message
+# itself has no column for it.
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("account", Chars(64), nullable=False),
+    Column("reference", Chars(128), nullable=False),
+    Column("text", Text, nullable=False),  # with {name} where a recipient's variable stands
+    Column("message_class", Chars(16), nullable=False),
+    Column("expects_reply", Boolean, nullable=False),
+    Column("send_at", Millis, nullable=True),
+    Column("valid_for", Millis, nullable=False),  # milliseconds
+    Column("messages", Integer, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("canceled_at", Millis, nullable=True),
+    Index(None, "account", "id"),
+)
+
+batch_range = Table(
+    "batch_range",
+    metadata,
+    Column("batch_id", Id, primary_key=True, autoincrement=False),
+    Column("first_id", Id, primary_key=True, autoincrement=False),
+    Column("last_id", Id, nullable=False),
+    # JSON: what its messages came to, once all of them did; "" until then.
+    Column("tally", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What waits to be sent: a row for every part of a message, from its acceptance until it is handed
 # to a link, and again while a retry is due. Clustered in the order in which a link takes it up.
 queue = Table(
@@ -245,6 +276,23 @@ inbound = Table(
     ),
 )
 
+# What an account has read of what phones sent: everything up to here …
+inbox_mark = Table(
+    "inbox_mark",
+    metadata,
+    Column("account", Chars(64), primary_key=True),
+    Column("read_until", Id, nullable=False),
+)
+
+# … and, of what is newer, these.
+inbound_read = Table(
+    "inbound_read",
+    metadata,
+    Column("inbound_id", Id, primary_key=True, autoincrement=False),  # first: it is purged by it
+    Column("account", Chars(64), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 request = Table(
     "request",
     metadata,
@@ -373,6 +421,15 @@ request_type = Table(
     Column("updated_at", Millis, nullable=False),
 )
 
+# Links that people stopped; by name, since that is what the configuration has.
+stopped_link = Table(
+    "stopped_link",
+    metadata,
+    Column("link", Chars(64), primary_key=True),
+    Column("actor", Chars(64), nullable=False),
+    Column("at", Millis, nullable=False),
+)
+
 # Who may answer for a phone: a second number of the same person, or a substitute for a time.
 stand_in = Table(
     "stand_in",
@@ -428,6 +485,8 @@ audit = Table(
     Column("account", Chars(64), nullable=False),
     Column("subject_id", Id, nullable=False),
     Column("detail", Text, nullable=False),  # canonical JSON: what was done, and digests of texts
+    # 16 random octets; once something was erased from the row, the digest of what it held.
+    Column("seal", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     Index(None, "subject_id"),
     sqlite_with_rowid=False,
@@ -567,6 +626,52 @@ reader = Table(
     Column("name", Chars(32), primary_key=True),
     Column("event_id", Id, nullable=False),  # the last one read
     Column("newest_id", Id, nullable=False),  # the greatest id of what was made of them
+)
+
+# What is neither purged nor erased until somebody ends it. Rows are kept: they are the history.
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("kind", Chars(16), nullable=False),  # phone, account, request
+    Column("value", Chars(64), nullable=False),  # the number, the name, or the id
+    Column("reason", Chars(256), nullable=False),
+    Column("until_at", Millis, nullable=True),  # NULL: until it is ended
+    Column("created_at", Millis, nullable=False),
+    Column("created_by", Chars(64), nullable=False),
+    Column("ended_at", Millis, nullable=True),
+    Column("ended_by", Chars(64), nullable=False),
+)
+
+# How far what is old enough has been purged: a walk in the order of the ids begins anew from time
+# to time, for what could not be purged before.
+purge = Table(
+    "purge",
+    metadata,
+    Column("kind", Chars(32), primary_key=True),
+    Column("until_id", Id, nullable=False),  # everything up to it was looked at
+    Column("began_at", Millis, nullable=False),  # when the walk began
+)
+
+# Phones that want no bulk and no notices.
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),  # of its last change
+    Column("phone", Chars(80), nullable=False),  # or its keyed hash, once it was erased
+    Column("account", Chars(64), nullable=False),  # whose messages; "" is everybody's
+    Column("source", Chars(80), nullable=False),  # who says so: the inbound message, or a token
+    Column("since", Millis, nullable=False),
+    Column("ended_at", Millis, nullable=True),  # NULL while it is in force
+    UniqueConstraint("phone", "account"),
+)
+
+# Keys that processes on one database share and nobody else needs.
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Chars(32), primary_key=True),
+    Column("value", LargeBinary(32), nullable=False),
 )
 
 ported_number = Table(

@@ -11,8 +11,10 @@ import fcntl
 import functools
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -64,7 +66,9 @@ class File:
             raise StoreError(f"SQLite is {sqlite3.sqlite_version}, needed {needed} or newer")
         if not path.parent.is_dir():
             raise StoreError(f"folder {path.parent} does not exist; create it")
-        lock = _locked(path)
+        lock = locked(path)
+        with suppress(OSError):  # then SQLite says why
+            path.touch(mode=0o600)  # a new one has texts and numbers soon, for its owner's eyes
         engine = create_engine(
             _url(path),
             poolclass=NullPool,
@@ -119,6 +123,12 @@ class File:
         event.listen(engine, "begin", _begin_deferred)
         return engine
 
+    def size(self, connection: Connection) -> tuple[int, int | None]:
+        """Return the octets of the file and what lies beside it, and those free on its disk."""
+        beside = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm"))]
+        octets = sum(path.stat().st_size for path in beside if path.exists())
+        return octets, shutil.disk_usage(self.path.parent).free
+
     def check(self, connection: Connection) -> None:
         """Check that the transaction is there: SQLite ends it by itself on a full disk."""
         if not getattr(connection.connection.driver_connection, "in_transaction", False):
@@ -155,7 +165,21 @@ class File:
         return False
 
 
-def _locked(path: Path) -> IO[str]:
+def holder(path: Path) -> str:
+    """Return the number of the process that writes to a file; "" when none does."""
+    try:
+        lock = open(f"{path}-lock", encoding="ascii")  # noqa: SIM115
+    except OSError:
+        return ""
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return lock.read(20).strip() or "unknown"
+    return ""
+
+
+def locked(path: Path) -> IO[str]:
     """Return the file whose lock says that the database is ours; closing it, or our end, ends that.
 
     It is a file of its own: closing any descriptor of the database takes away SQLite's own locks.

@@ -6,7 +6,7 @@ whichever process, and over restarts. The policy is in :mod:`smsgw.services.requ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import (
@@ -43,14 +43,17 @@ def set(connection: Connection, rows: Sequence[TimerRow]) -> None:
 
 
 def clear(
-    connection: Connection, request_id: int, kind: str | None = None, subject_id: int | None = None
+    connection: Connection,
+    request_id: int,
+    kind: str | None = None,
+    subjects: Collection[int] | None = None,
 ) -> None:
-    """Delete the timers of a request: all, of one kind, or of one step or assignment."""
+    """Delete the timers of a request: all, of one kind, or of some steps and assignments."""
     statement = delete(timer).where(timer.c.request_id == request_id)
     if kind is not None:
         statement = statement.where(timer.c.kind == kind)
-    if subject_id is not None:
-        statement = statement.where(timer.c.subject_id == subject_id)
+    if subjects is not None:
+        statement = statement.where(timer.c.subject_id.in_(subjects))
     connection.execute(statement)
 
 

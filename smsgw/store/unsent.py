@@ -7,6 +7,7 @@ is still there counts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -15,10 +16,12 @@ from sqlalchemy import Connection
 from smsgw.errors import Conflict, NotFound
 from smsgw.store import messages
 from smsgw.store.ids import node_of
+from smsgw.store.messages import QueueRow
 from smsgw.store.nodes import NOBODY
 from smsgw.store.progress import Batch, MessageNow, StatusChange
 from smsgw.store.queue import give_up, take_out
-from smsgw.store.statements import fetch_json, ids_of, json_array
+from smsgw.store.schema import queue
+from smsgw.store.statements import fetch_json, ids_of, insert_rows, json_array
 
 CANCELED_ERROR = "canceled before it was sent"
 
@@ -76,10 +79,18 @@ _WAITS_IN = (
 _WAITS_NOW = tuple(_WAITS_IN.format(due=due) for due in ("= 0", "> 0"))
 """Wherever a message may be by now, on the writer: there the whole queue cannot be searched."""
 
+_BETWEEN = """SELECT ROWS(node, link, message_class, due_at, message_id, part, valid_until)
+ FROM queue WHERE node IN IDS(?) AND link IN TEXTS(?) AND message_class = ? AND due_at {due}
+ AND message_id BETWEEN ? AND ?"""
+_WAITS_BETWEEN = tuple(_BETWEEN.format(due=due) for due in ("= 0", "> 0"))
+_LINKS = "SELECT ROWS(link) FROM (SELECT DISTINCT link FROM queue) q"
+
 _NODES = "SELECT ROWS(id) FROM node"
 
 _census_decoder = msgspec.json.Decoder(list[Census])
 _nodes_decoder = msgspec.json.Decoder(list[tuple[int]])
+_links_decoder = msgspec.json.Decoder(list[tuple[str]])
+_rows_decoder = msgspec.json.Decoder(list[tuple[int, str, str, int, int, int, int]])
 _place_decoder = msgspec.json.Decoder(list[Place])
 
 
@@ -116,7 +127,7 @@ def expire(connection: Connection, places: Sequence[Place], now_ms: int) -> list
     return changes
 
 
-def _leave(connection: Connection, places: Iterable[Place]) -> list[tuple[int, int]]:
+def _leave(connection: Connection, places: Iterable[Place | QueueRow]) -> list[tuple[int, int]]:
     """Take segments out of the queue; return the keys of those that were still there."""
     groups: dict[tuple[tuple[int, str, str, int], int], list[int]] = {}
     for one in places:
@@ -181,11 +192,7 @@ def cancel(
         status = message.status if shown is None else shown.status
         status = "being sent" if status in ("queued", "scheduled") else status
         raise Conflict(f"message {message_id} is {status}: too late to cancel it")
-    ends = [
-        change
-        for part in message.segments
-        for change in batch.move(part, "canceled", now_ms, "", CANCELED_ERROR)
-    ]
+    ends = [change for part in message.segments for change in batch.move(part, *_canceled(now_ms))]
     batch.save()
     return ends[0]
 
@@ -210,3 +217,74 @@ def _places_now(connection: Connection, message: MessageNow) -> list[Place]:
     return [
         one for query in _WAITS_NOW for one in fetch_json(connection, _place_decoder, query, *lane)
     ]
+
+
+# ---- canceled together -------------------------------------------------------------------
+
+
+def links_waited_for(connection: Connection) -> list[str]:
+    """Return the links for which anything waits."""
+    return [row[0] for row in fetch_json(connection, _links_decoder, _LINKS)]
+
+
+def waiting_between(
+    connection: Connection, links: Sequence[str], message_class: str, first_id: int, last_id: int
+) -> list[QueueRow]:
+    """Find what waits of messages that one node made in one go.
+
+    Args:
+        connection: Any connection.
+        links: Where it may wait, from :func:`links_waited_for`.
+        message_class: The messages' own.
+        first_id: The first message.
+        last_id: The last one.
+    """
+    node = node_of(first_id)
+    nodes = [row[0] for row in fetch_json(connection, _nodes_decoder, _NODES)]
+    owners = json_array(list({node, NOBODY, *nodes}))
+    lane = (owners, json_array(links), message_class, first_id, last_id)
+    found = [
+        row
+        for query in _WAITS_BETWEEN
+        for row in fetch_json(connection, _rows_decoder, query, *lane)
+    ]
+    return [QueueRow(*row) for row in found if node_of(row[4]) == node]
+
+
+def cancel_all(
+    connection: Connection, places: Sequence[QueueRow], now_ms: int
+) -> list[StatusChange]:
+    """End those messages none of whose parts was handed to a link; return their ends.
+
+    It runs on the writer's connection. What moved since it was found stays as it is.
+
+    Args:
+        connection: The writer's.
+        places: Where all parts of the messages wait, from :func:`waiting_between`.
+        now_ms: The present time.
+    """
+    batch = Batch(connection)
+    batch.load({one.message_id for one in places})
+    untouched = {
+        message.id
+        for message in batch.messages.values()
+        if all(one.state == "queued" and not one.possible_duplicate for one in message.segments)
+    }
+    tried = {(one.message_id, one.part): one for one in places if one.message_id in untouched}
+    left = _leave(connection, tried.values())
+    parts = Counter(message_id for message_id, _ in left)
+    changes: list[StatusChange] = []
+    back: list[QueueRow] = []
+    for key in left:
+        message = batch.messages[key[0]]
+        if parts[message.id] < message.parts:
+            back.append(tried[key])
+        else:
+            changes += batch.move(message.segments[key[1] - 1], *_canceled(now_ms))
+    insert_rows(connection, queue, [msgspec.structs.astuple(row) for row in back])
+    batch.save()
+    return changes
+
+
+def _canceled(now_ms: int) -> tuple[str, int, str, str]:
+    return "canceled", now_ms, "", CANCELED_ERROR

@@ -77,7 +77,7 @@ class Writer:
     Attributes:
         queued: Rows asked for and not yet committed: the gauge to hold intake by.
         commits: Groups committed so far.
-        rows: Rows committed so far; a single function counts as one.
+        rows: Rows committed so far; a single function counts as one, or as many as it says.
         seconds: Time the writer thread spent on those groups.
         on_commit: Called on the reactor thread after each commit with its rows and its seconds,
             before the Deferreds fire.
@@ -110,6 +110,11 @@ class Writer:
         self._thread.start()
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def busy_seconds(self) -> float:
         """How long the present group has been under way; 0 when there is none."""
         return self._reactor.seconds() - self._busy_since if self._busy else 0.0
@@ -129,15 +134,16 @@ class Writer:
         self._add(call)
         return call.deferred
 
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+    def run(self, fn: Callable[[Connection], T], rows: int = 1) -> Deferred[T]:
         """Call ``fn`` inside the next group's transaction, in a savepoint of its own.
 
         ``fn`` runs on the writer thread: it touches nothing but the connection and its own values,
         and does not commit. What it raises reaches the Deferred and undoes only its own changes.
+        ``rows`` is how many it writes, where those are many.
         """
         if refusal := self._refusal():
             return fail(refusal)
-        call = SingleCall(fn)
+        call = SingleCall(fn, rows)
         self._add(call)
         return call.deferred
 
@@ -202,8 +208,9 @@ class Writer:
         if committed and self.on_commit is not None:
             try:
                 self.on_commit(rows, seconds)
-            except Exception as error:
-                _log.error("observing a commit of {rows} rows: {error!r}", rows=rows, error=error)
+            except Exception:
+                told = "observing a commit of {count} rows"
+                _log.failure(told, event="store.observer_failed", count=rows)
         if committed:
             for watcher in self.watchers:
                 watcher()
@@ -236,15 +243,13 @@ class Writer:
 
 def _next_group(waiting: Group) -> tuple[Group, Group]:
     """Return what of it goes into one transaction, and what is left for the next ones."""
-    if len(waiting) <= SINGLES_MAX:
-        return waiting, []
     group: Group = []
     left: Group = []
     singles = 0
     for call in waiting:
         if isinstance(call, SingleCall):
-            singles += 1
-            (group if singles <= SINGLES_MAX else left).append(call)
+            (group if singles < SINGLES_MAX else left).append(call)
+            singles += call.weight
         else:
             group.append(call)
     return group, left

@@ -140,9 +140,9 @@ def split_header(content: bytes) -> tuple[Udh | None, bytes, str]:
         if element.identifier in _CONCATENATION_OCTETS:
             found = _read_concatenation(element)
             if found is None:
-                problem = (
-                    f"concatenation element {element.identifier:02x} {element.data.hex()} ignored"
-                )
+                data = element.data  # longer, it may be anything: a text
+                shown = data.hex() if len(data) <= 4 else f"of {len(data)} octets"
+                problem = f"concatenation element {element.identifier:02x} {shown} ignored"
             else:
                 concatenation = found  # both forms present: the later one wins
     return Udh(tuple(elements), concatenation), content[end:], problem

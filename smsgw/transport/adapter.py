@@ -18,7 +18,7 @@ from zope.interface import implementer
 from smsgw.protocols.events import Event, MoReceived, ReportReceived
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
-from smsgw.protocols.states import Role, State
+from smsgw.protocols.states import Ending, Role, State
 
 CLOSE_WITHIN = 5.0
 """Seconds a connection that is ending gets for its unbind, and to take what is still to be written.
@@ -49,6 +49,7 @@ class SessionProtocol(Protocol):
         clock: For the one timer.
         on_events: Called with each batch of events.
         on_closed: Called once, when the connection is gone, with the reason for people.
+        host: Whose connection it is, where the peer dialled us.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class SessionProtocol(Protocol):
         clock: IReactorTime,
         on_events: Callable[[SessionProtocol, list[Event]], None],
         on_closed: Callable[[SessionProtocol, str], None],
+        host: str = "",
     ) -> None:
         self.session = session
+        self.host = host
         self._clock = clock
         self._on_events = on_events
         self._on_closed = on_closed
@@ -118,6 +121,8 @@ class SessionProtocol(Protocol):
         """Close once everything is written; a peer that takes nothing is cut off soon after."""
         if not self._closing and not self._gone and self.transport is not None:
             self._closing = True
+            if not self.session.closed:
+                self.session.ending = Ending.OURS
             transport: Any = self.transport
             transport.unregisterProducer()  # a producer that waits would hold up the closing
             transport.loseConnection()

@@ -80,6 +80,15 @@ def check(tls: ClientTls | ServerTls) -> list[str]:
     return warnings
 
 
+def valid_until(file: Path) -> datetime:
+    """Return until when the first certificate in a file holds, in UTC.
+
+    Raises:
+        ConfigError: There is none that can be read.
+    """
+    return _certificates("certificate", file)[0].not_valid_after_utc
+
+
 class Contexts:
     """The context for new connections: made anew when one of its files has changed.
 

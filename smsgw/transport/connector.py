@@ -131,6 +131,7 @@ class Connector:
         phase: Where it is.
         reason: Why it is there, for people.
         note: What was odd about the last login that worked, or "".
+        failures: How often no connection could be made.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class Connector:
         self.phase = Phase.DOWN
         self.reason = "not started"
         self.note = ""
+        self.failures = 0
         self.protocol: SessionProtocol | None = None
 
     @property
@@ -300,6 +302,7 @@ class Connector:
         if self._leaving and self.phase is not Phase.STOPPED:
             self._ask_again()
         elif self.phase is not Phase.STOPPED:
+            self.failures += 1
             self._again(f"cannot connect: {failure.getErrorMessage()}", self._backoff.lost())
         else:
             self.permit.drop()

@@ -24,6 +24,10 @@ from smsgw.transport.tls import TlsEndpoint, TlsFirst
 DIAL_SECONDS = 15
 """How long a connection attempt may take; a proxy's exchange and a TLS handshake each as long."""
 
+BACKLOG = 512
+"""Connections that may wait for us to take them; the system may allow fewer. With few, a burst of
+strangers makes honest peers wait for their second try."""
+
 
 def dial_endpoint(
     reactor: Any,
@@ -73,7 +77,7 @@ def listen_endpoint(
             and there is none.
     """
     kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(reactor, port, interface=host)
+    endpoint: IStreamServerEndpoint = kind(reactor, port, BACKLOG, interface=host)
     if tls is not None or balancers is not None:
         return _LayeredEndpoint(endpoint, reactor, tls, balancers)
     return endpoint

@@ -19,10 +19,12 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from smsgw.errors import EncodeError, LinkDown, PduError
+from smsgw.errors import Disposition, EncodeError, LinkDown, PduError
 from smsgw.model import MoMessage, Segment, StatusReport, SubmitResult
 from smsgw.protocols import events as ev
 from smsgw.protocols.account import Account
@@ -30,14 +32,26 @@ from smsgw.protocols.carrier import Carrier, Result
 from smsgw.protocols.layout import Pdu
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
+from smsgw.protocols.traffic import Traffic
 from smsgw.transport.adapter import SessionProtocol
 from smsgw.transport.binds import Binds
 from smsgw.transport.connector import Backoff, Connector, Phase, Refusals
+from smsgw.transport.gate import Gate
 from smsgw.transport.listener import Listener, PeerListener
 from smsgw.transport.observer import LinkObserver, Silent
 from smsgw.transport.permits import ALWAYS, Permit
-from smsgw.transport.results import NO_RESULTS, NOT_SENT, ResultTable, not_sendable, unanswered
+from smsgw.transport.results import (
+    NO_RESULTS,
+    NOT_SENT,
+    ResultTable,
+    name_of,
+    not_sendable,
+    unanswered,
+)
 from smsgw.transport.waiting import Waiting, WaitingSubmits
+
+ACCEPTED_MAX = 64
+"""Connections at a time that the carrier may open to us."""
 
 BROUGHT = (ev.ReportReceived, ev.MoReceived)
 
@@ -82,11 +96,13 @@ class Link:
         results: What some result codes mean on this link, whatever the carrier's table says.
         permits: The right to one of a login's connections: called for each with the login's place
             among the account's, and how many connections it may have.
+        traffic: Where what goes over its connections is added up; None for a new one.
 
     Attributes:
         on_results: Called with batches of (context, result) for what ``submit_many`` took.
         on_free: Called when window slots or a bind became available.
         on_inbound: Called with batches of what the carrier brought.
+        traffic: What went over its connections.
     """
 
     log = Logger()
@@ -105,6 +121,7 @@ class Link:
         observer: LinkObserver | None = None,
         results: Mapping[int, Result] = NO_RESULTS,
         permits: Callable[[int, int], Permit] = lambda login, count: ALWAYS,
+        traffic: Traffic | None = None,
     ) -> None:
         self.name = name
         self.carrier = carrier
@@ -112,15 +129,19 @@ class Link:
         self.on_results: Callable[[list[tuple[Any, SubmitResult]]], None] = lambda results: None
         self.on_free: Callable[[], None] = lambda: None
         self.on_inbound: Callable[[list[Inbound]], None] = lambda inbound: None
+        self.traffic = Traffic() if traffic is None else traffic
         self._clock = clock
+        self._since = clock.seconds()
         self._wall = wall
         self._observer: LinkObserver = observer or Silent()
         self._table = ResultTable(name, carrier.classify, results, self._observer)
         self._waiting = WaitingSubmits(self.submit_many)
         self._stopped = False
+        self._held = ""  # why nothing is submitted although connections may be bound
+        self._drained: list[Deferred[None]] = []
         self._unsendable: list[tuple[Any, SubmitResult]] = []
         self._bound: set[SessionProtocol] = set()
-        new_session, refusals = carrier.sessions(wall), Refusals()
+        new_session, refusals = carrier.sessions(wall, traffic=self.traffic), Refusals()
         self._connectors = [
             Connector(
                 endpoint,
@@ -151,9 +172,32 @@ class Link:
             await self._listener.start()
 
     def start(self) -> None:
-        """Dial, and keep dialling until :meth:`stop`."""
-        self._stopped = False
+        """Dial, and keep dialling until :meth:`stop`; submit again after :meth:`hold`."""
+        self._stopped, self._held = False, ""
         self._binds.start()
+        if self.up:
+            self._tell_user("on_free")
+
+    def hold(self, why: str) -> None:
+        """Submit nothing more until :meth:`start`; what is in flight is still answered.
+
+        Args:
+            why: For people; not "".
+        """
+        self._held = why
+
+    def drain(self, within: float) -> Deferred[None]:
+        """Fire when nothing is in flight any more, or after so many seconds.
+
+        Call it after :meth:`hold` or when nothing is submitted any more.
+        """
+        done: Deferred[None] = Deferred()
+        if self.in_flight:
+            self._drained.append(done)
+            done.addTimeout(within, self._clock)
+        else:
+            done.callback(None)
+        return done.addErrback(_gave_up)
 
     def stop(self) -> Deferred[None]:
         """Unbind and close everything at once; what is unanswered then is unknown.
@@ -181,7 +225,7 @@ class Link:
     @property
     def up(self) -> bool:
         """Whether a submit could be sent now, or after waking a resting connection."""
-        return self._binds.up
+        return not self._held and self._binds.up
 
     @property
     def permitted(self) -> bool:
@@ -191,12 +235,28 @@ class Link:
     @property
     def free(self) -> int:
         """Free window slots over all binds; a resting connection counts with its whole window."""
-        return self._binds.free(self.account.window)
+        return 0 if self._held else self._binds.free(self.account.window)
 
     @property
     def in_flight(self) -> int:
         """Submits that wait for their answer."""
         return self._binds.in_flight
+
+    @property
+    def window(self) -> int:
+        """Submits that may wait for their answer at a time, when all connections are bound."""
+        return self.account.window * len(self._binds.senders)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long the carrier has sent nothing at all; since the beginning, when it never did."""
+        at = self.traffic.received_at
+        return max(0.0, self._clock.seconds() - (self._since if at is None else at))
+
+    @property
+    def connect_failures(self) -> int:
+        """How often no connection could be made so far."""
+        return sum(connector.failures for connector in self._connectors)
 
     @property
     def answer_seconds(self) -> float:
@@ -205,8 +265,16 @@ class Link:
 
     @property
     def reason(self) -> str:
-        """Why connections are not bound, for people; "" when all are."""
-        return self._binds.reason
+        """Why nothing is submitted, or why connections are not bound; "" when all are."""
+        return self._held or self._binds.reason
+
+    def heartbeat(self) -> int:
+        """Send a heartbeat over every bound connection; return how many (SGIP has none)."""
+        now, sent = self._clock.seconds(), 0
+        for protocol in filter(None, (connector.bound for connector in self._connectors)):
+            sent += protocol.session.heartbeat(now)
+            protocol.flush()
+        return sent
 
     def submit_many(self, items: Sequence[tuple[Segment, Any]]) -> int:
         """Send as many of ``items`` as the windows allow now, in order.
@@ -218,6 +286,8 @@ class Link:
             How many were taken. Their results come through ``on_results``, never from inside this
             call. 0 when nothing is bound; ``on_free`` tells when to try again.
         """
+        if self._held:
+            return 0
         taken = self._binds.send(items, self._send, self._clock.seconds())
         if taken < len(items):
             self._binds.wake()
@@ -253,38 +323,47 @@ class Link:
 
     def _make_listener(self, settings: PeerListener) -> Listener:
         names = {settings.account.name: settings.account.secret}
-        sessions = self.carrier.sessions(self._wall, Side.SP, names.get)
+        sessions = self.carrier.sessions(self._wall, Side.SP, names.get, self.traffic)
         return Listener(
             settings.endpoint,
-            lambda: sessions(settings.account, Role.SERVER),
+            lambda host: sessions(settings.account, Role.SERVER),
             self._clock,
             self._events,
             self._accepted_closed,
-            settings.allow,
+            Gate(
+                f"links.{self.name}.listener",
+                self._clock,
+                settings.allow,
+                ACCEPTED_MAX,
+                observer=settings.observer,
+            ),
         )
 
     def _accepted_closed(self, protocol: SessionProtocol, why: str) -> None:
         if protocol in self._bound:
             self._bound.discard(protocol)
-            self._observer.unbound(self.name, why)
+            self._observer.unbound(self.name, protocol.session.ending)
 
     def _changed(self, connector: Connector) -> None:
         if connector.phase in (Phase.DOWN, Phase.IDLE):
             self.log.info(
-                "link {link}: {phase}: {reason}",
+                "link {link}: {phase}: {why}",
+                event="link.unbound",
                 link=self.name,
                 phase=connector.phase.value,
-                reason=connector.reason,
+                why=connector.reason,
             )
         if connector.phase is Phase.BOUND:
             note = f" ({connector.note})" if connector.note else ""
-            self.log.info("link {link}: bound{note}", link=self.name, note=note)
+            told = "link {link}: bound{note}"
+            self.log.info(told, event="link.bound", link=self.name, note=note)
         alive = {one.protocol for one in self._connectors}
         gone = {p for p in self._bound if p.session.role is Role.CLIENT and p not in alive}
-        for _ in gone:
-            self._observer.unbound(self.name, connector.reason)
+        for protocol in gone:
+            self._observer.unbound(self.name, protocol.session.ending)
         self._bound -= gone
         self._binds.changed(connector)
+        self._check_drained()
         if connector.phase is Phase.IDLE:  # what came while it was unbinding wakes it again
             self._waiting.send()
             self._tell_user("on_free")
@@ -315,6 +394,13 @@ class Link:
         if results or any(isinstance(event, ev.Bound) for event in events):
             self._waiting.send()
             self._tell_user("on_free")
+        self._check_drained()
+
+    def _check_drained(self) -> None:
+        if self._drained and not self.in_flight:
+            drained, self._drained = self._drained, []
+            for done in drained:
+                done.callback(None)
 
     def _take_state(self, protocol: SessionProtocol, event: ev.Event) -> None:
         if isinstance(event, ev.Bound | ev.PeerBound):
@@ -322,19 +408,21 @@ class Link:
             self._observer.bound(self.name)
         elif isinstance(event, ev.BindRefused):
             self.log.warn(
-                "link {link}: login refused with status {code} ({text})",
+                "link {link}: login refused with status {code} ({why})",
+                event="link.bind_refused",
                 link=self.name,
                 code=event.code,
-                text=event.text,
+                why=event.text,
                 kind=event.kind.value,
             )
-            self._observer.bind_refused(self.name, event.code, event.text)
+            self._observer.bind_refused(self.name, event.kind)
         elif isinstance(event, ev.PeerMistake | ev.SessionFailed):
             problem = event.problem if isinstance(event, ev.PeerMistake) else event.reason
             self._mistake(problem)
 
     def _mistake(self, problem: str) -> None:
-        self.log.warn("link {link}: {problem}", link=self.name, problem=problem)
+        told = "link {link}: {why}"
+        self.log.warn(told, event="link.peer_mistake", link=self.name, why=problem)
         self._observer.mistake(self.name, problem)
 
     def _take_inbound(
@@ -372,6 +460,9 @@ class Link:
     def _tell(self, results: list[tuple[Any, SubmitResult]]) -> None:
         for disposition, count in Counter([result.disposition for _, result in results]).items():
             self._observer.submits(self.name, disposition, count)
+        codes = [r.code for _, r in results if r.disposition is not Disposition.ACCEPTED]
+        for code, count in Counter(codes).items():
+            self._observer.not_taken(self.name, name_of(code), count)
         batch = [one for one in results if not isinstance(one[0], Waiting)]
         unsent = []
         for context, result in results if len(batch) < len(results) else ():
@@ -390,7 +481,8 @@ class Link:
         try:
             getattr(self, name)(*what)
         except Exception:
-            self.log.failure("link {link}: {name} raised, a bug", link=self.name, name=name)
+            told = "link {link}: {operation} raised, a bug"
+            self.log.failure(told, event="link.failed", link=self.name, operation=name)
 
     # ---- for people ----------------------------------------------------------------------
 
@@ -405,8 +497,12 @@ class Link:
             "up": self.up,
             "binds": [bind.state(now) for bind in self._binds],
             "accepted_binds": accepted,
-            "window": self.account.window * len(self._binds.senders),
+            "window": self.window,
             "in_flight": self.in_flight,
             "answer_seconds": round(self.answer_seconds, 3),
             "limited_by": self._binds.limit(now).state(),
         }
+
+
+def _gave_up(failure: Failure) -> None:
+    failure.trap(TimedOut)

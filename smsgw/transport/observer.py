@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from smsgw.errors import Disposition
+from smsgw.protocols.events import RefusalKind
+from smsgw.protocols.states import Ending
 
 
 class LinkObserver(Protocol):
@@ -13,14 +15,17 @@ class LinkObserver(Protocol):
     def bound(self, link: str) -> None:
         """One more connection of ``link`` is logged in."""
 
-    def unbound(self, link: str, reason: str) -> None:
+    def unbound(self, link: str, ending: Ending) -> None:
         """A logged-in connection of ``link`` ended."""
 
-    def bind_refused(self, link: str, code: int, text: str) -> None:
+    def bind_refused(self, link: str, kind: RefusalKind) -> None:
         """A login was refused."""
 
     def submits(self, link: str, disposition: Disposition, count: int) -> None:
         """So many submits got this outcome."""
+
+    def not_taken(self, link: str, code: str, count: int) -> None:
+        """So many submits were not accepted, with this code or for this reason of ours."""
 
     def unlisted(self, link: str, code: str) -> None:
         """An answer had a result that no table lists; ``other`` after very many different ones."""
@@ -37,11 +42,13 @@ class Silent:
 
     def bound(self, link: str) -> None: ...
 
-    def unbound(self, link: str, reason: str) -> None: ...
+    def unbound(self, link: str, ending: Ending) -> None: ...
 
-    def bind_refused(self, link: str, code: int, text: str) -> None: ...
+    def bind_refused(self, link: str, kind: RefusalKind) -> None: ...
 
     def submits(self, link: str, disposition: Disposition, count: int) -> None: ...
+
+    def not_taken(self, link: str, code: str, count: int) -> None: ...
 
     def unlisted(self, link: str, code: str) -> None: ...
 

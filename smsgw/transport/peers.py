@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+IPV6_BITS = 64
+"""Of an IPv6 address these are one customer's."""
+
 
 def peer_filter(networks: Sequence[Network]) -> Callable[[str], bool]:
     """Return what says whether a peer's address may connect.
@@ -28,3 +31,19 @@ def peer_filter(networks: Sequence[Network]) -> Callable[[str], bool]:
         return peer.is_loopback or any(peer in network for network in allowed)
 
     return allows
+
+
+def source_of(host: str) -> str:
+    """Return what connections and failures of an address are counted under.
+
+    It is the address; of IPv6 the part that one customer has.
+    """
+    if ":" not in host:
+        return host
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, IPV6_BITS), strict=False))

@@ -231,7 +231,8 @@ class HeaderFirst(Factory):
         elif len(self._waiting) >= WAITING_MAX:
             why = f"{WAITING_MAX} connections wait for their PROXY header"
         if why:
-            self.log.warn("{host} was turned away: {why}", host=host, why=why)
+            told = "{host} was turned away: {why}"
+            self.log.warn(told, event="peer.turned_away", host=host, why=why)
             return None
         opening = HeaderOpening(self._real, self._clock, host)
         self._waiting.add(opening)
@@ -241,7 +242,8 @@ class HeaderFirst(Factory):
     def _ended(self, result: object, opening: HeaderOpening, host: str) -> None:
         self._waiting.discard(opening)
         if isinstance(result, Failure) and not result.check(NoProtocol):
-            self.log.warn("{host} was turned away: {why}", host=host, why=result.getErrorMessage())
+            told, why = "{host} was turned away: {why}", result.getErrorMessage()
+            self.log.warn(told, event="peer.turned_away", host=host, why=why)
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,6 +20,8 @@ NO_ANSWER = -1
 NOT_SENDABLE = -2
 NOT_SENT = -3
 
+_OURS = {NO_ANSWER: "no answer", NOT_SENDABLE: "not sendable", NOT_SENT: "not sent"}
+
 UNLISTED_MAX = 100
 """Unlisted codes of one link that are told apart; a peer that makes them up must not fill us."""
 
@@ -76,12 +78,18 @@ class ResultTable:
                 self.log.warn(
                     "link {link}: result {code} is in no table, so such submits are tried again;"
                     " once you know what it means, say so in [links.{link}.results]",
+                    event="link.result_unlisted",
                     link=self._link,
                     code=code,
                 )
             else:
                 label = OTHER_CODES
         self._observer.unlisted(self._link, label)
+
+
+def name_of(code: int) -> str:
+    """Return what a submit's code is counted by: the carrier's number, or our words."""
+    return _OURS.get(code) or str(code)
 
 
 def unanswered(event: ResponseLost) -> SubmitResult:

@@ -48,6 +48,9 @@ __all__ = [
     "explained",
 ]
 
+TLS_PROBLEM = "TLS"
+"""How the reason of a connection that TLS ended begins."""
+
 _CERTIFICATE_PROBLEMS = {
     2: "was not issued by anyone we trust",
     9: "is not valid yet",
@@ -110,7 +113,7 @@ def explained(reason: Failure, certificate_problems: Sequence[str]) -> Failure:
     words = _words(reason.value)
     if certificate_problems and "verify failed" in words:
         words = f"the peer's certificate {certificate_problems[0]}"
-    return Failure(LinkDown(f"TLS: {words}"))
+    return Failure(LinkDown(f"{TLS_PROBLEM}: {words}"))
 
 
 def _verified(problems: list[str]) -> Callable[[SSL.Connection, Any, int, int, int], bool]:
@@ -284,7 +287,8 @@ class ServerSide:
         try:
             self._latest = self._contexts.current()
         except ConfigError as error:
-            self.log.warn("TLS: {error}; the files read before stay in force", error=str(error))
+            told = "TLS: {why}; the files read before stay in force"
+            self.log.warn(told, event="tls.files_refused", why=str(error))
         connection = SSL.Connection(self._latest, None)
         watched: Any = tlsProtocol.wrappedProtocol
         if self._asks:
@@ -314,7 +318,10 @@ class _Watched(Protocol):
         shown = explained(reason, self.certificate_problems)
         if shown is not reason:
             self.log.warn(
-                "{host} was turned away: {why}", host=self._host, why=shown.getErrorMessage()
+                "{host} was turned away: {why}",
+                event="peer.turned_away",
+                host=self._host,
+                why=shown.getErrorMessage(),
             )
         self._inner.connectionLost(shown)
 

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from smsgw.delivery.portability import Portability
+from smsgw.delivery.portability import FORGOTTEN_SECONDS, READ_SECONDS, Portability
 from smsgw.errors import StoreError
 from smsgw.model import Operator
 from smsgw.routing.ported import PortedNumbers
@@ -19,6 +20,7 @@ from smsgw.store.address import Server
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT
 from smsgw.store.presence import CHANNEL, Permit
+from tests.support.delivery import started_clock
 from tests.support.reactor import reactor_test
 from tests.support.store import PHONE, accepted, message_row
 from tests.support.stores import SERVER, execute
@@ -276,3 +278,22 @@ class TestPortedNumbers:
             first.stop()
             second.stop()
             first.learn("cucc", [PHONE])  # what is heard after the end is not read
+
+    @reactor_test
+    async def test_what_is_to_be_erased_waits_until_others_have_forgotten_it(
+        self, server: Server
+    ) -> None:
+        async with joined(server) as database:
+            clock = started_clock()
+            numbers = PortedNumbers(clock.seconds)
+            node = Portability(database, clock, numbers, {"cucc": Operator.UNICOM})
+            node.learn("cucc", [PHONE])
+            await until(lambda: numbers.find(PHONE))
+            gone = Deferred.fromCoroutine(node.forget_everywhere([PHONE]))
+            await until(clock.getDelayedCalls)
+            assert numbers.find(PHONE) is None
+            clock.advance(READ_SECONDS)
+            assert not gone.called
+            clock.advance(FORGOTTEN_SECONDS)
+            await gone
+            await node.forget_everywhere([PHONE])  # nobody believes it: nothing to wait for

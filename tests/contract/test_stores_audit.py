@@ -88,6 +88,7 @@ class TestChain:
             "account": "office ",
             "subject_id": 99,
             "detail": '{"name":"n3"}',
+            "seal": bytes(16),
             "hash": bytes(32),
         }
         assert {*changes, "chain", "sequence"} == {column.name for column in table.columns}
@@ -183,7 +184,7 @@ class TestChain:
             rows = await database.read(audit.page)
             moved = [update(table).where(at(n)).values(sequence=n + 1) for n in (5, 4, 3)]
             await tamper(database, *moved)
-            forged = AuditRow(0, 3, NOW, "console", "token.made", "office", 7, "{}", b"")
+            forged = AuditRow(0, 3, NOW, "console", "token.made", "office", 7, "{}", bytes(16), b"")
             forged.hash = hash_of(rows[1].hash, forged)
             await tamper(database, table.insert().values(msgspec.structs.asdict(forged)))
             found = await findings(database)

@@ -92,7 +92,7 @@ async def test_timers_go_in_and_out(place: Place) -> None:
             assert timers.take(connection, one.id)
             assert not timers.take(connection, one.id)
             assert timers.move(connection, two.id, NOW + 7)
-            timers.clear(connection, three.request_id, three.kind, three.subject_id)
+            timers.clear(connection, three.request_id, three.kind, [three.subject_id])
             assert timers.next_due(connection, NOW + 9, **seen) == NOW + 7
             assert timers.take(connection, two.id)
             assert timers.next_due(connection, NOW + 9, **seen) == NOW - 1 + LATE_MS

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from smsgw.model import Event
-from smsgw.store import events, inbox, messages, trace
+from smsgw.services.webhooks import deliveries
+from smsgw.store import events, inbox, messages, redeliveries, trace, webhooks
 from smsgw.store.ids import made_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow
+from smsgw.store.redeliveries import RedeliveryRow
 from smsgw.store.schema import rerouted
 from smsgw.store.statements import insert_rows
+from smsgw.store.webhooks import WebhookRow
 from tests.support.reactor import reactor_test
 from tests.support.store import accepted, inbound_row, message_row
 from tests.support.stores import opened
@@ -112,3 +116,43 @@ async def test_replies_are_those_to_its_number_until_that_sent_something_else(pl
         assert [one.text for one in found] == mine
         found = await database.read(partial(trace.replies_to, message=second))
         assert [one.text for one in found] == [late]
+
+
+@reactor_test
+async def test_what_each_webhook_did_about_an_event_is_read_from_its_rows(place: Any):
+    async with opened(place) as database:
+        await database.writer.run(lambda c: None)
+        for kind in ("a.sent", "b.sent", "a.sent"):
+            await tell(database, kind, 7)
+        told = await database.read(lambda c: events.list_after(c, 0, 99))
+        first, second, third = (event.id for event in told)
+
+        def state(hook: dict[str, Any], apart: Sequence[dict[str, Any]] = ()) -> Any:
+            def look(c: Connection) -> list[tuple[str, int, str]]:
+                about = {"id": 1, "account": "newsroom", "url": "https://a.example/x"}
+                webhooks.add(c, WebhookRow(**{**about, "kinds": '["a.*"]', **hook}))
+                for place, one in enumerate(apart):
+                    row = {"id": place, "webhook_id": 1, "events": 1, "failing_since": 5}
+                    redeliveries.add(c, RedeliveryRow(**{**row, "at": 9, **one}))
+                found = deliveries.of_events(c, "newsroom", told)
+                assert deliveries.of_events(c, "crm", told) == []
+                webhooks.remove(c, 1)
+                return [(one.state, one.attempts, one.problem) for one in found]
+
+            return database.writer.run(look)
+
+        assert await state({"cursor": third}) == [("delivered", 0, "")] * 2
+        assert await state({"cursor": first}) == [("delivered", 0, ""), ("waiting", 0, "")]
+        failing = {"batch_id": 4, "batch_until": first, "attempts": 3, "problem": "503"}
+        assert await state(failing) == [("sending", 3, "503"), ("waiting", 0, "503")]
+        paused = {"cursor": first, "state": "paused", "reason": "by hand"}
+        assert await state(paused) == [("delivered", 0, ""), ("paused", 0, "by hand")]
+        assert await state({"cursor": third, "created_at": 2000}) == []  # it came after them
+        apart = [
+            {"state": "dead", "after_id": 0, "until_id": first, "why": "gone"},
+            {"state": "replaying", "after_id": second, "until_id": third, "why": ""},
+        ]
+        assert await state({"cursor": third, "created_at": 2000}, apart) == [
+            ("given_up", 0, "gone"),
+            ("replaying", 0, ""),
+        ]

@@ -189,6 +189,7 @@ def test_the_webhook_example_keeps_each_event_once_and_refuses_strangers(tmp_pat
         "id": "5",
         "at": "2026-11-22T09:50:16.730+00:00",
         "kind": "request.closed",
+        "account": "newsroom",
         "subject_id": "7",
         "data": {"outcome": "approved"},
     }

@@ -81,7 +81,7 @@ def people(gateway: SimulatedGateway) -> Iterator[None]:
 
 
 def test_no_block_is_forgotten_here():
-    assert len(CLIENT) == 7
+    assert len(CLIENT) == 8
     assert len(BLOCKS) == len(CLIENT) + 4
 
 
@@ -93,6 +93,7 @@ def test_the_blocks_of_the_client_run_one_after_the_other(gateway, people, capsy
     said = capsys.readouterr().out
     assert said.startswith("delivered DELIVRD\ncanceled\n")
     assert re.search(r"approved .*'张工'.*'台长', 'yes', ''", said)
+    assert "2 in the batch" in said
     assert "oa-77 approved" in said
     assert "422 invalid to to: '1' is not a mainland mobile number" in said
 
@@ -110,7 +111,14 @@ def test_the_view_takes_what_the_gateway_posts_and_nothing_else(monkeypatch, cap
     names: dict[str, Any] = {}
     exec(compile(block_with("def view(request)"), "docs/python.md", "exec"), names)
     at = "2026-11-22T09:50:16.730+00:00"
-    event = {"id": "5", "at": at, "kind": "message.sent", "subject_id": "7", "data": {}}
+    event = {
+        "id": "5",
+        "at": at,
+        "kind": "message.sent",
+        "account": "x",
+        "subject_id": "7",
+        "data": {},
+    }
 
     class Request:
         body = json.dumps({"events": [event]}).encode()
@@ -129,6 +137,7 @@ def test_the_view_takes_what_the_gateway_posts_and_nothing_else(monkeypatch, cap
     assert capsys.readouterr().out == "5 message.sent {}\n"
 
 
+@pytest.mark.long
 def test_the_test_with_a_phone_passes(tmp_path):
     (tmp_path / "test_it.py").write_text(block_with("def test_the_director"), encoding="utf-8")
     done = subprocess.run(

@@ -52,9 +52,10 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def plain(err: str) -> list[str]:
-    """The lines that are not the log's."""
-    return [line for line in err.splitlines() if not line.startswith("{")]
+def errors(err: str) -> list[str]:
+    """What the log's lines at or above error say."""
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    return [line["text"] for line in lines if line["level"] in ("error", "critical")]
 
 
 def logged(err: str) -> list[str]:
@@ -95,8 +96,8 @@ async def test_a_taken_http_port_is_one_line(tmp_path):
     )
     daemon = Command("run", "-c", config)
     assert await daemon.ended == 1
-    (said,) = plain(daemon.err)
-    assert said.startswith("smsgw: cannot start: Couldn't listen on 127.0.0.1:")
+    (said,) = errors(daemon.err)
+    assert said.startswith("cannot start: Couldn't listen on 127.0.0.1:")
     assert "Traceback" not in daemon.err
     await port.stopListening()
 
@@ -119,8 +120,8 @@ async def test_a_database_that_cannot_be_used_is_one_line(tmp_path, revision, li
     before = database.read_bytes()
     daemon = Command("run", "-c", config)
     assert await daemon.ended == 1
-    (said,) = plain(daemon.err)
-    assert said.startswith(f"smsgw: cannot start: {database}: ")
+    (said,) = errors(daemon.err)
+    assert said.startswith(f"cannot start: {database}: ")
     assert line in said
     assert "Traceback" not in daemon.err
     assert not [text for text in logged(daemon.err) if "link one" in text]

@@ -33,7 +33,13 @@ def carriers_repeat_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ismg, "REPEAT_AFTER", 0.2)
 
 
-@pytest.mark.parametrize("steps", [[AHEAD, BACK], [BACK, AHEAD]], ids=["ahead", "back"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([AHEAD, BACK], id="ahead"),
+        pytest.param([BACK, AHEAD], id="back", marks=pytest.mark.long),
+    ],
+)
 @reactor_test(seconds=40)
 async def test_no_step_of_the_clock_holds_up_expires_or_doubles_anything(tmp_path, steps):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")

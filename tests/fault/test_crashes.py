@@ -47,8 +47,8 @@ def seed() -> int:
 
 
 @reactor_test(seconds=120)
-async def test_20_kills_lose_nothing_and_every_doubled_message_is_marked(tmp_path, store, seed):
-    await killed(20, tmp_path, store, seed)
+async def test_5_kills_lose_nothing_and_every_doubled_message_is_marked(tmp_path, store, seed):
+    await killed(5, tmp_path, store, seed)
 
 
 @pytest.mark.long

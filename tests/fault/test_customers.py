@@ -10,6 +10,7 @@ from twisted.internet.task import deferLater
 
 from smsgw.model import Segment
 from smsgw.protocols.registry import CARRIERS
+from smsgw.transport.gate import FAILURES_MAX
 from tests.support.customers import CustomerTown, customer_toml, until
 from tests.support.raw_peer import RawPeer, dial
 from tests.support.reactor import reactor_test
@@ -60,18 +61,24 @@ async def test_garbage_costs_only_its_own_connection(tmp_path, protocol):
 
 @both
 @reactor_test
-async def test_a_wrong_secret_is_refused_and_the_next_login_waits(tmp_path, protocol, monkeypatch):
-    monkeypatch.setattr("smsgw.interfaces.northbound.guard.FIRST_SECONDS", 0.3)
+async def test_a_wrong_secret_is_refused_and_many_are_a_ban(tmp_path, protocol, monkeypatch):
+    monkeypatch.setattr("smsgw.transport.gate.BAN_SECONDS", 0.3)
     async with CustomerTown(tmp_path) as town:
         wrong = await town.customer(protocol, bound=False, secret="wrong")
         await until(lambda: wrong.link.state()["binds"][0]["refused"])
         assert wrong.link.state()["binds"][0]["refused"] == "bad secret"
         await wrong.stop()
+        nobody = await raw(town, protocol, name="nobody")
+        await until(lambda: nobody.lost)
+        for n in range(FAILURES_MAX - 2):
+            guess = await raw(town, protocol, secret=f"guess{n}")
+            await until(lambda guess=guess: guess.lost)
+        banned = await raw(town, protocol)
+        await until(lambda: banned.lost)
+        assert banned.received == b""
         began = reactor.seconds()
         await town.customer(protocol)
         assert reactor.seconds() - began > 0.2
-        again = await town.customer(protocol, bound=False, name="nobody")
-        await until(lambda: again.link.state()["binds"][0]["refused"])
 
 
 @both

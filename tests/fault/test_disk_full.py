@@ -56,6 +56,7 @@ async def test_new_messages_are_refused_with_503_and_all_goes_on_when_there_is_r
         assert set(town.refused) == {503}
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_a_file_that_may_not_grow_refuses_and_after_a_start_with_room_all_is_sent(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")

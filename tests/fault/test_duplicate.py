@@ -20,7 +20,7 @@ async def test_the_second_answer_is_a_mistake_of_the_peer_and_nothing_else(name)
         rig.submit(60)
         await rig.settled()
         assert rig.outcomes() == {Disposition.ACCEPTED: 60}
-        mistakes = [event for event in rig.logged if "answers nothing" in str(event.get("problem"))]
+        mistakes = [event for event in rig.logged if "answers nothing" in str(event.get("why"))]
         assert len(mistakes) == 30
         assert rig.happened["bind"] == 1
         await rig.recovers()
@@ -61,5 +61,5 @@ async def test_a_login_answered_twice_costs_nothing_and_is_told(name):
         rig.submit(10)
         await rig.settled()
         assert rig.happened["bind"] == 1
-        assert [e for e in rig.logged if "answers no login" in str(e.get("problem"))]
+        assert [e for e in rig.logged if "answers no login" in str(e.get("why"))]
         await rig.recovers()

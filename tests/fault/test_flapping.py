@@ -17,9 +17,10 @@ def carriers_repeat_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ismg, "REPEAT_AFTER", 0.2)
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_links_that_break_every_second_lose_nothing_and_double_nothing_unmarked(tmp_path):
-    await flapping(3, tmp_path)
+    await flapping(2, tmp_path)
 
 
 @pytest.mark.long

@@ -42,16 +42,31 @@ login = "901234"
 secret = "s3cret"
 access_number = "10690001"
 """
-KILLS = 6
+KILLS = 3
 CUSTOMERS = 4
 SIZES = (1, 20)
+PHONE = "13800001001"
+
+
+def wanted(customer: int, key: str) -> tuple[str, dict[str, Any]]:
+    """What a customer asks for: a message, several, a batch, or a request."""
+    one = {"to": PHONE, "text": "您好", "ref": key}
+    size = random.choice(SIZES)
+    steps = [{"assignees": [{"phone": PHONE}]}]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/messages", one),
+        ("/v1/messages", {"messages": [one] * size}),
+        ("/v1/batches", {"text": "您好", "ref": key, "recipients": [{"to": PHONE}] * size}),
+        ("/v1/requests", {"subject": "采购", "reference": key, "steps": steps}),
+    ]
+    return asked[customer % len(asked)]
 
 
 class Customers:
     """Each asks for one thing after the other, and for each until it has an answer."""
 
     def __init__(self, nursery: Nursery) -> None:
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[tuple[str, str], dict[str, Any]] = {}
         self._nursery = nursery
         self._pool = HTTPConnectionPool(reactor, persistent=False)
         self._stopping = False
@@ -65,22 +80,21 @@ class Customers:
         number = 0
         while not self._stopping:
             key, number = f"{customer}-{number}", number + 1
-            one = {"to": "13800001001", "text": "您好", "ref": key}
-            body = {"messages": [one] * random.choice(SIZES)} if customer % 2 else one
-            await self._until_answered(key, json.dumps(body).encode())
+            path, body = wanted(customer, key)
+            await self._until_answered(key, path, json.dumps(body).encode())
 
-    async def _until_answered(self, key: str, body: bytes) -> None:
+    async def _until_answered(self, key: str, path: str, body: bytes) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": key}
         while True:
-            url = self._nursery.run.url + "/v1/messages"
+            url = self._nursery.run.url + path
             try:
                 answer = await treq.post(url, body, headers=headers, pool=self._pool, timeout=5)
                 content = await answer.json()
             except Exception:
                 await deferLater(reactor, 0.005)
                 continue
-            if answer.code == 202:
-                self.answers[key] = content.get("ids") or [content["id"]]
+            if answer.code in (201, 202):
+                self.answers[path, key] = content
                 return
             assert answer.code in (409, 503), content
             await deferLater(reactor, 0.02)
@@ -112,12 +126,30 @@ async def test_what_is_asked_for_again_after_a_crash_is_done_once(
     url = server.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{file}"
     engine = create_engine(url)
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT reference, id FROM message")).all()
+        rows = {
+            table: connection.execute(text(f"SELECT reference, id FROM {table}")).all()
+            for table in ("message", "batch", "request")
+        }
     engine.dispose()
-    assert Counter(reference for reference, _ in rows) == {
-        key: len(ids) for key, ids in customers.answers.items()
+    check(customers.answers, rows)
+
+
+def check(answers: dict[tuple[str, str], dict[str, Any]], rows: dict[str, Any]) -> None:
+    """Compare what was answered with what there is: each thing once, under the id that was told."""
+    assert {path for path, _ in answers} == {"/v1/messages", "/v1/batches", "/v1/requests"}
+    told: dict[str, dict[str, Any]] = {"messages": {}, "batches": {}, "requests": {}}
+    for (path, key), answer in answers.items():
+        told[path.removeprefix("/v1/")][key] = answer
+    for table, kind in (("batch", "batches"), ("request", "requests")):
+        assert {key: str(one) for key, one in rows[table]} == {
+            key: answer["id"] for key, answer in told[kind].items()
+        }
+        assert len(rows[table]) == len(told[kind])
+    ids = {key: answer.get("ids") or [answer["id"]] for key, answer in told["messages"].items()}
+    sizes = {key: answer["accepted"] for key, answer in told["batches"].items()}
+    found = Counter(key for key, _ in rows["message"] if key and key not in told["requests"])
+    assert found == {**{key: len(some) for key, some in ids.items()}, **sizes}
+    assert {str(one) for key, one in rows["message"] if key in ids} == {
+        one for some in ids.values() for one in some
     }
-    assert {str(one) for _, one in rows} == {
-        one for ids in customers.answers.values() for one in ids
-    }
-    assert len(customers.answers) > KILLS
+    assert len(answers) > KILLS

@@ -44,7 +44,7 @@ async def test_a_stranger_where_the_gateway_should_be_is_tried_again_with_growin
 @every_carrier
 @every_stranger
 @reactor_test
-async def test_a_stranger_at_our_door_is_shown_out_with_one_line(name, octets):
+async def test_a_stranger_at_our_door_is_shown_out_who_and_why(name, octets):
     carrier = CARRIERS[name]
     async with IsmgRig(carrier) as rig:
         stranger = await dial(carrier, rig.port, speaks=False)
@@ -57,7 +57,7 @@ async def test_a_stranger_at_our_door_is_shown_out_with_one_line(name, octets):
 
 
 @reactor_test
-async def test_a_stranger_at_the_listener_of_a_link_is_shown_out_with_one_line():
+async def test_a_stranger_at_the_listener_of_a_link_is_shown_out_who_and_why():
     with capturedLogs() as logged:
         async with LinkRig(CARRIERS["sgip"]) as rig:
             await rig.bound()
@@ -65,4 +65,4 @@ async def test_a_stranger_at_the_listener_of_a_link_is_shown_out_with_one_line()
             stranger.say(STRANGERS["http request"])
             await rig.until(lambda: stranger.lost)
             assert rig.link.up
-    assert len(warnings(logged)) == 1
+    assert len(warnings(logged)) == 2

@@ -28,7 +28,7 @@ async def test_one_that_no_peer_may_send_ends_the_connection_and_its_octets_are_
         assert outcomes[Disposition.ACCEPTED] > 0
         assert outcomes[Disposition.UNKNOWN] > 0
         limit = carrier.codec.largest_octets
-        reasons = {str(event.get("problem")) for event in rig.logged if "problem" in event}
+        reasons = {str(event["why"]) for event in rig.logged if "why" in event}
         assert {reason.partition(",")[0] for reason in reasons} == {f"total length {limit + 1}"}
         await rig.recovers()
 

@@ -116,6 +116,7 @@ async def test_a_server_that_ends_every_session_again_and_again(
             await town.until(lambda promised=promised: len(town.promised) > promised + 20)
 
 
+@pytest.mark.long
 @reactor_test(seconds=60)
 async def test_a_server_that_keeps_nothing_for_a_while(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy

@@ -30,6 +30,6 @@ async def test_it_is_answered_twice_and_counted_once(tmp_path, name):
         assert (person["decision"], person["reason"]) == ("no", "超预算")
         assert [answer["counted"] for answer in person["answers"]] == [True]
         assert request["outcome"] == "rejected"
-        assert len(await town.gateway.inbound(ACCOUNT, before=None, limit=9)) == 1
+        assert len(await town.gateway.records.inbound(ACCOUNT, before=None, limit=9)) == 1
         assert await town.count("answer") == 1
         assert town.metric("smsgw_replies_total", outcome="decided") == 1

@@ -35,7 +35,7 @@ async def test_it_waits_for_the_answer_and_ends_matched(tmp_path, name):
         bringer.say(octets)
         await until(lambda: bringer.answers_to(octets, carrier) == [0])
         assert await town.count("parked_report") == 1
-        assert (await town.gateway.message("newsroom", message_id))["status"] == "queued"
+        assert (await town.gateway.records.message("newsroom", message_id))["status"] == "queued"
         town.raw.peer.answer(submit, carrier_id)
         shown = await town.become(message_id, "delivered")
         assert [one["state"] for one in shown["segments"]] == ["delivered"]

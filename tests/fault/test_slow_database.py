@@ -35,6 +35,7 @@ def locked(database: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_a_lock_that_is_given_back_in_time_only_delays(tmp_path):
     async with CrashTown(tmp_path, create_engine(f"sqlite:///{tmp_path}/smsgw.db")) as town:

@@ -47,7 +47,7 @@ class Answer:
 class ApiServer:
     """Listens until :meth:`stop`; use it with ``async with``."""
 
-    def __init__(self, allow: Sequence[Any] = ()) -> None:
+    def __init__(self, allow: Sequence[Any] = (), connections: int = 64) -> None:
         self.front = FakeFront()
         self.metrics = Metrics()
         self.logged: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ class ApiServer:
         self.store = MemoryStore(self.time)
         self.access = Access(self.store, self.time, CONFIGURED)
         app = make_app(self.front, self.access, self.metrics, Logger(observer=self.logged.append))
-        self.site = make_site(app, reactor, allow)  # type: ignore[arg-type]
+        self.site = make_site(app, reactor, allow, connections, self.metrics)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> ApiServer:
         self.port = reactor.listenTCP(0, self.site, interface="127.0.0.1")  # type: ignore[attr-defined]

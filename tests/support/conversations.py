@@ -80,10 +80,10 @@ class Composer:
 class Desk:
     """An application's conversations on a store in memory, and the phones it talks to."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
         self.clock = Clock()
         self.clock.advance(NOW / 1000)
-        self.store = MemoryStore(self.clock.seconds)
+        self.store = store or MemoryStore(self.clock.seconds)
         self.composer = Composer(self.store.ids)
         self.events: list[Event] = []
         self.tools = Tools(self.store.ids, self.composer, PLANS)

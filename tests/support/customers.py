@@ -101,12 +101,12 @@ class Client:
 
     def __init__(self, carrier: Carrier, port: int, binds: int = 1, **account: Any) -> None:
         self.carrier = carrier
-        name = account.pop("name", LOGINS[carrier.name])
+        name, tls = account.pop("name", LOGINS[carrier.name]), account.pop("tls", None)
         self.link = Link(
             "customer",
             carrier,
             make_account(carrier, name, **account),
-            dial_endpoint(reactor, "127.0.0.1", port),
+            dial_endpoint(reactor, "127.0.0.1", port, tls=tls),
             reactor,
             binds=binds,
         )

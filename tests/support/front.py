@@ -5,30 +5,42 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
-from smsgw.errors import Conflict, NotFound
-from smsgw.interfaces.http.front import NewMessage
+from smsgw.errors import Conflict, NotFound, Overloaded
 from smsgw.model import Event, MessageClass, MessageStatus, PortedNumber
+from smsgw.protocols.registry import CARRIERS
+from smsgw.protocols.traffic import Traffic
 from smsgw.routing.numbers import normalise
-from smsgw.services import queries
+from smsgw.services import inbox, queries
 from smsgw.services.conversations import Conversations
+from smsgw.services.gateway import NewMessage
+from smsgw.services.group_sending import Batches
 from smsgw.services.idempotency import IdempotencyKeys
 from smsgw.services.ledger import SlotPlans
 from smsgw.services.news import News
+from smsgw.services.opt_outs import OptOuts
+from smsgw.services.people import People
 from smsgw.services.requests.engine import RequestEngine
 from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
 from smsgw.services.slots import SlotMap
+from smsgw.services.stats import Stats
 from smsgw.services.submission import Once
+from smsgw.services.traces import Traces
 from smsgw.services.webhooks.book import Webhooks
 from smsgw.store import events, idempotency
+from smsgw.store.ids import IdSource
+from tests.support.batches import BatchDesk
 from tests.support.conversations import Desk
-from tests.support.memory import ACCESS, MemoryStore, Time
+from tests.support.memory import ACCESS, MemoryStore, Time, result_of
 from tests.support.requests import Office
+from tests.support.store import NOW
 from tests.support.webhooks import Exchange
 
 CREATED = "2026-11-18T11:06:40.123+00:00"
@@ -68,12 +80,57 @@ class FakeAudit:
         return {"format": "smsgw-evidence-1", "request": {"id": "9000", "subject": "采购"}}
 
 
+class FakeControl:
+    """Stops and starts the one link there is."""
+
+    def __init__(self) -> None:
+        self.stopped: dict[str, str] = {}
+
+    async def stop(self, name: str, actor: str) -> Json:
+        self.stopped.setdefault(self._known(name), actor)
+        return self._state(name)
+
+    async def start(self, name: str, actor: str) -> Json:
+        self.stopped.pop(self._known(name), None)
+        return self._state(name)
+
+    def _known(self, name: str) -> str:
+        if name != "cmcc":
+            raise NotFound(f"link {name[:64]}: not known; links are: cmcc")
+        return name
+
+    def _state(self, name: str) -> Json:
+        stopped = self.stopped.get(name)
+        return {"name": name, "up": stopped is None, "state": "stopped" if stopped else "up"}
+
+
+def _traces() -> Traces:
+    """Traces of the one link there is, of which nothing ever comes."""
+    link = SimpleNamespace(carrier=CARRIERS["cmpp"], traffic=Traffic())
+    links: Any = {"cmcc": SimpleNamespace(link=link)}
+    clock = Clock()
+    clock.advance(NOW / 1000)
+    return Traces(links, clock, IdSource(0, clock.seconds), _recorded)
+
+
+async def _forgotten(phones: Sequence[str]) -> None:
+    """No process knows an operator."""
+
+
+async def _recorded(actor: str, action: str, detail: Json) -> None:
+    """Nobody reads this chain."""
+
+
 class FakeFront:
     """Accepts messages; each look at one moves it along ``course``."""
 
     def __init__(self) -> None:
         self.ported = FakePorted()
         self.audit = FakeAudit()
+        self.control = FakeControl()
+        self.traces = _traces()
+        self.records = self
+        self.drained = False
         self.sent: dict[int, Json] = {}
         self.received: list[Json] = []
         self.unmatched: list[Json] = []
@@ -82,6 +139,7 @@ class FakeFront:
         self.trouble: Exception | None = None
         self.segments: list[Json] = []
         self.told: Json = {"events": [], "events_complete": True, "links_left": [], "replies": []}
+        self.told["deliveries"] = []
         self.held: Deferred[None] = succeed(None)
         """What ``send`` waits for."""
         self.held_back = 0
@@ -89,13 +147,13 @@ class FakeFront:
 
     @functools.cached_property
     def desk(self) -> Desk:
-        """The real conversations, on a store in memory."""
-        return Desk()
+        """The real conversations, beside the keys."""
+        return Desk(self.kept)
 
     @functools.cached_property
     def office(self) -> Office:
-        """The real requests, on another store in memory."""
-        return Office(plans=SlotPlans(digits_max={ACCESS: 20}))
+        """The real requests, beside the keys."""
+        return Office(store=self.kept, plans=SlotPlans(digits_max={ACCESS: 20}))
 
     @property
     def requests(self) -> RequestEngine:
@@ -120,9 +178,8 @@ class FakeFront:
 
     def close(self) -> None:
         """Close the stores that were used."""
-        for name in ("desk", "office", "exchange"):
-            if name in self.__dict__:
-                getattr(self, name).store.close()
+        if "exchange" in self.__dict__:
+            self.exchange.store.close()
         if "kept" in self.__dict__:
             self.kept.close()
 
@@ -136,8 +193,35 @@ class FakeFront:
 
     @functools.cached_property
     def kept(self) -> MemoryStore:
-        """Where idempotency keys and events are."""
+        """Where idempotency keys and events are, and what is done with such a key."""
         return MemoryStore()
+
+    @functools.cached_property
+    def batch_desk(self) -> BatchDesk:
+        """The real batches, beside the keys."""
+        return BatchDesk(self.kept)
+
+    @property
+    def batches(self) -> Batches:
+        return self.batch_desk.batches
+
+    @functools.cached_property
+    def opt_outs(self) -> OptOuts:
+        """The real opt-outs, beside the keys."""
+        clock = Clock()
+        clock.advance(NOW / 1000)
+        found = OptOuts(self.kept, clock)
+        result_of(Deferred.fromCoroutine(found.start()))
+        return found
+
+    @functools.cached_property
+    def people(self) -> People:
+        """What the real erasure finds beside the keys."""
+        return People(self.kept, Time(), _forgotten)
+
+    @property
+    def stats(self) -> Stats:
+        return Stats(self.kept, Time())
 
     @functools.cached_property
     def idempotency(self) -> IdempotencyKeys:
@@ -208,8 +292,19 @@ class FakeFront:
         return await self.message(account, message_id)
 
     async def messages(
-        self, account: str, *, before: int | None, limit: int, status: str | None, to: str | None
+        self,
+        account: str,
+        *,
+        before: int | None,
+        limit: int,
+        status: str | None,
+        to: str | None,
+        batch: int | None = None,
     ) -> Sequence[Json]:
+        if batch is not None:
+            filters = {"before": before, "limit": limit, "status": status, "recipient": to}
+            find = partial(queries.message_page, account=account, batch=batch, **filters)
+            return await self.kept.read(find)
         found = [
             one
             for one in reversed(self.sent.values())
@@ -220,9 +315,26 @@ class FakeFront:
         ]
         return found[:limit]
 
-    async def inbound(self, account: str, *, before: int | None, limit: int) -> Sequence[Json]:
+    async def inbound(
+        self,
+        account: str,
+        *,
+        before: int | None,
+        limit: int,
+        general: bool = True,
+        unread: bool = False,
+    ) -> Sequence[Json]:
         found = [one for one in self.received if before is None or int(one["id"]) < before]
-        return found[:limit]
+        which = {"general": general, "unread": unread}
+        find = partial(queries.inbound_page, account=account, before=before, limit=limit, **which)
+        return [*found, *await self.kept.read(find)][:limit]
+
+    async def read_inbound(
+        self, account: str, ids: Sequence[int] = (), up_to: int | None = None
+    ) -> int:
+        if up_to is None:
+            return await inbox.read(self.kept, account, ids)
+        return await inbox.read_until(self.kept, account, up_to, NOW)
 
     async def events(
         self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()
@@ -258,6 +370,7 @@ class FakeFront:
                 "name": "cmcc",
                 "protocol": "cmpp",
                 "up": True,
+                "state": "up",
                 "binds": binds,
                 "window": 32,
                 "in_flight": 3,
@@ -270,6 +383,7 @@ class FakeFront:
                 "name": "ctcc",
                 "protocol": "smgp",
                 "up": False,
+                "state": "down",
                 "binds": [{"phase": "down", "reason": "cannot connect"}],
                 "window": 16,
                 "in_flight": 0,
@@ -278,6 +392,23 @@ class FakeFront:
                 "queue": {"queued": 0},
             },
         ]
+
+    async def reload(self, actor: str, dry_run: bool) -> Json:
+        return {
+            "applied": not dry_run,
+            "changes": [{"path": "links.cmcc.rate", "before": 10.0, "after": 20.0}],
+            "needs_restart": [],
+            "links": {"added": [], "removed": [], "restarted": [], "rate": ["cmcc"]},
+            "warnings": [],
+        }
+
+    async def drain(self, actor: str, undo: bool = False) -> Json:
+        self.drained = not undo
+        return {"draining": not undo, "queued": 3, "sending": 1, "more_in_store": False}
+
+    def check_open(self) -> None:
+        if self.drained:
+            raise Overloaded("the gateway is being drained; ask another one", 30)
 
     async def readiness(self) -> Sequence[str]:
         return self.reasons

@@ -13,10 +13,9 @@ from twisted.internet.task import deferLater
 
 from smsgw.daemon.assembly import Assembly, make_gateway
 from smsgw.daemon.config import load
-from smsgw.interfaces.http.front import NewMessage
 from smsgw.protocols.carrier import Carrier
 from smsgw.protocols.states import Side
-from smsgw.services.gateway import Gateway
+from smsgw.services.gateway import Gateway, NewMessage
 from smsgw.services.requests.drafts import Person, RequestDraft, StepDraft
 from tests.support.api import closed_connections
 from tests.support.daemon import TOKEN, Town
@@ -97,13 +96,15 @@ class Inside:
         return found
 
     def metric(self, name: str, **labels: str) -> float:
-        """A metric's value now; 0 when it was never counted."""
-        return self.assembly.metrics.registry.get_sample_value(name, labels) or 0.0
+        """A metric's value now, over all series with these labels; 0 when there is none."""
+        families = self.assembly.metrics.registry.collect()
+        samples = (one for family in families for one in family.samples if one.name == name)
+        return sum(one.value for one in samples if labels.items() <= one.labels.items())
 
     async def become(self, message_id: int, *statuses: str) -> dict[str, Any]:
         """Wait until a message has one of these statuses, and return it."""
         while True:
-            shown: dict[str, Any] = await self.gateway.message(ACCOUNT, message_id)
+            shown: dict[str, Any] = await self.gateway.records.message(ACCOUNT, message_id)
             if shown["status"] in statuses:
                 return shown
             await deferLater(reactor, 0.005)

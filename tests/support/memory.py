@@ -55,6 +55,9 @@ def _empty_database() -> sqlite3.Connection:
 class MemoryStore:
     """SQLite in memory behind the database's interface; every call is done when it returns."""
 
+    queued = 0
+    busy_seconds = 0.0
+
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self.ids = IdSource(0, clock or Time())
         self.writer = self
@@ -67,11 +70,14 @@ class MemoryStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with self._connection.begin():
-            yield self._connection
-            events.write_noted(self._connection)
+        try:
+            with self._connection.begin():
+                yield self._connection
+                events.write_noted(self._connection)
+        finally:
+            events.noted(self._connection).clear()
 
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+    def run(self, fn: Callable[[Connection], T], rows: int = 1) -> Deferred[T]:
         def work() -> T:
             with self.transaction() as connection:
                 return fn(connection)

@@ -194,7 +194,7 @@ async def dial(
         session = carrier.sessions(china_now, side)(account, Role.CLIENT)
     peer = RawPeer(session)
     await connectProtocol(dial_endpoint(reactor, "127.0.0.1", port), peer)
-    await until(lambda: peer.bound or not speaks)
+    await until(lambda: peer.bound or peer.lost or not speaks)
     return peer
 
 
@@ -358,11 +358,7 @@ def bare(carrier: Carrier, command_id: int, total_length: int | None = None) -> 
 def warnings(logged: list[LogEvent]) -> list[str]:
     """The lines a log would have at level warn; a traceback among them is a bug."""
     assert not [event for event in logged if event.get("log_failure") is not None]
-    return [
-        str(event["problem"]) if "problem" in event else str(event["text"])
-        for event in logged
-        if event["log_level"] >= LogLevel.warn
-    ]
+    return [str(event["why"]) for event in logged if event["log_level"] >= LogLevel.warn]
 
 
 def _account(carrier: Carrier) -> tuple[Account, str]:

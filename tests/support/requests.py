@@ -85,9 +85,14 @@ class RecordingComposer:
 class Office:
     """An engine on a store in memory, and the phones it talks to."""
 
-    def __init__(self, numbers: dict[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        numbers: dict[str, str] | None = None,
+        store: MemoryStore | None = None,
+        **options: Any,
+    ) -> None:
         self.time = Time()
-        self.store = MemoryStore(self.time)
+        self.store = store or MemoryStore(self.time)
         self.composer = RecordingComposer(self.store.ids, numbers, self.time)
         self.events: list[Event] = []
         self.options = options

@@ -125,6 +125,12 @@ def bare_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return tmp_path / "smsgw.db"
 
 
+long_on_postgresql = pytest.mark.parametrize(
+    "place", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
+"""For a test of what is the same in both databases, where another one tells them apart."""
+
+
 @asynccontextmanager
 async def opened(place: Place, node: int = 0) -> AsyncIterator[Database]:
     database = Database(place, reactor, node=node)

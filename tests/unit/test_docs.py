@@ -161,6 +161,7 @@ def test_every_section_of_the_configuration_is_documented() -> None:
     assert set(documented()) == {
         "[gateway]",
         "[http]",
+        "[log]",
         "[tokens.NAME]",
         "[conversations]",
         "[conversations.PURPOSE]",
@@ -169,6 +170,8 @@ def test_every_section_of_the_configuration_is_documented() -> None:
         "[requests]",
         "[delivery]",
         "[webhooks]",
+        "[retention]",
+        "[probe]",
         "[links.NAME]",
         '[links.NAME] protocol = "cmpp"',
         '[links.NAME] protocol = "smgp"',
@@ -206,7 +209,7 @@ def test_every_metric_is_documented() -> None:
 
 
 EVENT = re.compile(
-    r'(?<!ValidationError\()"((?:message|report|inbound|request|reply|vote|conversations?|number|submit|delivery)\.[a-z_]+)"(?!\))'
+    r'(?<!ValidationError\()(?<!event=)"((?:message|report|inbound|request|reply|vote|conversations?|number|submit|delivery)\.[a-z_]+)"(?!\))'
 )
 
 

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from smsgw.errors import ConfigError, StoreError, ValidationError
 from smsgw.interfaces.cli.client import Api, Failed, Invalid, api_options
 from smsgw.interfaces.cli.main import EPILOG
+from smsgw.interfaces.cli.options import config_option
 from smsgw.interfaces.cli.program import Program
 from smsgw.interfaces.cli.show import show_json
 
@@ -51,15 +52,7 @@ def audit() -> None:
 
 
 @audit.command(epilog=EPILOG)
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default="smsgw.toml",
-    show_default=True,
-    help="The configuration file whose database is checked.",
-)
+@config_option("The configuration file whose database is checked.")
 @click.option("--database", help="The file, or a server's address, instead of a configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(

@@ -81,6 +81,10 @@ class Api:
         # No proxy: the gateway is ours, and its messages are nobody else's.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+    def patient(self, seconds: float) -> Api:
+        """Return the same API, waited for so long."""
+        return Api(self._url, self._token, seconds)
+
     @property
     def url(self) -> str:
         """Where it listens."""
@@ -91,18 +95,53 @@ class Api:
         given = {key: value for key, value in (parameters or {}).items() if value is not None}
         return self._call("GET", f"{path}?{urlencode(given)}" if given else path, None)
 
-    def post(self, path: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
-        """Ask for something new and return the answer."""
-        return self._call("POST", path, json.dumps(body).encode(), headers or {})
+    def post(
+        self,
+        path: str,
+        body: Json,
+        headers: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> Json:
+        """Ask for something new and return the answer.
+
+        Args:
+            path: Where.
+            body: What.
+            headers: Besides the usual ones.
+            seconds: How long the answer may take; None for the usual time.
+        """
+        return self._call("POST", path, json.dumps(body).encode(), headers or {}, seconds)
+
+    def look(self, path: str) -> tuple[int, str]:
+        """Return the status and the text that are at a path, whatever the status is."""
+        request = urllib.request.Request(self._url + path, headers=self._headers)
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                return response.status, response.read().decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        why = getattr(error, "reason", None) or error
+        return Unreachable(f"the gateway at {self._url} cannot be reached: {why}")
 
     def _call(
-        self, method: str, path: str, body: bytes | None, more: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        more: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Json:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
         headers |= more or {}
         request = urllib.request.Request(self._url + path, body, headers, method=method)
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
+            with self._opener.open(request, timeout=seconds or self._timeout) as response:
                 answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -111,8 +150,7 @@ class Api:
                 refused.retry_after = _seconds(error.headers.get("Retry-After"))
                 raise refused from None
         except (OSError, http.client.HTTPException) as error:
-            why = getattr(error, "reason", None) or error
-            raise Unreachable(f"the gateway at {self._url} cannot be reached: {why}") from None
+            raise self._unreachable(error) from None
         except ValueError:
             raise Failed(f"what answers at {self._url} is not smsgw: it sent no JSON") from None
         if not isinstance(answer, dict):
@@ -125,7 +163,10 @@ class Api:
             return _refused(status, body)
         if self._token:
             return Failed("the gateway does not know this token; see smsgw token list")
-        return Failed("no token; give one as --token or SMSGW_TOKEN; smsgw token create makes one")
+        return Failed(
+            "no token; give --token or SMSGW_TOKEN: one of the configuration's [tokens], "
+            "or one that smsgw token create made"
+        )
 
 
 def api_options(command: F) -> F:

@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import deferLater
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
 
+from smsgw.interfaces.cli.in_reactor import done
 from smsgw.interfaces.cli.program import Program
 from smsgw.interfaces.cli.stage import PARTS, Stage
 from smsgw.interfaces.cli.story import APPROVERS, LAST, SUBJECT, approval, assignee, judge, narrate
@@ -62,17 +64,8 @@ def demo(program: Program, keep: bool, as_json: bool) -> None:
 
     Exit codes: 0 every reply and report was matched, 1 not.
     """
-    codes: list[int] = []
-
-    async def run(reactor: Any) -> None:
-        codes.append(await _perform(reactor, program, keep, as_json))
-
-    try:
-        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
-    except SystemExit as ended:
-        if ended.code:
-            raise
-    sys.exit(codes[0] if codes else 1)
+    code = done(partial(_perform, program=program, keep=keep, as_json=as_json))
+    sys.exit(1 if code is None else code)
 
 
 async def _perform(reactor: Any, program: Program, keep: bool, as_json: bool) -> int:

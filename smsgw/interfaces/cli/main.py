@@ -45,6 +45,7 @@ PLACES: dict[str, Place] = {
     "send": Place(f"{_CLI}.messages", "send", "Send one message, or one to everybody in a file."),
     "outbox": Place(f"{_CLI}.messages", "outbox", "List sent messages, newest first."),
     "msg": Place(f"{_CLI}.messages", "msg", "Show, trace or cancel one message."),
+    "batches": Place(f"{_CLI}.batches", "batches", "See how far texts to many are, cancel them."),
     "inbox": Place(f"{_CLI}.messages", "inbox", "List what phones sent, newest first."),
     "requests": Place(f"{_CLI}.requests", "requests", "Ask people, and see what they answered."),
     "request-types": Place(
@@ -54,11 +55,19 @@ PLACES: dict[str, Place] = {
     "conversations": Place(
         f"{_CLI}.conversations", "conversations", "Open numbers to answer to, see the answers."
     ),
+    "stats": Place(f"{_CLI}.stats", "stats", "Count messages, replies and requests."),
     "slots": Place(f"{_CLI}.slots", "slots", "See which extensions are in use, and what is left."),
-    "links": Place(f"{_CLI}.links", "links", "Show the carriers and whether they are up."),
+    "links": Place(f"{_CLI}.links", "links", "Show the carriers; stop and start them."),
+    "top": Place(f"{_CLI}.top", "top", "Watch links, lanes and rates live."),
+    "reload": Place(
+        f"{_CLI}.lifecycle", "reload", "Have the gateway read its configuration again."
+    ),
+    "drain": Place(f"{_CLI}.lifecycle", "drain", "Have the gateway take no new work."),
+    "customers": Place(f"{_CLI}.customers", "customers", "Show who binds to us, what waits."),
     "webhooks": Place(
         f"{_CLI}.webhooks", "webhooks", "Have events posted to a URL, see whether they arrive."
     ),
+    "tail": Place(f"{_CLI}.tail", "tail", "Show what happens, while it happens."),
     "token": Place(f"{_CLI}.tokens", "token", "Say who may use the HTTP API, and for what."),
     "reports": Place(f"{_CLI}.reports", "reports", "List status reports that match no message."),
     "route": Place(f"{_CLI}.route", "route", "See which links a message would take, and why."),
@@ -66,8 +75,21 @@ PLACES: dict[str, Place] = {
     "pdu": Place(f"{_CLI}.pdu", "pdu", "Decode and encode PDUs."),
     "text": Place(f"{_CLI}.text", "text", "See how a text is coded and split."),
     "simulate": Place(f"{_CLI}.simulate", "simulate", "Run one simulated carrier."),
+    "opt-outs": Place(
+        f"{_CLI}.opt_outs", "opt_outs", "Look after phones that want no bulk and no notices."
+    ),
+    "export": Place(f"{_CLI}.people", "export", "Print everything that is held of a phone."),
+    "erase": Place(f"{_CLI}.people", "erase", "Erase a phone and its texts everywhere."),
+    "hold": Place(f"{_CLI}.people", "hold", "Say what may be neither purged nor erased."),
+    "bench": Place(f"{_CLI}.bench", "bench", "Measure what this machine can do."),
     "audit": Place(f"{_CLI}.audit", "audit", "Check that what was recorded is still whole."),
-    "db": Place(_DAEMON, "db", "Look after the database."),
+    "doctor": Place(
+        "smsgw.daemon.doctor", "doctor", "See what is wrong with an installation, and what to do."
+    ),
+    "bundle": Place(
+        "smsgw.daemon.bundle", "bundle", "Collect what helps to find a fault, without secrets."
+    ),
+    "db": Place("smsgw.daemon.database", "db", "Look after the database."),
     "completion": Place(f"{_CLI}.completion", "completion", "Complete commands in your shell."),
 }
 """Every subcommand, in the order of the overview."""

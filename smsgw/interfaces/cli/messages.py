@@ -227,14 +227,27 @@ msg.add_command(trace)
 
 
 @click.command(epilog=EPILOG)
+@click.option("--unread", is_flag=True, help="Only what was not read before.")
+@click.option("--mark-read", is_flag=True, help="Note that what is listed was read.")
 @page_options
 @api_options
-def inbox(api: Api, limit: int, cursor: str | None, as_json: bool) -> None:
+def inbox(
+    api: Api, unread: bool, mark_read: bool, limit: int, cursor: str | None, as_json: bool
+) -> None:
     """List what phones sent, newest first."""
-    page = api.get("/v1/inbound", {"limit": limit, "cursor": cursor})
+    asked = {"limit": limit, "cursor": cursor, "unread": "true" if unread else None}
+    page = api.get("/v1/inbound", asked)
     if as_json:
         show_json(page)
-        return
-    keys = ("id", "from", "to", "received_at", "outcome", "request_id", "text")
-    show_table(keys, [[one.get(key) for key in keys] for one in page["inbound"]])
-    show_next(page)
+    else:
+        keys = ("id", "from", "to", "received_at", "outcome", "request_id", "text")
+        rows = [[*(one.get(key) for key in keys), _new(one)] for one in page["inbound"]]
+        show_table([*keys, "note"], rows)
+        show_next(page)
+    ids = [one["id"] for one in page["inbound"] if one.get("unread")]
+    if mark_read and ids:
+        api.post("/v1/inbound/read", {"ids": ids})
+
+
+def _new(message: Json) -> str:
+    return "unread" if message.get("unread") else ""

@@ -230,7 +230,7 @@ def _parts(
     value = getattr(one, name)
     if isinstance(subcon, Sized):
         yield int(subcon.length.sizeof()), subcon.length_name, len(value), ""
-        yield len(value), name, value.hex(), _content_meaning(one)
+        yield len(value), name, value.hex(), content_meaning(one)
     elif isinstance(subcon, Listed):
         yield int(subcon.count.sizeof()), subcon.count_name, len(value), ""
         for index, item in enumerate(value):
@@ -304,7 +304,7 @@ def _meaning(carrier: Carrier, one: Pdu, name: str, value: Any) -> str:
     return ""
 
 
-def _content_meaning(one: Pdu) -> str:
+def content_meaning(one: Pdu) -> str:
     """The text of a message's content, and which part of a long one it is."""
     named = ((getattr(one, name), family) for name, family in CODINGS.items() if hasattr(one, name))
     unnamed: tuple[int, Family] = (Coding.BINARY, "chinese")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smsgw.routing.table import RouteTable
+
+if TYPE_CHECKING:
+    from smsgw.services.submission import LinkInfo
+    from smsgw.transport.link import Link
+    from smsgw.transport.observer import LinkObserver
 
 
 class Assembled(Protocol):
@@ -47,4 +53,26 @@ class Program(Protocol):
 
     def make_gateway(self, config: Any, reactor: Any) -> Assembled:
         """Wire a gateway without starting it."""
+        ...
+
+
+class LoneLinks(Protocol):
+    """The daemon, as a test of one link sees it."""
+
+    def load(self, path: Path) -> Any:
+        """Read a configuration; raises ConfigError."""
+        ...
+
+    def holder(self, config: Any) -> str:
+        """Return which process works on a configuration's database; "" when none does.
+
+        Raises:
+            StoreError: The database cannot be asked.
+        """
+        ...
+
+    def lone_link(
+        self, settings: Any, reactor: Any
+    ) -> tuple[LinkInfo, Callable[[LinkObserver], Link]]:
+        """Return what composing for a link needs, and what makes it without a gateway."""
         ...

@@ -16,8 +16,9 @@ from smsgw.errors import Conflict, ValidationError
 from smsgw.interfaces.cli.bulk import Bar, Bulk, Clock, Lines, batches
 from smsgw.interfaces.cli.client import Api, Failed, Invalid, Json
 from smsgw.interfaces.cli.journal import Journal
-from smsgw.interfaces.cli.sheet import BadRow, Sheet, Template, read_sheet
+from smsgw.interfaces.cli.sheet import BadRow, Sheet, read_sheet
 from smsgw.interfaces.cli.show import show_json
+from smsgw.text.template import Template
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,7 +81,7 @@ def send_file(
     """Send the template to everybody in the file, or show what that would be."""
     try:
         octets = file.path.read_bytes()
-        sheet = read_sheet(octets, Template(file.template), file.to_column)
+        sheet = read_sheet(octets, Template(file.template, "--template"), file.to_column)
     except OSError as error:
         raise Invalid(f"--file {file.path}: {error.strerror}") from None
     except ValidationError as error:

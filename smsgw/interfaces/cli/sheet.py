@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +18,7 @@ from smsgw.errors import ValidationError
 from smsgw.routing.numbers import normalise
 from smsgw.text.charset import choose
 from smsgw.text.segmentation import plan
+from smsgw.text.template import Template
 
 PHONE_COLUMNS = (
     "to",
@@ -34,8 +34,6 @@ PHONE_COLUMNS = (
 """What the recipients' column is called, when nobody says which it is."""
 
 _DELIMITERS = ",\t;"
-_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_MARKS = {"{{": "{", "}}": "}"}
 
 
 class Recipient(msgspec.Struct, frozen=True, gc=False):
@@ -80,40 +78,6 @@ class Sheet(NamedTuple):
     to_column: str
     rows: Sequence[Recipient]
     bad: Sequence[BadRow]
-
-
-class Template:
-    """A text with ``{column}`` in it.
-
-    Raises:
-        ValidationError: A brace has no partner, or the text is empty.
-    """
-
-    def __init__(self, written: str) -> None:
-        if not written.strip():
-            raise ValidationError("--template", "is empty")
-        self._pieces: list[tuple[str, str]] = []
-        end = 0
-        for place in _PLACE.finditer(written):
-            if place[0] in ("{", "}"):
-                problem = f"a {place[0]!r} without its partner at character {place.start() + 1}"
-                raise ValidationError("--template", f"{problem}; write {place[0] * 2} for itself")
-            name = (place[1] or "").strip()
-            if place[1] is not None and not name:
-                raise ValidationError("--template", "{} names no column; write {COLUMN}")
-            literal = written[end : place.start()] + _MARKS.get(place[0], "")
-            self._pieces.append((literal, name))
-            end = place.end()
-        self._pieces.append((written[end:], ""))
-
-    @property
-    def names(self) -> list[str]:
-        """The columns it needs, in order, each once."""
-        return list(dict.fromkeys(name for _, name in self._pieces if name))
-
-    def fill(self, cells: Mapping[str, str]) -> str:
-        """Return the text for one row."""
-        return "".join(literal + (cells[name] if name else "") for literal, name in self._pieces)
 
 
 def read_sheet(octets: bytes, template: Template, to_column: str | None = None) -> Sheet:

@@ -76,13 +76,13 @@ async def _run(reactor: Any, **o: Any) -> None:
     version = o["version"] or carrier.codec.default_version
     if version not in carrier.codec.tables:
         spoken = ", ".join(sorted(carrier.codec.tables))
-        click.echo(f"--version: {version!r} is none of {spoken}", err=True)
+        click.echo(f"smsgw: --version: {version!r} is none of {spoken}", err=True)
         sys.exit(2)
     account = carrier.account(**kinds, version=version)
     try:
         faults = Faults.of(*o["faults"], seed=o["fault_seed"])
     except ConfigError as error:
-        click.echo(f"--fault: {error.problem}", err=True)
+        click.echo(f"smsgw: --fault: {error.problem}", err=True)
         sys.exit(2)
     port = carrier.port if o["port"] is None else o["port"]
     ismg = Ismg(
@@ -98,14 +98,15 @@ async def _run(reactor: Any, **o: Any) -> None:
     if o["dial"] is not None:
         host, _, number = o["dial"].rpartition(":")
         if not host or not number.isdigit():
-            click.echo(f"--dial: {o['dial']!r} is no HOST:PORT", err=True)
+            click.echo(f"smsgw: --dial: {o['dial']!r} is no HOST:PORT", err=True)
             sys.exit(2)
         login = carrier.account(name=o["dial_login"], secret=o["dial_secret"], version=version)
         ismg.dials(dial_endpoint(reactor, host, int(number)), login)
     try:
         port = await ismg.start()
     except CannotListenError as error:
-        click.echo(f"cannot listen on {o['host']}:{port}: {error.socketError}", err=True)
+        why = f"cannot listen on {o['host']}:{port}: {error.socketError}"
+        click.echo(f"smsgw: {why}; give another --port, 0 takes any free one", err=True)
         sys.exit(1)
     click.echo(f"{carrier.title} {version} on {o['host']}:{port}; Ctrl-C ends it", err=True)
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(ismg.stop()))

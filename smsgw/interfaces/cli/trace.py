@@ -30,7 +30,7 @@ def trace(api: Api, message_id: str, as_json: bool) -> None:
     """Show everything that happened to a message, in order.
 
     Who asked for it, its links, each part's submits with the carrier's answer and report, its
-    events, and what the phone wrote back.
+    events, what the phone wrote back, and whether the webhooks were told.
     """
     found = api.get(f"/v1/messages/{message_id}/trace")
     if as_json:
@@ -45,6 +45,8 @@ def trace(api: Api, message_id: str, as_json: bool) -> None:
     )
     keys = ("part", "state", "link", "attempts", "carrier_message_id", "stat", "error", "octets")
     show_table(keys, [[one.get(key) for key in keys] for one in message["segments"]], "parts")
+    columns = ("event", "webhook", "host", "state", "tries", "next try", "problem")
+    show_table(columns, [_delivery(one) for one in found["deliveries"]], "webhooks")
     if not found["events_complete"]:
         click.echo("there may be more events than these: the message is older than many", err=True)
 
@@ -116,6 +118,12 @@ def _told(event: Json) -> str:
 def _reply(inbound: Json) -> str:
     outcome = f" ({inbound['outcome']})" if inbound["outcome"] else ""
     return f"reply {inbound['id']} over {inbound['link']}{outcome}: {inbound['text']}"
+
+
+def _delivery(one: Json) -> list[object]:
+    tries = one["attempts"] or None
+    due = one["next_attempt_at"] and _clock(one["next_attempt_at"])
+    return [one["kind"], one["webhook_id"], one["host"], one["state"], tries, due, one["problem"]]
 
 
 def _clock(at: str) -> str:

@@ -7,12 +7,12 @@ from functools import partial
 
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, bad_parameter, limit_of, page
-from smsgw.interfaces.http.front import Front
+from smsgw.services.gateway import Gateway
 
 _PLACE = re.compile(r"(\d{1,5})-(\d{1,18})", re.ASCII)
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def listed(call: Call) -> Reply:

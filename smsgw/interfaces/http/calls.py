@@ -18,7 +18,6 @@ from twisted.internet.defer import Deferred
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.problems import Problem, invalid
 from smsgw.services.access.callers import Caller
-from smsgw.services.submission import Once
 from smsgw.store.idempotency import KeyRow
 
 LIMIT_DEFAULT = 50
@@ -28,6 +27,10 @@ ID_MAX = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
+
+
+class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing."""
 
 
 @dataclass(slots=True)
@@ -44,6 +47,9 @@ class Call:
         settle: Makes a reply what is recorded of it under the request's Idempotency-Key, where the
             endpoint does that itself; None without a key.
         finished: Gives a Deferred that fails when the client hangs up; None where nobody can.
+        accept: What content the client takes, as it says; "" for anything.
+        conditional: Whether it is to be done only to what is as the client knows it (If-Match).
+        expected: The version that the client knows; None for any.
     """
 
     account: str
@@ -54,11 +60,26 @@ class Call:
     below: Sequence[str] = ()
     settle: Callable[[Reply], KeyRow] | None = None
     finished: Callable[[], Deferred[None]] | None = None
+    accept: str = ""
+    conditional: bool = False
+    expected: int | None = None
 
-    def once(self, answer: Callable[[Sequence[int]], Reply]) -> Once | None:
-        """Return what records the reply that ids lead to; None when it need not be."""
+    def settling(self, answer: Callable[[T], Reply]) -> Callable[[T], KeyRow] | None:
+        """Return what records the reply that something leads to; None when it need not be."""
         settle = self.settle
-        return None if settle is None else lambda ids: settle(answer(ids))
+        return None if settle is None else lambda found: settle(answer(found))
+
+    def version(self, given: int | None = None) -> int | None:
+        """Return the version that If-Match asks for, or the body; None for any.
+
+        Raises:
+            Problem: 422 when both do, and not for the same.
+        """
+        if self.expected is None:
+            return given
+        if given is not None and given != self.expected:
+            raise invalid("version", "is not the one of If-Match; leave one of them out")
+        return self.expected
 
     def json(self, type_: type[T]) -> T:
         """Return the body as ``type_``.
@@ -76,6 +97,15 @@ class Call:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = f"the body is not JSON: {error}" if self.body else "the body is empty"
             raise invalid("", problem, HTTPStatus.BAD_REQUEST) from None
+
+    def nothing(self) -> None:
+        """Check that the body has nothing in it.
+
+        Raises:
+            Problem: As of :meth:`json`.
+        """
+        if self.body:
+            self.json(EmptyBody)
 
     def parameters(self, *known: str) -> dict[str, str]:
         """Return the parameters of the query, each at most once and none but ``known``."""
@@ -106,12 +136,14 @@ class Reply:
         status: As in HTTP.
         headers: Besides those of every answer.
         secret: Whether it is shown once: no Idempotency-Key brings it back.
+        version: Of what it shows; None where that has none.
     """
 
     content: Any
     status: int = HTTPStatus.OK
     headers: dict[str, str] = field(default_factory=dict)
     secret: bool = False
+    version: int | None = None
 
     def body(self) -> bytes:
         """Return the octets."""
@@ -134,6 +166,7 @@ class Route:
             is let in.
         open: Whether it needs no token.
         settles: Whether it records what became of an Idempotency-Key in the commit of its effect.
+        versioned: Whether what it shows has an ETag, or what it does takes If-Match.
     """
 
     method: str
@@ -142,6 +175,7 @@ class Route:
     scope: str = ""
     open: bool = False
     settles: bool = False
+    versioned: bool = False
 
 
 def limit_of(parameters: Mapping[str, str]) -> int:
@@ -160,6 +194,14 @@ def cursor_of(parameters: Mapping[str, str], name: str = "cursor") -> int | None
     if not _is_id(written):
         raise bad_parameter(name, "use the value of `next` from the page before")
     return int(written)
+
+
+def id_of(parameters: Mapping[str, str], name: str) -> int | None:
+    """Return the id that a parameter is, or None without it."""
+    written = parameters.get(name)
+    if written is not None and not _is_id(written):
+        raise bad_parameter(name, f"{written[:40]!r} is no id; write it as the API gave it")
+    return None if written is None else int(written)
 
 
 def one_of(parameters: Mapping[str, str], name: str, allowed: Sequence[str]) -> str | None:
@@ -203,7 +245,7 @@ _NAMED_FIELD = re.compile(r"(required|unknown) field `([^`]*)`")
 def _wrong_field(error: msgspec.ValidationError, type_: Any) -> Problem:
     """msgspec says ``… - at `$.messages[0].to```; a field is written ``messages[0].to``."""
     text, _, path = str(error).partition(" - at `$")
-    parts = [path.removesuffix("`").removeprefix(".")]
+    parts = [path.removesuffix("`").removeprefix(".").replace("[...]", "")]  # which key, it lacks
     if wrong := _WRONG_CHOICE.fullmatch(text):
         text = f"{wrong[1]} is none of {', '.join(_allowed(type_, parts[0]))}"
     if named := _NAMED_FIELD.search(text):  # missing or unknown: msgspec names it in the text

@@ -10,10 +10,10 @@ import msgspec
 
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
-from smsgw.interfaces.http.front import Front
 from smsgw.interfaces.http.problems import Problem
 from smsgw.model import MessageClass
 from smsgw.routing.numbers import normalise
+from smsgw.services.gateway import Gateway, Json
 from smsgw.services.ledger import ConversationsExhausted
 
 _CLASS = {"message_class": "class"}
@@ -38,7 +38,7 @@ class TextBody(msgspec.Struct, forbid_unknown_fields=True, rename=_CLASS):
     message_class: MessageClass = MessageClass.INTERACTIVE
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def post(call: Call) -> Reply:
@@ -54,12 +54,12 @@ def routes(front: Front) -> list[Route]:
                     text=body.text,
                     message_class=body.message_class,
                     actor=call.caller.name,
+                    once=call.settling(_opened),
                 ),
             )
         except ConversationsExhausted as error:
             raise Problem(HTTPStatus.CONFLICT, "exhausted", str(error)) from None
-        headers = {"Location": f"/v1/conversations/{opened['id']}"}
-        return Reply(opened, HTTPStatus.CREATED, headers)
+        return _opened(opened)
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "reference", "to")
@@ -86,22 +86,35 @@ def routes(front: Front) -> list[Route]:
         sent = await call.caller.counted(
             1,
             lambda: front.conversations.send(
-                call.account, conversation_id, body.text, body.message_class, call.caller.name
+                call.account,
+                conversation_id,
+                body.text,
+                body.message_class,
+                call.caller.name,
+                call.settling(_sent),
             ),
         )
-        headers = {"Location": f"/v1/messages/{sent['message_id']}"}
-        return Reply(sent, HTTPStatus.ACCEPTED, headers)
+        return _sent(sent)
 
     async def end(call: Call) -> Reply:
         call.parameters()
-        return Reply(
-            await front.conversations.end(call.account, call.id("conversation"), call.caller.name)
-        )
+        about = call.account, call.id("conversation"), call.caller.name
+        return Reply(await front.conversations.end(*about, call.settling(Reply)))
 
     return [
-        Route("POST", "/v1/conversations", post, "conversations:write"),
+        Route("POST", "/v1/conversations", post, "conversations:write", settles=True),
         Route("GET", "/v1/conversations", listed, "conversations:read"),
         Route("GET", "/v1/conversations/<id>", shown, "conversations:read"),
-        Route("POST", "/v1/conversations/<id>/messages", send, "conversations:write"),
-        Route("POST", "/v1/conversations/<id>/end", end, "conversations:write"),
+        Route("POST", "/v1/conversations/<id>/messages", send, "conversations:write", settles=True),
+        Route("POST", "/v1/conversations/<id>/end", end, "conversations:write", settles=True),
     ]
+
+
+def _opened(shown: Json) -> Reply:
+    headers = {"Location": f"/v1/conversations/{shown['id']}"}
+    return Reply(shown, HTTPStatus.CREATED, headers)
+
+
+def _sent(shown: Json) -> Reply:
+    headers = {"Location": f"/v1/messages/{shown['message_id']}"}
+    return Reply(shown, HTTPStatus.ACCEPTED, headers)

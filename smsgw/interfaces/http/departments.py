@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.calls import Call
-from smsgw.interfaces.http.front import Json
+from smsgw.services.gateway import Json
 
 Find = Callable[[str], Awaitable[Sequence[Json]]]
 

@@ -8,22 +8,27 @@ from functools import partial
 
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, bad_parameter, cursor_of, limit_of
-from smsgw.interfaces.http.front import Front, Json
+from smsgw.services.gateway import Gateway, Json
 
 WAIT_MAX = 60
 KINDS_MAX = 50
 
+NOW = "now"
+"""In place of an event's id: after all there is."""
+
 _KIND = re.compile(r"[a-z_]{1,32}\.(\*|[a-z_]{1,32})", re.ASCII)
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoint."""
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("after", "limit", "kind", "wait")
+        if parameters.get("after") == NOW:
+            parameters["after"] = str(await front.news.newest())
         after = cursor_of(parameters, "after") or 0
-        limit, kinds, wait = limit_of(parameters), _kinds(parameters), _wait(parameters)
-        find = partial(front.events, after=after, limit=limit, kinds=kinds)
+        limit, kinds, wait = limit_of(parameters), _kinds(parameters), wait_of(parameters)
+        find = partial(front.records.events, after=after, limit=limit, kinds=kinds)
         look = partial(departments.oldest, call, find, limit)
         if wait:
             found, tail = await _await(front, call, kinds, wait, look)
@@ -36,7 +41,7 @@ def routes(front: Front) -> list[Route]:
 
 
 async def _await(
-    front: Front,
+    front: Gateway,
     call: Call,
     kinds: Sequence[str],
     seconds: int,
@@ -70,8 +75,8 @@ def _kinds(parameters: Mapping[str, str]) -> list[str]:
     return kinds
 
 
-def _wait(parameters: Mapping[str, str]) -> int:
-    """Return how many seconds to wait."""
+def wait_of(parameters: Mapping[str, str]) -> int:
+    """Return how many seconds the parameter ``wait`` asks to wait."""
     written = parameters.get("wait", "0")
     if not re.fullmatch("[0-9]{1,2}", written, re.ASCII) or int(written) > WAIT_MAX:
         raise bad_parameter(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from smsgw.interfaces.http.calls import Call, Reply, Route
-from smsgw.interfaces.http.front import Exposition, Front
+from smsgw.interfaces.metrics.registry import Metrics
+from smsgw.services.gateway import Gateway
 
 
-def routes(front: Front, metrics: Exposition) -> list[Route]:
+def routes(front: Gateway, metrics: Metrics) -> list[Route]:
     """Return the endpoints."""
 
     async def healthy(call: Call) -> Reply:
@@ -22,7 +23,8 @@ def routes(front: Front, metrics: Exposition) -> list[Route]:
         return Reply({"status": "ready"})
 
     async def scraped(call: Call) -> Reply:
-        return Reply(metrics.exposition(), headers={"Content-Type": metrics.content_type})
+        shown, content_type = metrics.exposition(call.accept)
+        return Reply(shown, headers={"Content-Type": content_type})
 
     return [
         Route("GET", "/healthz", healthy, open=True),

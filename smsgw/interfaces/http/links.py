@@ -1,16 +1,55 @@
-"""``/v1/links``: the carriers and whether they can be reached."""
+"""``/v1/links``: the carriers, whether they can be reached, and a message over one to try it."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from smsgw.errors import NotFound
 from smsgw.interfaces.http.calls import Call, Reply, Route
-from smsgw.interfaces.http.front import Front
+from smsgw.model import MessageClass
+from smsgw.services.gateway import Gateway
+from smsgw.services.selftest import LONG_TEXT, TEXT
+from smsgw.services.submission import Outgoing
 
 
-def routes(front: Front) -> list[Route]:
-    """Return the endpoint."""
+class LinkTestBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Where a link's test message goes; what it says is fixed, as no text is an operator's to send.
+
+    Attributes:
+        to: The test phone.
+        long: Send one of several parts.
+    """
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    long: bool = False
+
+
+def routes(front: Gateway) -> list[Route]:
+    """Return the endpoints."""
 
     async def listed(call: Call) -> Reply:
         call.parameters()
         return Reply({"links": front.links()})
 
-    return [Route("GET", "/v1/links", listed, "links:read")]
+    async def tested(call: Call) -> Reply:
+        call.parameters()
+        body, name = call.json(LinkTestBody), call.path["id"]
+        if all(one["name"] != name for one in front.links()):
+            raise NotFound(f"no link {name[:64]!r}")
+        outgoing = Outgoing(
+            account=call.account,
+            to=body.to,
+            text=LONG_TEXT if body.long else TEXT,
+            message_class=MessageClass.REALTIME,
+            link=name,
+        )
+        message_id = await call.caller.counted(1, lambda: front.submission.send(outgoing))
+        return Reply({"id": str(message_id)}, HTTPStatus.ACCEPTED)
+
+    return [
+        Route("GET", "/v1/links", listed, "links:read"),
+        Route("POST", "/v1/links/<id>/test", tested, "links:control"),
+    ]

@@ -12,22 +12,39 @@ import msgspec
 
 from smsgw.errors import ValidationError
 from smsgw.interfaces.http import departments
-from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
-from smsgw.interfaces.http.front import Front, NewMessage
+from smsgw.interfaces.http.calls import (
+    Call,
+    Reply,
+    Route,
+    cursor_of,
+    id_of,
+    limit_of,
+    one_of,
+    page,
+)
 from smsgw.model import MessageClass, MessageStatus
 from smsgw.routing.numbers import normalise
+from smsgw.services.gateway import Gateway, NewMessage
 from smsgw.services.schedule import moment
+from smsgw.text.template import Template
 
 MESSAGES_MAX = 1000
 VALID_FOR_MAX = 30 * 86400
 
 
-class MessageBody(
-    msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"message_class": "class"}
-):
-    """One message as it is written in JSON."""
+Variables = dict[str, str | int]
+"""What stands for the names in a text."""
 
-    to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+class TermsBody(
+    msgspec.Struct,
+    kw_only=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    rename={"message_class": "class"},
+):
+    """What a message, and all messages of a batch, are sent by."""
+
     text: Annotated[str, msgspec.Meta(min_length=1)]
     message_class: MessageClass = MessageClass.NOTICE
     ref: Annotated[str, msgspec.Meta(max_length=128)] = ""
@@ -36,28 +53,28 @@ class MessageBody(
     valid_for: Annotated[float, msgspec.Meta(gt=0, le=VALID_FOR_MAX)] | None = None
     expect_reply: bool = False
 
+
+class MessageBody(TermsBody):
+    """One message as it is written in JSON."""
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    variables: Variables | None = None
+
     def message(self) -> NewMessage:
         """Return it as the gateway takes it.
 
         Raises:
-            ValidationError: Its time is none.
+            ValidationError: Its time is none, or its variables are not those of its text.
         """
         return NewMessage(
             to=self.to,
-            text=self.text,
+            text=self.text if self.variables is None else filled(self.text, self.variables),
             message_class=self.message_class,
             reference=self.ref,
-            send_at=self._send_at(),
+            send_at=time_of(self.send_at, self.zone),
             valid_for=self.valid_for,
             expects_reply=self.expect_reply,
         )
-
-    def _send_at(self) -> datetime | None:
-        if self.send_at is not None:
-            return moment(self.send_at, self.zone)
-        if self.zone:
-            raise ValidationError("zone", "is the zone of send_at, which is not there")
-        return None
 
 
 class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,17 +83,17 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
     messages: Annotated[list[MessageBody], msgspec.Meta(min_length=1, max_length=MESSAGES_MAX)]
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def post(call: Call) -> Reply:
         if _is_batch(call):
             batch = _batch(call.json(BatchBody))
-            send = partial(front.send, call.account, batch, call.once(_accepted))
+            send = partial(front.send, call.account, batch, call.settling(_accepted))
             return _accepted(await call.caller.counted(len(batch), send))
         message = call.json(MessageBody).message()
         try:
-            send = partial(front.send, call.account, [message], call.once(_accepted_one))
+            send = partial(front.send, call.account, [message], call.settling(_accepted_one))
             return _accepted_one(await call.caller.counted(1, send))
         except ValidationError as error:
             raise ValidationError(_alone(error.field), error.problem) from None
@@ -86,22 +103,27 @@ def routes(front: Front) -> list[Route]:
         return Reply(await front.cancel(call.account, call.id("message")))
 
     async def listed(call: Call) -> Reply:
-        parameters = call.parameters("cursor", "limit", "status", "to")
+        parameters = call.parameters("cursor", "limit", "status", "to", "batch")
         limit = limit_of(parameters)
-        to = parameters.get("to")
+        to, batch = parameters.get("to"), id_of(parameters, "batch")
         find = partial(
-            front.messages,
+            front.records.messages,
             before=cursor_of(parameters),
             limit=limit + 1,
             status=one_of(parameters, "status", list(MessageStatus)),
             to=None if to is None else normalise(to),
+            batch=batch,
         )
-        found = await departments.newest(call, find, limit + 1)
+        if batch is None:
+            found = await departments.newest(call, find, limit + 1)
+        else:
+            whose = await departments.one(call, partial(front.batches.find, batch_id=batch))
+            found = await find(whose["account"])
         return page("messages", found, limit)
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        find = partial(front.message, message_id=call.id("message"))
+        find = partial(front.records.message, message_id=call.id("message"))
         return Reply(await departments.one(call, find))
 
     return [
@@ -110,6 +132,30 @@ def routes(front: Front) -> list[Route]:
         Route("GET", "/v1/messages/<id>", shown, "messages:read"),
         Route("POST", "/v1/messages/<id>/cancel", cancel, "messages:send"),
     ]
+
+
+def time_of(send_at: str | None, zone: str) -> datetime | None:
+    """Return when to send, as a body says it.
+
+    Raises:
+        ValidationError: It is no time, or a zone without one.
+    """
+    if send_at is not None:
+        return moment(send_at, zone)
+    if zone:
+        raise ValidationError("zone", "is the zone of send_at, which is not there")
+    return None
+
+
+def filled(text: str, variables: Variables) -> str:
+    """Return a text with its variables.
+
+    Raises:
+        ValidationError: They are not those that it names.
+    """
+    template = Template(text)
+    template.check(variables)
+    return template.fill({name: str(value) for name, value in variables.items()})
 
 
 def _accepted(ids: Sequence[int]) -> Reply:

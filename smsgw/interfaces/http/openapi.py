@@ -30,6 +30,10 @@ PROBLEM: Schema = {
     },
 }
 
+ETAG = r'^(\*|"[!#-~]*")$'
+ETAG_ASKED = "An ETag: when it is still that, the answer is 304 without a body."
+ETAG_EXPECTED = "An ETag: it is done only while that is what is there, and 412 otherwise."
+
 REFUSALS = (400, 401, 403, 422, 429, 503)
 POST_REFUSALS = (409, 413, 415)
 
@@ -115,6 +119,11 @@ def _parameters(one: Route, operation: Operation) -> list[Schema]:
     if not one.open:
         about = "The department it is about; the token's own unless given."
         made.append({"name": "account", "in": "query", "description": about, "schema": TEXT})
+    if one.versioned:
+        name = "If-None-Match" if one.method == "GET" else "If-Match"
+        about = ETAG_ASKED if one.method == "GET" else ETAG_EXPECTED
+        tag = {"type": "string", "pattern": ETAG}
+        made.append({"name": name, "in": "header", "description": about, "schema": tag})
     if one.method == "POST":
         key = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
         about = "The same request again with this is answered as it was, and not done again."
@@ -134,12 +143,18 @@ def _responses(one: Route, operation: Operation, by_type: Mapping[type, Schema])
         "description": HTTPStatus(operation.status).phrase,
         "content": {JSON: {"schema": schema}},
     }
+    if one.versioned and one.path.endswith("<id>"):
+        good["headers"] = {"ETag": {"description": "Its version.", "schema": TEXT}}
     if one.path == "/metrics":
         good["content"] = {"text/plain": {"schema": TEXT}}
     made: Schema = {str(operation.status): good}
     if one.path == "/readyz":
         made["503"] = {**good, "description": "Not ready"}
     refusals = {400} if one.open else set(REFUSALS)
+    if one.versioned and one.method == "GET":
+        made["304"] = {"description": "It is as If-None-Match says"}
+    elif one.versioned:
+        refusals.add(412)
     if one.method == "POST":
         refusals.update(POST_REFUSALS)
     if "<id>" in one.path:

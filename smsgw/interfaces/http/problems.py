@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from smsgw.errors import (
+    ConfigErrors,
     Conflict,
     InProgress,
     LinkError,
@@ -99,6 +100,10 @@ def problem_of(failure: Failure, log: Logger) -> Problem:
         return error
     if isinstance(error, ValidationError):
         return invalid(error.field, error.problem)
+    if isinstance(error, ConfigErrors):
+        problems = [FieldProblem(one.path, one.problem) for one in error.problems]
+        detail = "; ".join(map(str, error.problems))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "configuration", detail, problems)
     if isinstance(error, NotFound):
         return Problem(HTTPStatus.NOT_FOUND, "not-found", str(error))
     if isinstance(error, InProgress):
@@ -124,14 +129,15 @@ def problem_of(failure: Failure, log: Logger) -> Problem:
         return _routing_problem(error)
     reference = uuid.uuid4().hex[:12]
     if isinstance(error, StoreError | LinkError):
-        text = "HTTP request failed, problem {problem_id}: {problem}"
-        log.error(text, problem_id=reference, problem=str(error))
+        told = "HTTP request failed, problem {problem_id}: {why}"
+        log.error(told, event="http.failed", problem_id=reference, why=str(error))
         return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",
             f"the gateway cannot do this now; nothing was kept; its log says why under {reference}",
         )
-    log.failure("HTTP request failed, problem {problem_id}", failure, problem_id=reference)
+    told = "HTTP request failed, problem {problem_id}"
+    log.failure(told, failure, event="http.failed", problem_id=reference)
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",

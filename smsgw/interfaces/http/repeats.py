@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 from http import HTTPStatus
 
+from smsgw.interfaces.http import etags
 from smsgw.interfaces.http.calls import Call, Reply, Route
-from smsgw.interfaces.http.front import IdempotencyFront
 from smsgw.interfaces.http.problems import invalid
-from smsgw.services.idempotency import Answer, Asked
+from smsgw.services.idempotency import Answer, Asked, IdempotencyKeys
 
 KEY_CHARACTERS = 128
 HEADER = "Idempotency-Key"
 
 
-async def answer(
-    keys: IdempotencyFront, key: str, target: bytes, route: Route, call: Call
-) -> Reply:
+async def answer(keys: IdempotencyKeys, key: str, target: bytes, route: Route, call: Call) -> Reply:
     """Return what an endpoint comes to, or came to when the request was made before.
 
     Args:
@@ -33,10 +31,10 @@ async def answer(
     asked = Asked(call.account, _checked(key), digest)
 
     async def work() -> Answer:
-        return _kept(await route.endpoint(call))
+        return _kept(etags.tagged(await route.endpoint(call)))
 
     if route.settles:
-        call.settle = lambda reply: keys.row(asked, _kept(reply))
+        call.settle = lambda reply: keys.row(asked, _kept(etags.tagged(reply)))
     found = await keys.once(asked, work, reserve=not route.settles)
     headers = {**found.headers, "Idempotency-Replayed": "true"} if found.repeated else found.headers
     return Reply(found.body, found.status, headers)

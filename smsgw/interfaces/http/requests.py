@@ -5,6 +5,7 @@ What a request may hold is checked by the engine, which names the same fields as
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -13,6 +14,7 @@ import msgspec
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import (
     Call,
+    Endpoint,
     Reply,
     Route,
     cursor_of,
@@ -21,8 +23,8 @@ from smsgw.interfaces.http.calls import (
     one_of,
     page,
 )
-from smsgw.interfaces.http.front import Front
 from smsgw.routing.numbers import normalise
+from smsgw.services.gateway import Gateway, Json
 from smsgw.services.requests.drafts import Person, RequestDraft
 from smsgw.services.requests.stand_ins import StandInDraft
 
@@ -79,17 +81,17 @@ class TypeBody(msgspec.Struct, forbid_unknown_fields=True):
     version: int | None = None
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
     return [*_requests(front), *_life(front), *_types(front), *_stand_ins(front)]
 
 
-def _requests(front: Front) -> list[Route]:
+def _requests(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
         draft = call.json(RequestDraft)
-        request_id = await front.requests.create(call.account, draft, call.caller.name)
-        headers = {"Location": f"/v1/requests/{request_id}"}
-        return Reply({"id": str(request_id)}, HTTPStatus.CREATED, headers)
+        settling = call.settling(_created)
+        created = await front.requests.create(call.account, draft, call.caller.name, settling)
+        return _created([created])
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "state", "reference")
@@ -114,74 +116,73 @@ def _requests(front: Front) -> list[Route]:
         found = await departments.one(
             call, lambda account: front.requests.show(request_id, account)
         )
-        return Reply(found)
+        return _versioned(found)
 
     async def decide(call: Call) -> Reply:
         body = call.json(DecisionBody)
         assignment_id = number_of("assignment_id", body.assignment_id)
-        await front.requests.decide(
-            call.id("request"), assignment_id, body.decision, body.reason, body.version,
-            call.account, call.caller.name,
+        change = partial(
+            front.requests.decide, call.id("request"), assignment_id, body.decision, body.reason,
+            call.version(body.version), call.account, call.caller.name,
         )  # fmt: skip
-        return await _shown(front, call)
+        return await _changed(front, call, change)
 
     return [
-        Route("POST", "/v1/requests", post, "requests:create"),
+        Route("POST", "/v1/requests", post, "requests:create", settles=True),
         Route("GET", "/v1/requests", listed, "requests:read"),
-        Route("GET", "/v1/requests/<id>", shown, "requests:read"),
-        Route("POST", "/v1/requests/<id>/decisions", decide, "requests:decide"),
+        Route("GET", "/v1/requests/<id>", shown, "requests:read", versioned=True),
+        _change("decisions", decide, "requests:decide"),
     ]
 
 
-def _life(front: Front) -> list[Route]:
+def _life(front: Gateway) -> list[Route]:
     async def delegate(call: Call) -> Reply:
         body = call.json(DelegationBody)
         assignment_id = number_of("assignment_id", body.assignment_id)
-        await front.requests.delegate(
-            call.id("request"), assignment_id, body.to, body.version, call.account,
-            call.caller.name,
+        change = partial(
+            front.requests.delegate, call.id("request"), assignment_id, body.to,
+            call.version(body.version), call.account, call.caller.name,
         )  # fmt: skip
-        return await _shown(front, call)
+        return await _changed(front, call, change)
 
     async def withdraw(call: Call) -> Reply:
         body = call.json(WithdrawalBody) if call.body else WithdrawalBody()
-        await front.requests.withdraw(
-            call.id("request"), body.reason, body.version, call.account, call.caller.name
-        )
-        return await _shown(front, call)
+        version = call.version(body.version)
+        about = call.id("request"), body.reason, version, call.account, call.caller.name
+        return await _changed(front, call, partial(front.requests.withdraw, *about))
 
     async def close(call: Call) -> Reply:
         body = call.json(VersionBody) if call.body else VersionBody()
-        await front.requests.close(call.id("request"), body.version, call.account, call.caller.name)
-        return await _shown(front, call)
+        about = call.id("request"), call.version(body.version), call.account, call.caller.name
+        return await _changed(front, call, partial(front.requests.close, *about))
 
     async def resend(call: Call) -> Reply:
         body = call.json(ResendBody) if call.body else ResendBody()
         written = body.assignment_id
         assignment_id = None if written is None else number_of("assignment_id", written)
-        await front.requests.resend(call.id("request"), assignment_id, call.account)
-        return await _shown(front, call)
+        about = call.id("request"), assignment_id, call.account, call.version()
+        return await _changed(front, call, partial(front.requests.resend, *about))
 
     async def digest(call: Call) -> Reply:
         phone = normalise(call.json(DigestBody).phone, "phone")
         return Reply({"sent": await front.requests.digest(phone, call.account)})
 
     return [
-        Route("POST", "/v1/requests/<id>/delegations", delegate, "requests:decide"),
-        Route("POST", "/v1/requests/<id>/withdraw", withdraw, "requests:create"),
-        Route("POST", "/v1/requests/<id>/close", close, "requests:create"),
-        Route("POST", "/v1/requests/<id>/resend", resend, "requests:create"),
+        _change("delegations", delegate, "requests:decide"),
+        _change("withdraw", withdraw, "requests:create"),
+        _change("close", close, "requests:create"),
+        _change("resend", resend, "requests:create"),
         Route("POST", "/v1/digests", digest, "requests:create"),
     ]
 
 
-def _types(front: Front) -> list[Route]:
+def _types(front: Gateway) -> list[Route]:
     async def put(call: Call) -> Reply:
         body = call.json(TypeBody)
         version = await front.types.put(
-            call.account, body.name, body.flow, body.version, call.caller.name
+            call.account, body.name, body.flow, call.version(body.version), call.caller.name
         )
-        return Reply({"name": body.name, "version": version})
+        return Reply({"name": body.name, "version": version}, version=version)
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
@@ -193,21 +194,23 @@ def _types(front: Front) -> list[Route]:
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.types.show(call.account, call.path["id"]))
+        found = await front.types.show(call.account, call.path["id"])
+        return Reply(found, version=found["version"])
 
     async def remove(call: Call) -> Reply:
-        await front.types.remove(call.account, call.path["id"], call.caller.name)
-        return Reply({"name": call.path["id"]})
+        name = call.path["id"]
+        await front.types.remove(call.account, name, call.caller.name, call.version())
+        return Reply({"name": name})
 
     return [
-        Route("POST", "/v1/request-types", put, "requests:manage"),
+        Route("POST", "/v1/request-types", put, "requests:manage", versioned=True),
         Route("GET", "/v1/request-types", listed, "requests:read"),
-        Route("GET", "/v1/request-types/<id>", shown, "requests:read"),
-        Route("POST", "/v1/request-types/<id>/remove", remove, "requests:manage"),
+        Route("GET", "/v1/request-types/<id>", shown, "requests:read", versioned=True),
+        Route("POST", "/v1/request-types/<id>/remove", remove, "requests:manage", versioned=True),
     ]
 
 
-def _stand_ins(front: Front) -> list[Route]:
+def _stand_ins(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
         draft = call.json(StandInDraft)
         row_id = await front.stand_ins.create(call.account, draft, call.caller.name)
@@ -240,5 +243,28 @@ def _stand_ins(front: Front) -> list[Route]:
     ]
 
 
-async def _shown(front: Front, call: Call) -> Reply:
-    return Reply(await front.requests.show(call.id("request"), call.account))
+def _created(ids: Sequence[int]) -> Reply:
+    headers = {"Location": f"/v1/requests/{ids[0]}"}
+    return Reply({"id": str(ids[0])}, HTTPStatus.CREATED, headers)
+
+
+def _change(name: str, endpoint: Endpoint, scope: str) -> Route:
+    return Route("POST", f"/v1/requests/<id>/{name}", endpoint, scope, settles=True, versioned=True)
+
+
+async def _changed(front: Gateway, call: Call, change: Callable[..., Awaitable[int]]) -> Reply:
+    """Change a request; with an Idempotency-Key the answer is the one recorded with the change."""
+    recorded: list[Reply] = []
+
+    def answer(shown: Json) -> Reply:
+        recorded.append(_versioned(shown))
+        return recorded[-1]
+
+    await change(once=call.settling(answer))
+    if recorded:
+        return recorded[-1]
+    return _versioned(await front.requests.show(call.id("request"), call.account))
+
+
+def _versioned(shown: Json) -> Reply:
+    return Reply(shown, version=shown["version"])

@@ -9,10 +9,10 @@ import msgspec
 
 from smsgw.errors import ValidationError
 from smsgw.interfaces.http.calls import Call, Reply, Route, bad_parameter, limit_of, one_of
-from smsgw.interfaces.http.front import Front
 from smsgw.model import MessageClass
 from smsgw.routing.numbers import normalise
 from smsgw.routing.ported import entry_of, fields_of
+from smsgw.services.gateway import Gateway
 
 NUMBERS_MAX = 1000
 
@@ -39,7 +39,7 @@ class ForgetBody(msgspec.Struct, forbid_unknown_fields=True):
     phones: Annotated[list[str], msgspec.Meta(min_length=1, max_length=NUMBERS_MAX)]
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def explained(call: Call) -> Reply:

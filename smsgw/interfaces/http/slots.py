@@ -6,11 +6,11 @@ from functools import partial
 
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, page
-from smsgw.interfaces.http.front import Front
 from smsgw.routing.numbers import normalise
+from smsgw.services.gateway import Gateway
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def listed(call: Call) -> Reply:

@@ -7,18 +7,13 @@ from http import HTTPStatus
 import msgspec
 
 from smsgw.interfaces.http import departments
-from smsgw.interfaces.http.auth import TokensFront
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
-from smsgw.services.access.book import TokenChange, TokenDraft
+from smsgw.services.access.book import TokenChange, TokenDraft, Tokens
 
 READ, WRITE = "tokens:read", "tokens:write"
 
 
-class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing."""
-
-
-def routes(tokens: TokensFront) -> list[Route]:
+def routes(tokens: Tokens) -> list[Route]:
     """Return the endpoints."""
 
     async def post(call: Call) -> Reply:
@@ -44,22 +39,24 @@ def routes(tokens: TokensFront) -> list[Route]:
         call.parameters()
         token_id = call.id("token")
         found = await departments.one(call, lambda account: tokens.show(account, token_id))
-        return Reply(found)
+        return Reply(found, version=found["version"])
 
     async def change(call: Call) -> Reply:
         token_id, body = call.id("token"), call.json(TokenChange)
-        return Reply(await tokens.change(call.caller, token_id, body))
+        body = msgspec.structs.replace(body, version=call.version(body.version))
+        changed = await tokens.change(call.caller, token_id, body)
+        return Reply(changed, version=changed["version"])
 
     async def revoke(call: Call) -> Reply:
         token_id = call.id("token")
-        if call.body:
-            call.json(EmptyBody)
-        return Reply(await tokens.revoke(call.caller, token_id))
+        call.nothing()
+        revoked = await tokens.revoke(call.caller, token_id, call.version())
+        return Reply(revoked, version=revoked["version"])
 
     return [
         Route("POST", "/v1/tokens", post, WRITE),
         Route("GET", "/v1/tokens", listed, READ),
-        Route("GET", "/v1/tokens/<id>", shown, READ),
-        Route("POST", "/v1/tokens/<id>/change", change, WRITE),
-        Route("POST", "/v1/tokens/<id>/revoke", revoke, WRITE),
+        Route("GET", "/v1/tokens/<id>", shown, READ, versioned=True),
+        Route("POST", "/v1/tokens/<id>/change", change, WRITE, versioned=True),
+        Route("POST", "/v1/tokens/<id>/revoke", revoke, WRITE, versioned=True),
     ]

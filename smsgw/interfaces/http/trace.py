@@ -6,16 +6,16 @@ from functools import partial
 
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route
-from smsgw.interfaces.http.front import Front
 from smsgw.model import MessageClass
+from smsgw.services.gateway import Gateway
 
 
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoint."""
 
     async def shown(call: Call) -> Reply:
         call.parameters()
-        find = partial(front.trace, message_id=call.id("message"))
+        find = partial(front.records.trace, message_id=call.id("message"))
         trace = await departments.one(call, find)
         message = trace["message"]
         trace["route_now"] = front.explain(

@@ -19,7 +19,7 @@ from smsgw.interfaces.http.calls import (
     number_of,
     page,
 )
-from smsgw.interfaces.http.front import Front
+from smsgw.services.gateway import Gateway, Json
 
 KINDS_MAX = 50
 
@@ -55,16 +55,12 @@ class ReplayBody(msgspec.Struct, forbid_unknown_fields=True):
     dead_letter: str | None = None
 
 
-class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing."""
-
-
-def routes(front: Front) -> list[Route]:
+def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
     return [*_keeping(front), *_living(front), *_again(front)]
 
 
-def _keeping(front: Front) -> list[Route]:
+def _keeping(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
         body = call.json(WebhookBody)
         made = await front.webhooks.create(call.account, body.url, body.kinds)
@@ -80,60 +76,63 @@ def _keeping(front: Front) -> list[Route]:
     async def shown(call: Call) -> Reply:
         call.parameters()
         find = partial(front.webhooks.show, webhook_id=call.id("webhook"))
-        return Reply(await departments.one(call, find))
+        return _versioned(await departments.one(call, find))
 
     async def change(call: Call) -> Reply:
         webhook_id, body = call.id("webhook"), call.json(ChangeBody)
         changed = await front.webhooks.change(
-            call.account, webhook_id, url=body.url, kinds=body.kinds
+            call.account, webhook_id, url=body.url, kinds=body.kinds, version=call.version()
         )
-        return Reply(changed)
+        return _versioned(changed)
 
     async def remove(call: Call) -> Reply:
         webhook_id = call.id("webhook")
-        _nothing_in(call)
-        await front.webhooks.remove(call.account, webhook_id)
+        call.nothing()
+        await front.webhooks.remove(call.account, webhook_id, call.version())
         return Reply({"id": str(webhook_id), "removed": True})
 
     return [
         Route("POST", "/v1/webhooks", post, "webhooks:write"),
         Route("GET", "/v1/webhooks", listed, "webhooks:read"),
-        Route("GET", "/v1/webhooks/<id>", shown, "webhooks:read"),
-        Route("POST", "/v1/webhooks/<id>/change", change, "webhooks:write"),
-        Route("POST", "/v1/webhooks/<id>/remove", remove, "webhooks:write"),
+        Route("GET", "/v1/webhooks/<id>", shown, "webhooks:read", versioned=True),
+        Route("POST", "/v1/webhooks/<id>/change", change, "webhooks:write", versioned=True),
+        Route("POST", "/v1/webhooks/<id>/remove", remove, "webhooks:write", versioned=True),
     ]
 
 
-def _living(front: Front) -> list[Route]:
+def _living(front: Gateway) -> list[Route]:
     async def pause(call: Call) -> Reply:
         webhook_id = call.id("webhook")
-        _nothing_in(call)
-        return Reply(await front.webhooks.pause(call.account, webhook_id))
+        call.nothing()
+        return _versioned(await front.webhooks.pause(call.account, webhook_id, call.version()))
 
     async def resume(call: Call) -> Reply:
         webhook_id = call.id("webhook")
-        _nothing_in(call)
-        return Reply(await front.webhooks.resume(call.account, webhook_id))
+        call.nothing()
+        return _versioned(await front.webhooks.resume(call.account, webhook_id, call.version()))
 
     async def rotate(call: Call) -> Reply:
         webhook_id = call.id("webhook")
         body = call.json(RotateBody) if call.body else RotateBody()
-        return Reply(await front.webhooks.rotate(call.account, webhook_id, body.overlap))
+        rotated = await front.webhooks.rotate(
+            call.account, webhook_id, body.overlap, call.version()
+        )
+        return _versioned(rotated)
 
     async def test(call: Call) -> Reply:
         webhook_id = call.id("webhook")
-        _nothing_in(call)
+        call.nothing()
         return Reply(await front.webhooks.test(call.account, webhook_id))
 
     return [
-        Route("POST", "/v1/webhooks/<id>/pause", pause, "webhooks:write"),
-        Route("POST", "/v1/webhooks/<id>/resume", resume, "webhooks:write"),
-        Route("POST", "/v1/webhooks/<id>/rotate", rotate, "webhooks:write"),
+        Route("POST", "/v1/webhooks/<id>/pause", pause, "webhooks:write", versioned=True),
+        Route("POST", "/v1/webhooks/<id>/resume", resume, "webhooks:write", versioned=True),
+        Route("POST", "/v1/webhooks/<id>/rotate", rotate, "webhooks:write", versioned=True),
         Route("POST", "/v1/webhooks/<id>/test", test, "webhooks:write"),
     ]
 
 
-def _again(front: Front) -> list[Route]:
+def _again(front: Gateway) -> list[Route]:
     async def dead_letters(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
         limit, before = limit_of(parameters), cursor_of(parameters)
@@ -167,6 +166,5 @@ def _again(front: Front) -> list[Route]:
     ]
 
 
-def _nothing_in(call: Call) -> None:
-    if call.body:
-        call.json(EmptyBody)
+def _versioned(shown: Json) -> Reply:
+    return Reply(shown, version=shown["version"])

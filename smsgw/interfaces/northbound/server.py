@@ -8,7 +8,7 @@ goes over any of its connections that receives, and stays in the store until it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -17,15 +17,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.delivery.commits import Seldom
 from smsgw.errors import Disposition, EncodeError
-from smsgw.interfaces.northbound.door import Door, DoorListener
-from smsgw.interfaces.northbound.guard import Caller, Guard
+from smsgw.interfaces.northbound.door import Door
 from smsgw.interfaces.northbound.present import Allowance, Bind, Present
-from smsgw.model import MessageClass, Segment, StatusReport
+from smsgw.interfaces.northbound.view import Json, customer_json
+from smsgw.model import Segment, StatusReport
 from smsgw.protocols import events as ev
 from smsgw.protocols.carrier import Carrier, Result, ResultKind
 from smsgw.protocols.layout import Pdu
+from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.session import Session
 from smsgw.protocols.states import Role, Side
 from smsgw.routing.numbers import mask
@@ -34,13 +34,17 @@ from smsgw.services.northbound.intake import Answer, Intake
 from smsgw.services.northbound.outbox import Brought, Outbox
 from smsgw.services.northbound.relay import Relay
 from smsgw.services.submission import Submission
+from smsgw.store.customers import waiting
 from smsgw.store.database import Database
 from smsgw.transport.adapter import SessionProtocol
+from smsgw.transport.gate import Gate
 from smsgw.transport.link import china_now
+from smsgw.transport.listener import Listener
 from smsgw.transport.peers import peer_filter
 
-STRANGERS_MAX = 64
-"""Connections of a door beyond what its customers may have: of those that did not log in yet."""
+STRANGERS_MAX, STRANGERS_OF_ONE_MAX = 64, 8
+"""Connections of a door, and of one address, beyond what all customers of the door may have
+together: of those that did not log in yet."""
 
 LOGIN_SECONDS = 30.0
 """How long a connection may take to log in."""
@@ -61,8 +65,8 @@ class NorthboundObserver(Protocol):
     def customer_acknowledged(self, customer: str, count: int = 1) -> None:
         """It took so many reports and messages."""
 
-    def accepted(self, message_class: MessageClass, count: int = 1) -> None:
-        """So many messages are durable."""
+    def turned_away(self, door: str, reason: str) -> None:
+        """A connection was, as :class:`~smsgw.transport.gate.GateObserver` has it."""
 
 
 class Northbound:
@@ -90,24 +94,78 @@ class Northbound:
     ) -> None:
         self._clock = reactor
         self._observer = observer
-        self._guard = Guard(reactor)
         self._intake = Intake(customers, database, submission, reactor)
         self._relay = Relay(customers, database, reactor, self._wake)
         self._present: dict[str, Present] = {}
+        self._database = database
+        self._gates: dict[str, Gate] = {}
         for one in customers:
-            outbox = Outbox(one, database, reactor, partial(self._pump_of, one.name))
-            allowance = Allowance(one.rate, reactor.seconds())
-            hosts = peer_filter(one.networks) if one.networks else _anywhere
-            self._present[one.name] = Present(one, outbox, allowance, hosts)
+            self._add(one)
         self._binds: dict[SessionProtocol, Bind] = {}
         self._taking: set[Deferred[None]] = set()
         self._doors = {door.carrier.name: self._door(door) for door in doors}
-        self._refused = Seldom(self.log, reactor)
         self.committed = self._relay.committed
+
+    def _add(self, one: Customer) -> None:
+        outbox = Outbox(one, self._database, self._clock, partial(self._pump_of, one.name))
+        self._present[one.name] = Present(one, outbox, self._allowance(one), _hosts(one))
+
+    def _allowance(self, one: Customer) -> Allowance:
+        return Allowance(one.rate, self._clock.seconds())
+
+    async def adopt(self, customers: Sequence[Customer]) -> None:
+        """Have these customers from now on.
+
+        Connections end of those that are gone, and where the login or the networks do not fit any
+        more; whatever else changes holds for the connections there are.
+        """
+        wanted = {one.name: one for one in customers}
+        gone = {name: one for name, one in self._present.items() if name not in wanted}
+        for name, one in wanted.items():
+            present = self._present.get(name)
+            if present is None:
+                self._add(one)
+                continue
+            if present.customer.rate != one.rate:
+                present.allowance = self._allowance(one)
+            present.customer = present.outbox.customer = one
+            present.hosts = _hosts(one)
+        for name in gone:
+            del self._present[name]
+        self._intake.adopt(customers)
+        self._relay.adopt(customers)
+        for carrier_name, gate in self._gates.items():
+            gate.resize(*self._limits(CARRIERS[carrier_name]))
+        await self._end([bind for bind in self._binds.values() if not self._is_good(bind)])
+        for present in gone.values():
+            await present.outbox.stop()
+
+    def _is_good(self, bind: Bind) -> bool:
+        """Whether a connection would be let in as it is."""
+        present = self._present.get(bind.present.customer.name)
+        if present is not bind.present or not present.hosts(bind.protocol.host):
+            return False
+        return bind.protocol.session.account == present.customer.login
+
+    async def _end(self, binds: Sequence[Bind]) -> None:
+        """Answer what was submitted over connections, and close them."""
+        for bind in binds:
+            bind.protocol.hold(True)
+        if binds and self._taking:
+            waits = DeferredList(list(self._taking))
+            waits.addTimeout(ANSWERS_WITHIN, self._clock)
+            await waits.addErrback(lambda failure: None)
+        for bind in binds:
+            bind.protocol.close()
 
     def port(self, protocol: str) -> int:
         """The port of a protocol's door; 0 before the start."""
         return self._doors[protocol].port or 0
+
+    async def customers(self) -> list[Json]:
+        """Return every customer, its connections to this process and what waits for it."""
+        counts = await self._database.read(waiting)
+        return [customer_json(one, counts.get(name, 0)) for name, one in self._present.items()]
 
     async def start(self) -> None:
         """Take up what the last run left, and listen.
@@ -137,23 +195,39 @@ class Northbound:
 
     # ---- logging in ----------------------------------------------------------------------
 
-    def _door(self, door: Door) -> DoorListener:
-        names = [one for one in self._present.values() if one.customer.carrier is door.carrier]
-        logins = {one.customer.login.name: one for one in names}
-        limit = sum(one.customer.binds for one in names) + STRANGERS_MAX
-        make = partial(self._session, door.carrier, logins)
-        return DoorListener(door, make, self._clock, self._guard, self._events, self._closed, limit)
+    def _door(self, door: Door) -> Listener:
+        carrier = door.carrier
+        name, limits = f"northbound.{carrier.name}", self._limits(carrier)
+        gate = Gate(name, self._clock, door.allow, *limits, self._observer)
+        self._gates[carrier.name] = gate
+        make = partial(self._session, carrier, gate)
+        return Listener(door.endpoint, make, self._clock, self._events, self._closed, gate)
 
-    def _session(self, carrier: Carrier, logins: Mapping[str, Present], host: str) -> Session:
+    def _limits(self, carrier: Carrier) -> tuple[int, int]:
+        """How many connections a door may have, in all and from one address."""
+        here = self._present.values()
+        binds = sum(one.customer.binds for one in here if one.customer.carrier is carrier)
+        return binds + STRANGERS_MAX, binds + STRANGERS_OF_ONE_MAX
+
+    def _of_login(self, carrier: Carrier, name: str) -> Present | None:
+        for one in self._present.values():
+            if one.customer.carrier is carrier and one.customer.login.name == name:
+                return one
+        return None
+
+    def _session(self, carrier: Carrier, gate: Gate, host: str) -> Session:
         def secret_of(name: str) -> str | None:
-            found = logins.get(name)
-            return found.customer.login.secret if found and found.hosts(host) else None
+            session.peer_name = name  # who it says it is, for what counts wrong logins
+            found = self._of_login(carrier, name)
+            if found is None or not found.hosts(host) or not gate.may_try(host, name):
+                return None
+            return found.customer.login.secret
 
         def admits(session: Session, name: str) -> bool:
-            customer = logins[name].customer
-            if len(logins[name].binds) >= customer.binds:
+            found = self._of_login(carrier, name)
+            if found is None or len(found.binds) >= found.customer.binds:
                 return False
-            session.serve(customer.login)
+            session.serve(found.customer.login)
             return True
 
         stranger = carrier.account(
@@ -167,19 +241,17 @@ class Northbound:
         session.admits = admits
         return session
 
-    def _bound(self, protocol: Caller, carrier: Carrier, event: ev.PeerBound) -> Bind:
-        present = next(
-            one
-            for one in self._present.values()
-            if one.customer.carrier is carrier and one.customer.login.name == event.name
-        )
-        self._guard.succeeded(protocol.host)
+    def _bound(self, protocol: SessionProtocol, carrier: Carrier, event: ev.PeerBound) -> Bind:
+        present = self._of_login(carrier, event.name)
+        if present is None:
+            raise AssertionError(f"{event.name} was let in and is nobody's login")
         bind = self._binds[protocol] = Bind(protocol, present)
         present.binds.append(bind)
         name, count = present.customer.name, len(present.binds)
         self.log.info(
-            "customer {name} logged in from {host}: {count} of {limit} connections",
-            name=name,
+            "customer {customer} logged in from {host}: {count} of {limit} connections",
+            event="customer.bound",
+            customer=name,
             host=protocol.host,
             count=count,
             limit=present.customer.binds,
@@ -189,12 +261,13 @@ class Northbound:
             present.outbox.open()
         return bind
 
-    def _turned_away(self, protocol: Caller, event: ev.BindRefused) -> None:
+    def _turned_away(self, protocol: SessionProtocol, event: ev.BindRefused) -> None:
         self.log.warn(
-            "a login from {host} was refused: {text}", host=protocol.host, text=event.text
+            "a login from {host} was refused: {why}",
+            event="customer.bind_refused",
+            host=protocol.host,
+            why=event.text,
         )
-        if event.kind is not ev.RefusalKind.BUSY:
-            self._guard.failed(protocol.host)
 
     def _closed(self, protocol: SessionProtocol, why: str) -> None:
         bind = self._binds.pop(protocol, None)
@@ -203,7 +276,8 @@ class Northbound:
         present, bind.broken = bind.present, not bind.unbound
         present.binds.remove(bind)
         name, count = present.customer.name, len(present.binds)
-        self.log.info("customer {name}: a connection ended: {why}", name=name, why=why)
+        told = "customer {customer}: a connection ended: {why}"
+        self.log.info(told, event="customer.unbound", customer=name, why=why)
         self._observer.customer_bound(name, count)
         if not any(one.receives for one in present.binds):
             present.outbox.close()
@@ -224,14 +298,14 @@ class Northbound:
                 answered += self._answered(bind.present, event)
             elif isinstance(event, ev.ResponseLost):
                 lost.append(event.context)
-            elif isinstance(event, ev.PeerBound) and isinstance(protocol, Caller):
+            elif isinstance(event, ev.PeerBound):
                 bind = self._bound(protocol, self._carrier_of(protocol), event)
-            elif isinstance(event, ev.BindRefused) and isinstance(protocol, Caller):
+            elif isinstance(event, ev.BindRefused):
                 self._turned_away(protocol, event)
             elif isinstance(event, ev.Unbound) and bind is not None:
                 bind.unbound = True
-            elif isinstance(event, ev.PeerMistake | ev.SessionFailed):
-                self._told(protocol, bind, event)
+            elif isinstance(event, ev.PeerMistake | ev.SessionFailed) and bind is not None:
+                self._told(bind, event)  # what a stranger sends is the gate's to tell
         if bind is None:
             return
         outbox = bind.present.outbox
@@ -244,17 +318,14 @@ class Northbound:
         self._pump(bind.present)
 
     def _carrier_of(self, protocol: SessionProtocol) -> Carrier:
-        return next(door.carrier for door in self._doors.values() if protocol in door.connections)
+        name = next(one for one, door in self._doors.items() if protocol in door.connections)
+        return CARRIERS[name]
 
-    def _told(
-        self,
-        protocol: SessionProtocol,
-        bind: Bind | None,
-        event: ev.PeerMistake | ev.SessionFailed,
-    ) -> None:
-        who = bind.present.customer.name if bind is not None else "nobody we know"
-        what = event.problem if isinstance(event, ev.PeerMistake) else event.reason
-        self.log.warn("a connection of {who}: {what}", who=who, what=what)
+    def _told(self, bind: Bind, event: ev.PeerMistake | ev.SessionFailed) -> None:
+        who = bind.present.customer.name
+        why = event.problem if isinstance(event, ev.PeerMistake) else event.reason
+        told = "a connection of {customer}: {why}"
+        self.log.warn(told, event="customer.mistake", customer=who, why=why)
 
     def _submitted(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
         """Take submits as far as the customer may have them, and answer the others at once."""
@@ -292,21 +363,15 @@ class Northbound:
         bind.protocol.flush_soon()
         for kind, count in Counter(answer.kind for answer in answers).items():
             self._observer.customer_submitted(customer.name, str(kind), count)
-        accepted = sum(answer.messages for answer in answers)
-        if accepted:
-            self._observer.accepted(customer.message_class, accepted)
         problem = next((answer.problem for answer in answers if answer.problem), "")
         if problem:
-            self._refused.warn(
-                "customer {name}: a submit was refused: {problem}",
-                name=customer.name,
-                problem=problem,
-            )
+            told = "customer {customer}: a submit was refused: {why}"
+            self.log.warn(told, event="customer.refused", customer=customer.name, why=problem)
 
     def _took(self, done: Deferred[None], outcome: object) -> None:
         self._taking.discard(done)
         if isinstance(outcome, Failure):
-            self.log.failure("submits of a customer", outcome)
+            self.log.failure("submits of a customer", outcome, event="customer.submits_failed")
 
     def _answer(self, bind: Bind, pdu: Pdu, answer: Answer) -> None:
         session = bind.protocol.session
@@ -322,10 +387,12 @@ class Northbound:
 
     def _wake(self, names: set[str]) -> None:
         for name in names:
-            self._present[name].outbox.wake()
+            if name in self._present:
+                self._present[name].outbox.wake()
 
     def _pump_of(self, name: str) -> None:
-        self._pump(self._present[name])
+        if name in self._present:
+            self._pump(self._present[name])
 
     def _pump(self, present: Present) -> None:
         """Bring as much as the customer's connections take now."""
@@ -359,14 +426,19 @@ class Northbound:
             present.outbox.acknowledge(one)
             return True
         result = present.customer.carrier.classify(event.code)
-        self._refused.warn(
-            "customer {name} refuses what {phone} is told of: {why}",
-            name=present.customer.name,
+        self.log.warn(
+            "customer {customer} refuses what {phone} is told of: {why}",
+            event="customer.delivery_refused",
+            customer=present.customer.name,
             phone=mask(getattr(one.content, "to", "") or getattr(one.content, "sender", "")),
             why=result.text,
         )
         present.outbox.refuse(one, result)
         return False
+
+
+def _hosts(one: Customer) -> Callable[[str], bool]:
+    return peer_filter(one.networks) if one.networks else _anywhere
 
 
 def _anywhere(host: str) -> bool:

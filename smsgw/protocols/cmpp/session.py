@@ -195,7 +195,8 @@ class CmppSession(Session):
             return None
         pdu, oddity = read
         self.emit(ev.PeerMistake(oddity))
-        self._table[pdu.command_id] = (self._read_deliver, self._deliver)
+        sums = self.traffic.received[pdu.command_id]
+        self._table[pdu.command_id] = (self._read_deliver, self._deliver, sums)
         return pdu
 
     def _without_tail(self, error: PduError, buffer: bytes, start: int) -> Pdu | None:

@@ -37,7 +37,7 @@ from smsgw.protocols.sgip.sequence import (
     sequence_text,
     time_word,
 )
-from smsgw.protocols.states import TRANSITIONS, Input, Role, Side, State
+from smsgw.protocols.states import TRANSITIONS, Ending, Input, Role, Side, State
 
 REPORT_OCTETS = 64
 """A whole Report; the shortest Deliver has 77 octets."""
@@ -343,6 +343,7 @@ class SgipSession(Session):
         else:
             self._move(Input.UNBIND)
             self._move(Input.UNBIND_ANSWERED)
+            self.ending = Ending.OURS
             self.emit(ev.Unbound(by_peer=False))
 
     def _unbind(self, pdu: pdus.Unbind, now: float) -> None:

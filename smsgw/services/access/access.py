@@ -9,7 +9,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from smsgw.services.access.book import Tokens
 from smsgw.services.access.callers import Caller, Callers, Configured
-from smsgw.services.access.usage import Store, Usage
+from smsgw.services.access.usage import Usage
+from smsgw.store.database import Database
+from smsgw.transport.gate import GateObserver
 
 
 class Access:
@@ -20,6 +22,7 @@ class Access:
         clock: Its time, and timers.
         configured: The tokens of the configuration.
         accounts: Departments that exist without a token.
+        observer: Told of requests refused since their address tried too many tokens.
 
     Attributes:
         tokens: Makes, shows, changes and revokes them.
@@ -27,18 +30,23 @@ class Access:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         clock: IReactorTime,
         configured: Iterable[Configured] = (),
         accounts: Iterable[str] = (),
+        observer: GateObserver | None = None,
     ) -> None:
         self._usage = Usage(store, clock)
-        self._callers = Callers(store, clock, self._usage, configured, accounts)
+        self._callers = Callers(store, clock, self._usage, configured, accounts, observer)
         self.tokens = Tokens(store, clock, self._callers.reload)
 
     def admit(self, token: str, host: str) -> Coroutine[Any, Any, Caller]:
         """Return whose a token is; as :meth:`smsgw.services.access.callers.Callers.admit`."""
         return self._callers.admit(token, host)
+
+    def configure(self, configured: Iterable[Configured], accounts: Iterable[str]) -> None:
+        """As :meth:`smsgw.services.access.callers.Callers.configure`."""
+        self._callers.configure(configured, accounts)
 
     async def stop(self) -> None:
         """Write what was counted; the database is closed after that."""

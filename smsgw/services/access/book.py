@@ -10,22 +10,24 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.errors import Conflict, NotAllowed, NotFound, ValidationError
+from smsgw.errors import Conflict, NotAllowed, NotFound, Outdated, ValidationError
 from smsgw.services.access import departments, form, roles
 from smsgw.services.access.callers import Caller, is_free
-from smsgw.services.access.usage import Store
 from smsgw.services.queries import Json, iso
 from smsgw.store import audit, tokens
 from smsgw.store.audit import Entry
+from smsgw.store.ids import IdSource
 from smsgw.store.tokens import TokenRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 NAME_MAX = 64
 NETWORKS_MAX = 50
@@ -47,6 +49,32 @@ class Clock(Protocol):
 
     def seconds(self) -> float:
         """Return the time since the Unix epoch."""
+        ...
+
+
+class Runs(Protocol):
+    """What is needed of the writer."""
+
+    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+        """Call ``fn`` in a transaction."""
+        ...
+
+
+class Store(Protocol):
+    """A database (:class:`smsgw.store.database.Database`), or one open transaction of it."""
+
+    @property
+    def ids(self) -> IdSource:
+        """Where ids come from."""
+        ...
+
+    @property
+    def writer(self) -> Runs:
+        """What commits."""
+        ...
+
+    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+        """Call ``fn`` with a read-only connection."""
         ...
 
 
@@ -167,7 +195,8 @@ class Tokens:
 
         Raises:
             ValidationError, NotAllowed, NotFound: As :meth:`create`, or there is none.
-            Conflict: It was revoked, or is at another version.
+            Conflict: It was revoked.
+            Outdated: It is at another version.
         """
         now = self._now()
         asked = msgspec.to_builtins(change, builtin_types=(datetime,))
@@ -175,10 +204,9 @@ class Tokens:
 
         def work(connection: Connection) -> TokenRow:
             row = _of(connection, by, token_id)
+            _check_version(row, version)
             if row.revoked_at is not None:
                 raise Conflict(f"token {token_id} was revoked; make a new one")
-            if version is not None and version != row.version:
-                raise Conflict(f"token {token_id} is at version {row.version}, not {version}")
             before = _granted(row)
             values = self._values(by, {**_plain(row), **asked}, now, asked)
             changed = _kept(tokens.change(connection, row, **values), token_id)
@@ -192,16 +220,18 @@ class Tokens:
         self._changed()
         return _shown(row, now)
 
-    async def revoke(self, by: Caller, token_id: int) -> Json:
+    async def revoke(self, by: Caller, token_id: int, version: int | None = None) -> Json:
         """Refuse a token from now on; returns it as it is then. Again, it does nothing.
 
         Raises:
             NotFound, NotAllowed: There is none, or it may do more than who revokes it.
+            Outdated: It is not at ``version``.
         """
         now = self._now()
 
         def work(connection: Connection) -> TokenRow:
             row = _of(connection, by, token_id)
+            _check_version(row, version)
             if row.revoked_at is not None:
                 return row
             values = {"revoked_at": now, "revoked_by": by.name}
@@ -263,8 +293,13 @@ def _check_covers(by: Caller, granted: frozenset[str]) -> None:
 
 def _kept(changed: TokenRow | None, token_id: int) -> TokenRow:
     if changed is None:
-        raise Conflict(f"token {token_id} was changed by somebody else; look at it again")
+        raise Outdated(f"token {token_id} was changed by somebody else; look at it again")
     return changed
+
+
+def _check_version(row: TokenRow, version: int | None) -> None:
+    if version is not None and version != row.version:
+        raise Outdated(f"token {row.id} is at version {row.version}, not {version}")
 
 
 def _unknown(token_id: int) -> NotFound:

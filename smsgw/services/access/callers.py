@@ -8,6 +8,7 @@ found is kept for a moment only, so that a token that another process revoked is
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.errors import NotAllowed, StoreError, UnknownAccount
+from smsgw.errors import NotAllowed, RateLimited, StoreError, UnknownAccount
 from smsgw.services.access import departments, form, roles
-from smsgw.services.access.limits import Bucket, Failures
-from smsgw.services.access.usage import Store, Usage
+from smsgw.services.access.limits import Bucket
+from smsgw.services.access.usage import Usage
 from smsgw.store import audit, tokens
 from smsgw.store.audit import Entry
+from smsgw.store.database import Database
 from smsgw.store.tokens import TokenRow
+from smsgw.transport.bans import Bans
+from smsgw.transport.gate import GateObserver
+from smsgw.transport.peers import source_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,6 +42,10 @@ KEPT_SECONDS = 4.0
 """How long what the store said of a token is believed."""
 FRESH_SECONDS = 2.0
 """Then it is asked again, while requests go on."""
+FAILURES_MAX, WINDOW_SECONDS = 20, 60.0
+"""So many wrong tokens from one address within this time are too many."""
+BAN_SECONDS, LONGEST_BAN_SECONDS = 60.0, 900.0
+"""For how long it then may try no new one: longer each time."""
 NOTED_SECONDS = 60.0
 """How exactly it is known when a token was used last, and how often a refusal is recorded."""
 
@@ -133,22 +142,39 @@ class Callers:
         usage: What is told of each use.
         configured: The tokens of the configuration.
         accounts: Departments that exist without a token.
+        observer: Told of requests refused since their address tried too many tokens.
     """
 
     log = Logger()
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         clock: IReactorTime,
         usage: Usage,
         configured: Iterable[Configured] = (),
         accounts: Iterable[str] = (),
+        observer: GateObserver | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._usage = usage
         self._configured: dict[bytes, Caller] = {}
+        self._accounts: set[str] = set()
+        self._known: dict[bytes, _Known] = {}
+        self._asking: dict[bytes, list[Deferred[_Known]]] = {}
+        self._turn = 0  # answers to what was asked in an earlier one are not kept
+        self._buckets: dict[int, Bucket] = {}
+        self._refused: dict[tuple[int, str], float] = {}
+        self._observer = observer
+        self._bans = Bans(FAILURES_MAX, WINDOW_SECONDS, BAN_SECONDS, LONGEST_BAN_SECONDS)
+        self.configure(configured, accounts)
+
+    def configure(self, configured: Iterable[Configured], accounts: Iterable[str]) -> None:
+        """Go by these tokens of the configuration from now on; one that is gone is refused."""
+        for digest in self._configured:
+            self._known.pop(digest, None)
+        self._configured = {}
         for one in configured:
             scopes = roles.scopes_of([one.role], ())
             caller = Caller(name=one.name, account=one.account, scopes=scopes)
@@ -157,12 +183,7 @@ class Callers:
         self._accounts = own | set(accounts)
         for caller in self._configured.values():
             caller.below = departments.below(caller.account, self._accounts)
-        self._known: dict[bytes, _Known] = {}
-        self._asking: dict[bytes, list[Deferred[_Known]]] = {}
-        self._turn = 0  # answers to what was asked in an earlier one are not kept
-        self._buckets: dict[int, Bucket] = {}
-        self._refused: dict[tuple[int, str], float] = {}
-        self._failures = Failures(self._blocked)
+        self.reload()
 
     async def admit(self, token: str, host: str) -> Caller:
         """Return whose a token is.
@@ -181,18 +202,18 @@ class Callers:
         digest = form.digest_of(token)
         known = self._known.get(digest)
         if known is None:
-            self._failures.check(host, now)
+            self._check(host, now)
         if known is None or not known.asked_at <= now < known.asked_at + known.kept:
             try:
                 known = await self._find(digest, token)
             except UnknownAccount:
-                self._failures.count(host, now)
+                self._failed(host, now)
                 raise
         elif now >= known.asked_at + FRESH_SECONDS and digest not in self._asking:
             self._ask(digest).addErrback(self._asked_in_vain)
         caller = known.caller
         if now >= known.expires_at:
-            self._failures.count(host, now)
+            self._failed(host, now)
             raise UnknownAccount("the token has expired; have a new one made")
         if known.networks and not _is_in(host, known.networks):
             self._refuse(caller, host, now)
@@ -255,7 +276,9 @@ class Callers:
     def _learn(self, digest: bytes, row: TokenRow | None, accounts: Iterable[str]) -> _Known:
         known = self._known.get(digest)
         accounts = self._accounts.union(accounts)
-        if digest in self._configured and known is not None:
+        if (caller := self._configured.get(digest)) is not None:
+            if known is None:  # the configuration was read again meanwhile
+                known = self._known[digest] = _Known(caller)
             caller = known.caller
             caller.below = departments.below(caller.account, accounts)
             return known
@@ -293,7 +316,7 @@ class Callers:
 
     def _refuse(self, caller: Caller, host: str, now: float) -> None:
         """Refuse an address, and record it: once a minute for each."""
-        self._failures.count(host, now)
+        self._failed(host, now)
         key = caller.token_id, host
         if not 0 <= now - self._refused.get(key, float("-inf")) < NOTED_SECONDS:
             self._refused = {
@@ -305,13 +328,24 @@ class Callers:
             ms = int(now * 1000)
             recorded = self._store.writer.run(lambda c: audit.append(c, ms, [entry]))
             recorded.addErrback(lambda failure: failure.trap(StoreError))
-            text = "token {name} was used from {host}, which is none of its networks"
-            self.log.warn(text, name=caller.name, host=host)
+            text = "token {token} was used from {host}, which is none of its networks"
+            self.log.warn(text, event="token.used_elsewhere", token=caller.name, host=host)
         raise NotAllowed(f"this token may not be used from {host or 'a Unix socket'}")
 
-    def _blocked(self, host: str, count: int) -> None:
-        text = "{count} wrong tokens from {host} within a minute: no new one is tried for a minute"
-        self.log.warn(text, count=count, host=host)
+    def _check(self, host: str, now: float) -> None:
+        """Check that an address may try a token that was never right before."""
+        wait = self._bans.left(source_of(host), now)
+        if wait > 0:
+            if self._observer is not None:
+                self._observer.turned_away("http", "banned")
+            raise RateLimited("too many wrong tokens came from your address", math.ceil(wait))
+
+    def _failed(self, host: str, now: float) -> None:
+        """Count a wrong token."""
+        seconds = self._bans.failed(source_of(host), now)
+        if seconds:
+            told = "too many wrong tokens from {host}: no new one is tried for {seconds:g} s"
+            self.log.warn(told, event="token.guessed", host=host, seconds=seconds)
 
 
 _UNKNOWN = "the token is not known"

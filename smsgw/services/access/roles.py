@@ -14,6 +14,7 @@ SCOPES = {
     "messages:read": "see messages and what became of them",
     "messages:send": "send messages, and cancel them",
     "inbound:read": "see what phones sent",
+    "inbound:write": "note what of it was read",
     "conversations:read": "see conversations",
     "conversations:write": "open conversations, write in them, end them",
     "requests:read": "see requests, their answers, saved flows and stand-ins",
@@ -21,15 +22,24 @@ SCOPES = {
     "requests:decide": "decide and delegate in place of a phone",
     "requests:manage": "save flows, and say who answers for whom",
     "events:read": "read events",
+    "stats:read": "see how many messages, replies and requests there were",
     "webhooks:read": "see webhooks and their dead letters",
     "webhooks:write": "make, change, pause, test and replay webhooks",
     "slots:read": "see which extensions are in use",
     "routes:read": "ask which links a message would take",
     "audit:read": "read the audit chain and the evidence of requests",
+    "optouts:read": "see all opt-outs",
+    "optouts:write": "add and take back opt-outs, for all",
+    "data:export": "be given all that is held of a phone, of all departments",
+    "data:erase": "erase a phone, in all departments",
+    "holds:read": "see all that is on hold",
+    "holds:write": "put on hold and end holds, for all",
     "tokens:read": "see tokens",
     "tokens:write": "make, change and revoke tokens",
-    "links:read": "see all links, and why they are slow",
-    "links:control": "stop and start links, for all",
+    "links:read": "see all links, why they are slow, and who binds to us",
+    "links:control": "stop, start and try links, for all",
+    "links:trace": "see what goes over links, texts and phones included",
+    "gateway:control": "read the configuration again, drain",
     "reports:read": "see all reports that match no message",
     "ported:read": "see all ported numbers",
     "ported:write": "change ported numbers, for all",
@@ -42,10 +52,11 @@ _VIEWER = {
     "conversations:read",
     "requests:read",
     "events:read",
+    "stats:read",
     "slots:read",
     "routes:read",
 }
-_SENDER = _VIEWER | {"messages:send", "conversations:write", "requests:create"}
+_SENDER = _VIEWER | {"messages:send", "inbound:write", "conversations:write", "requests:create"}
 _APPROVER = {"requests:read", "requests:decide"}
 
 ROLES: dict[str, frozenset[str]] = {
@@ -68,14 +79,20 @@ ROLES: dict[str, frozenset[str]] = {
         {
             "links:read",
             "links:control",
+            "gateway:control",
             "reports:read",
             "routes:read",
             "ported:read",
             "ported:write",
+            "optouts:read",
+            "optouts:write",
             "slots:read",
+            "stats:read",
         }
     ),
-    "auditor": frozenset({*_VIEWER, "webhooks:read", "audit:read", "tokens:read"}),
+    "auditor": frozenset(
+        {*_VIEWER, "webhooks:read", "audit:read", "holds:read", "optouts:read", "tokens:read"}
+    ),
     "admin": frozenset(SCOPES),
 }
 """Every role and its scopes. An operator sees no text and no answer; a sender decides nothing."""

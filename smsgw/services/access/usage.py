@@ -11,15 +11,16 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smsgw.errors import QuotaExceeded, StoreError
 from smsgw.store import tokens
-from smsgw.store.ids import IdSource
+from smsgw.store.database import Database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,32 +31,6 @@ WRITE_SECONDS = 1.0
 DAY_SECONDS = 86400
 ZONE_SECONDS = 8 * 3600
 """A day ends at midnight in China, which has one time all year."""
-
-
-class Runs(Protocol):
-    """What is needed of the writer."""
-
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` in a transaction."""
-        ...
-
-
-class Store(Protocol):
-    """What is needed of the database (:class:`smsgw.store.database.Database`)."""
-
-    @property
-    def ids(self) -> IdSource:
-        """Where ids come from."""
-        ...
-
-    @property
-    def writer(self) -> Runs:
-        """What commits."""
-        ...
-
-    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` with a read-only connection."""
-        ...
 
 
 @dataclass(slots=True)
@@ -78,7 +53,7 @@ class Usage:
 
     log = Logger()
 
-    def __init__(self, store: Store, clock: IReactorTime) -> None:
+    def __init__(self, store: Database, clock: IReactorTime) -> None:
         self._store = store
         self._clock = clock
         self._used: dict[int, int] = {}
@@ -144,7 +119,11 @@ class Usage:
     def _due(self) -> None:
         self._timer = None
         work = Deferred.fromCoroutine(self._write())
-        work.addErrback(lambda failure: self.log.failure("counting for tokens failed", failure))
+        work.addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        told = "counting for tokens failed"
+        self.log.failure(told, failure, event="token.uses_not_counted")
 
     async def _write(self) -> None:
         used, self._used = self._used, {}

@@ -27,6 +27,7 @@ from smsgw.services.northbound.reading import (
     FAILURE_REPORT,
     Wanted,
     kind_of,
+    problem_of,
     read,
     text_of,
 )
@@ -46,13 +47,11 @@ class Answer(NamedTuple):
         kind: OK, or what is wrong with it.
         id: The id its reports will name; 0 when it was refused.
         problem: What is wrong, for the log.
-        messages: How many messages were accepted with it.
     """
 
     kind: ResultKind
     id: int = 0
     problem: str = ""
-    messages: int = 0
 
 
 class _Work(msgspec.Struct):
@@ -114,11 +113,20 @@ class Intake:
                 try:
                     self._joining.add(part, part.received_at / 1000)
                 except Overloaded as error:  # the limit was higher when they were taken
-                    self.log.warn("customer {name}: {error}", name=part.customer, error=str(error))
+                    self.log.warn(
+                        "customer {customer}: {why}",
+                        event="customer.part_dropped",
+                        customer=part.customer,
+                        why=str(error),
+                    )
             if not parts:
                 break
             after = parts[-1].id
         self._arm()
+
+    def adopt(self, customers: Sequence[Customer]) -> None:
+        """Have these customers too, and others' terms; what one that is gone left is finished."""
+        self._customers.update((one.name, one) for one in customers)
 
     def stop(self) -> None:
         """Stop the timer. What waits is in the store."""
@@ -152,7 +160,7 @@ class Intake:
             try:
                 self._one(customer, batch, place, read(customer, segments))
             except ValidationError as error:
-                batch.refuse(place, kind_of(error), str(error))
+                batch.refuse(place, kind_of(error), problem_of(error))
             except Overloaded as error:
                 batch.refuse(place, ResultKind.QUOTA, str(error))
         await self._commit(batch)
@@ -299,7 +307,7 @@ class Intake:
         try:
             work = self._join(customer, group, wanted, batch, 0, [one.id for one in group.rows])
         except ValidationError as error:
-            self._give_up(group, str(error), REJECTED)
+            self._give_up(group, problem_of(error), REJECTED)
             return None
         except Overloaded:
             self._joining.reopen(group.rows, group.first_at)
@@ -316,9 +324,9 @@ class Intake:
         for place, part in list(batch.kept.items()):
             if group.parts.get(part.sequence) is part:
                 del batch.kept[place], group.parts[part.sequence]
-                batch.refuse(place, kind_of(error), str(error))
+                batch.refuse(place, kind_of(error), problem_of(error))
         if group.parts:
-            self._give_up(group, str(error), REJECTED)
+            self._give_up(group, problem_of(error), REJECTED)
 
     def _give_up(self, group: Group, why: str, stat: str = EXPIRED) -> None:
         """Forget the parts of a message that is not sent; reports tell those who want any."""
@@ -342,7 +350,8 @@ class Intake:
         ids = [one.id for one in group.rows]
         account = self._customers[customer].account
         event = Event(UNFINISHED, ids[0], account, data, at=int(self._reactor.seconds() * 1000))
-        self.log.warn("customer {name}: a long message is not sent: {why}", name=customer, why=why)
+        told = "customer {customer}: a long message is not sent: {why}"
+        self.log.warn(told, event="customer.message_unfinished", customer=customer, why=why)
         give_up = partial(rows_of.give_up_parts, ids=ids, event=event)
         self._database.writer.run(give_up).addErrback(partial(log_failure, self.log))
 
@@ -376,7 +385,8 @@ class Intake:
         try:
             results = await submitting
         except StoreError as error:
-            self.log.warn("submits of a customer were not recorded: {error}", error=str(error))
+            told = "submits of a customer were not recorded: {why}"
+            self.log.warn(told, event="customer.submits_not_kept", why=str(error))
             results = [False] * len(batch.work)
             for one in batch.work:
                 if one.group is not None:
@@ -387,10 +397,9 @@ class Intake:
         for one, is_done in zip(batch.work, results, strict=True):
             if is_done and one.group is not None:
                 self._joining.remember(one.group, self._reactor.seconds(), batch.lost)
-            for index, (place, given) in enumerate(one.ids.items()):
-                count = 0 if index else len(one.plans)
+            for place, given in one.ids.items():
                 if is_done:
-                    batch.answers[place] = Answer(ResultKind.OK, given, messages=count)
+                    batch.answers[place] = Answer(ResultKind.OK, given)
                 else:
                     batch.refuse(place, ResultKind.TEMPORARY, "it could not be recorded")
 
@@ -398,7 +407,8 @@ class Intake:
         try:
             await keeping
         except StoreError as error:
-            self.log.warn("parts of a customer were not recorded: {error}", error=str(error))
+            told = "parts of a customer were not recorded: {why}"
+            self.log.warn(told, event="customer.submits_not_kept", why=str(error))
             for place, part in batch.kept.items():
                 self._joining.remove(part)
                 batch.refuse(place, ResultKind.TEMPORARY, str(error))

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import Seldom, log_failure
+from smsgw.delivery.commits import log_failure
 from smsgw.errors import Disposition, StoreError
 from smsgw.model import Event
 from smsgw.protocols.carrier import Result
@@ -83,7 +83,7 @@ class Outbox:
         reactor: IReactorTime,
         ready: Callable[[], None],
     ) -> None:
-        self._customer = customer
+        self.customer = customer
         self._database = database
         self._reactor = reactor
         self._ready = ready
@@ -98,7 +98,6 @@ class Outbox:
         self._acknowledged: list[int] = []
         self._forgetting: set[int] = set()
         self._again: IDelayedCall | None = None
-        self._trouble = Seldom(self.log, reactor)
 
     # ---- which process brings them -------------------------------------------------------
 
@@ -160,11 +159,16 @@ class Outbox:
 
     async def _read(self) -> None:
         after, round_read = self._loaded, self._round
-        find = partial(rows_of.deliveries, customer=self._customer.name, after=after, limit=PAGE)
+        find = partial(rows_of.deliveries, customer=self.customer.name, after=after, limit=PAGE)
         try:
             rows = await self._database.read(find)
         except StoreError as error:
-            self._trouble.warn("customer {name}: {error}", name=self._customer.name, error=error)
+            self.log.warn(
+                "customer {customer}: {why}",
+                event="customer.deliveries_wait",
+                customer=self.customer.name,
+                why=str(error),
+            )
             self._news = True
             return
         if not self._active or self._round != round_read:
@@ -234,17 +238,18 @@ class Outbox:
         self._ready()
 
     def _give_up(self, one: Brought, result: Result) -> None:
-        name, now = self._customer.name, int(self._reactor.seconds() * 1000)
+        name, now = self.customer.name, int(self._reactor.seconds() * 1000)
         self.log.warn(
-            "customer {name} refuses a {kind}: {text}",
-            name=name,
+            "customer {customer} refuses a {kind}: {why}",
+            event="customer.delivery_refused",
+            customer=name,
             kind=one.row.kind,
-            text=result.text,
+            why=result.text,
         )
         one.done = True
         self._forgetting.add(one.row.id)
         data = {"customer": name, "kind": one.row.kind, "reason": result.text}
-        event = Event(REFUSED, one.row.id, self._customer.account, data, at=now)
+        event = Event(REFUSED, one.row.id, self.customer.account, data, at=now)
         done = self._database.writer.run(
             partial(rows_of.give_up_delivery, delivery_id=one.row.id, event=event)
         )

@@ -6,6 +6,7 @@ and numbers of somebody else are refused, with what they are about.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -26,6 +27,8 @@ CODINGS: dict[Family, frozenset[int]] = {
 """Text that is shown and kept like any other: no class of its own, no octets for a program."""
 
 UNREADABLE = "\ufffd"
+
+_QUOTED = re.compile("'[^']*'")
 
 KINDS = {
     "to": ResultKind.NUMBER,
@@ -72,6 +75,11 @@ class Wanted(msgspec.Struct, gc=False):
 def kind_of(error: ValidationError) -> ResultKind:
     """What a refusal is about."""
     return KINDS.get(error.field, ResultKind.FORMAT)
+
+
+def problem_of(error: ValidationError) -> str:
+    """What a refusal says in the log: not what was written there, such as a number, nor advice."""
+    return _QUOTED.sub("'…'", str(error)).partition(";")[0]
 
 
 def read(customer: Customer, segments: Sequence[Segment]) -> Wanted:

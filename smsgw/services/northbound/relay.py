@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -18,7 +18,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smsgw.delivery.commits import Seldom
 from smsgw.errors import StoreError
 from smsgw.model import Event, MessageStatus, MoMessage, StatusReport
 from smsgw.routing.numbers import PrefixMap
@@ -83,10 +82,7 @@ class Relay:
         reactor: IReactorTime,
         made: Callable[[set[str]], None],
     ) -> None:
-        self._customers = {one.name: one for one in customers}
-        self._accounts = sorted({one.account for one in customers})
-        numbers = {number: one for one in customers for number in _numbers(one)}
-        self._owners = PrefixMap(numbers)
+        self.adopt(customers)
         self._database = database
         self._reactor = reactor
         self._made = made
@@ -94,7 +90,13 @@ class Relay:
         self._timer: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = self._stopped = False
-        self._trouble = Seldom(self.log, reactor)
+
+    def adopt(self, customers: Sequence[Customer]) -> None:
+        """Make deliveries for these customers from now on."""
+        self._customers = {one.name: one for one in customers}
+        self._accounts = sorted({one.account for one in customers})
+        numbers = {number: one for one in customers for number in _numbers(one)}
+        self._owners = PrefixMap(numbers)
 
     async def start(self) -> None:
         """Begin where the last run ended."""
@@ -132,7 +134,7 @@ class Relay:
     def _ended(self, outcome: Any) -> None:
         self._running = None
         if outcome is not None:
-            self.log.failure("customers' deliveries", outcome)
+            self.log.failure("customers' deliveries", outcome, event="customer.deliveries_failed")
         if not self._stopped:
             self._arm(PAUSE_SECONDS if self._again else POLL_SECONDS)
 
@@ -141,7 +143,8 @@ class Relay:
             while not self._stopped and await self._step():
                 pass
         except StoreError as error:
-            self._trouble.warn("customers' deliveries wait: {error}", error=str(error))
+            told = "customers' deliveries wait: {why}"
+            self.log.warn(told, event="customer.deliveries_wait", why=str(error))
 
     async def _step(self) -> bool:
         """Read some events; tell whether there are more."""
@@ -260,4 +263,9 @@ def _numbers(customer: Customer) -> list[str]:
 
 def _minute(ms: int) -> str:
     """Milliseconds since the Unix epoch as YYMMDDhhmm in China (CMPP; SMPP appendix B)."""
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(CHINA).strftime("%y%m%d%H%M")
+    return _spelled(ms // 60_000)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).astimezone(CHINA).strftime("%y%m%d%H%M")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from smsgw.errors import Conflict
+from smsgw.errors import Outdated
 from smsgw.model import Event, MessageClass, Operator
 from smsgw.services import audit
 from smsgw.services.ledger import ASSIGNMENT, SlotPlan, SlotPlans
@@ -108,9 +108,9 @@ class Composer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Tools:
-    """What every transaction of the engine uses.
+    """What every transaction of the engine uses; plans, presets and quiet hours may change.
 
     Attributes:
         ids: Where ids come from.
@@ -127,7 +127,7 @@ class Tools:
     ids: IdSource
     composer: Composer
     plans: SlotPlans = field(default_factory=SlotPlans)
-    presets: Mapping[str, Preset] = field(default_factory=lambda: dict(PRESETS))
+    presets: dict[str, Preset] = field(default_factory=lambda: dict(PRESETS))
     quiet: QuietHours = field(default_factory=QuietHours)
     operators: Mapping[str, Operator] = field(default_factory=dict)
     is_service: Callable[[str, str], bool] = lambda number, text: False
@@ -218,6 +218,6 @@ class Changes:
         return slot.access_number, slot.extension
 
 
-def conflict(request: RequestRow) -> Conflict:
+def conflict(request: RequestRow) -> Outdated:
     """Return what somebody hears who was second."""
-    return Conflict(f"request {request.id}: changed by somebody else meanwhile; read it again")
+    return Outdated(f"request {request.id}: changed by somebody else meanwhile; read it again")

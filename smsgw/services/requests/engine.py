@@ -7,9 +7,8 @@ no HTTP: messages become rows through a :class:`~smsgw.services.requests.changes
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -31,52 +30,27 @@ from smsgw.services.requests.reply import settle
 from smsgw.services.requests.settings import OnDeadline
 from smsgw.services.requests.timers import TimerKind, Timers
 from smsgw.services.requests.votes import Votes
+from smsgw.store import idempotency
 from smsgw.store import request_types as types_of
 from smsgw.store import requests as rows_of
-from smsgw.store.ids import IdSource
+from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
 from smsgw.store.requests import AnswerRow
 from smsgw.store.timers import TimerRow
-from smsgw.store.writer import Operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from smsgw.services.submission import Once
+    from smsgw.store.idempotency import KeyRow
+
+    OnceShown = Callable[[dict[str, Any]], KeyRow]
 
 R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
 
 _log = Logger()
-
-
-class Runs(Protocol):
-    """What the engine needs of the writer."""
-
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` inside one transaction."""
-        ...
-
-    def batch(self, operation: Operation[R, S], rows: Sequence[R]) -> Deferred[list[S]]:
-        """Do ``operation`` for ``rows`` in one transaction with what else comes."""
-        ...
-
-
-class Store(Protocol):
-    """What the engine needs of the database (:class:`smsgw.store.database.Database`)."""
-
-    @property
-    def ids(self) -> IdSource:
-        """Where ids come from."""
-        ...
-
-    @property
-    def writer(self) -> Runs:
-        """What commits."""
-        ...
-
-    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` with a read-only connection."""
-        ...
 
 
 class RequestEngine:
@@ -96,7 +70,7 @@ class RequestEngine:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         tools: Tools,
         reactor: IReactorTime,
         on_event: Callable[[Event], None] = lambda event: None,
@@ -112,8 +86,12 @@ class RequestEngine:
 
     # ---- asking --------------------------------------------------------------------------
 
-    def create(self, account: str, draft: RequestDraft, actor: str = "") -> Deferred[int]:
+    def create(
+        self, account: str, draft: RequestDraft, actor: str = "", once: Once | None = None
+    ) -> Deferred[int]:
         """Store a request and ask the first step's assignees.
+
+        What ``once`` makes of the id is recorded in the same commit.
 
         Returns:
             Fires with the request's id after the commit. Fails with ValidationError, whose field is
@@ -136,6 +114,8 @@ class RequestEngine:
                     changes.set_timer(TimerKind.REQUEST_DEADLINE, request.id, deadline_at)
                 votes.open_numbers(changes, rows)
                 advance(changes, rows, strict=True)
+                if once is not None:
+                    idempotency.add(changes.connection, once([request.id]))
                 return request.id
 
             request_id = await self.commit(work, actor or account)
@@ -156,16 +136,21 @@ class RequestEngine:
         return draft.over(drafts.decode(row.definition))
 
     def resend(
-        self, request_id: int, assignment_id: int | None, account: str | None = None
+        self,
+        request_id: int,
+        assignment_id: int | None,
+        account: str | None = None,
+        version: int | None = None,
+        once: OnceShown | None = None,
     ) -> Deferred[int]:
         """Ask again who has not answered, one or all of the open step; fires with how many.
 
         The extension stays while it is live; else there is a new one. Fails with NotFound, or with
-        Conflict when nobody is being asked.
+        Conflict when nobody is being asked, or it is not at ``version``.
         """
 
         def work(changes: Changes) -> int:
-            rows = open_request(changes, request_id, account)
+            rows = open_request(changes, request_id, account, version)
             found = [
                 row
                 for row in rows.assignments
@@ -187,7 +172,7 @@ class RequestEngine:
             raise_version(changes, rows)
             return len(found)
 
-        return _deferred(self.commit(work, account or GATEWAY))
+        return _deferred(self._change(work, account or GATEWAY, request_id, account, once))
 
     def digest(self, phone: str, account: str | None = None) -> Deferred[bool]:
         """Send a phone the list of all it has open; fires with whether there was anything.
@@ -226,6 +211,7 @@ class RequestEngine:
         version: int | None = None,
         account: str | None = None,
         actor: str = "",
+        once: OnceShown | None = None,
     ) -> Deferred[int]:
         """Answer for an assignee, over the API or a console.
 
@@ -237,6 +223,8 @@ class RequestEngine:
             version: The request's version the decision was made on; None skips the comparison.
             account: Only if the request is this account's; None is anyone's.
             actor: Who decides; "" for the account.
+            once: Makes of the request, as it is shown then, what is recorded in the same commit;
+                likewise below.
 
         Returns:
             Fires with the request's new version. Fails with Conflict when somebody was first,
@@ -277,7 +265,8 @@ class RequestEngine:
                 record(changes, rows, row, choice, answer)
                 return rows.request.version
 
-            return await self.commit(work, actor or account or GATEWAY)
+            actor_ = actor or account or GATEWAY
+            return await self._change(work, actor_, request_id, account, once)
 
         return _deferred(decide())
 
@@ -291,6 +280,7 @@ class RequestEngine:
         version: int | None = None,
         account: str | None = None,
         actor: str = "",
+        once: OnceShown | None = None,
     ) -> Deferred[int]:
         """Give an assignee's place to somebody else, who is asked; fires with the new version.
 
@@ -311,7 +301,8 @@ class RequestEngine:
                 raise_version(changes, rows)
                 return rows.request.version
 
-            return await self.commit(work, actor or account or GATEWAY)
+            actor_ = actor or account or GATEWAY
+            return await self._change(work, actor_, request_id, account, once)
 
         return _deferred(delegate())
 
@@ -322,6 +313,7 @@ class RequestEngine:
         version: int | None = None,
         account: str | None = None,
         actor: str = "",
+        once: OnceShown | None = None,
     ) -> Deferred[int]:
         """End an open request: nobody need answer any more; fires with the new version.
 
@@ -338,7 +330,8 @@ class RequestEngine:
                 end(changes, rows, Outcome.WITHDRAWN)
                 return rows.request.version
 
-            return await self.commit(work, actor or account or GATEWAY)
+            actor_ = actor or account or GATEWAY
+            return await self._change(work, actor_, request_id, account, once)
 
         return _deferred(withdraw())
 
@@ -348,6 +341,7 @@ class RequestEngine:
         version: int | None = None,
         account: str | None = None,
         actor: str = "",
+        once: OnceShown | None = None,
     ) -> Deferred[int]:
         """End a survey or a vote with what was answered until now; fires with the new version.
 
@@ -364,7 +358,8 @@ class RequestEngine:
             end(changes, rows, Outcome.APPROVED)
             return rows.request.version
 
-        return _deferred(self.commit(work, actor or account or GATEWAY))
+        actor_ = actor or account or GATEWAY
+        return _deferred(self._change(work, actor_, request_id, account, once))
 
     def _fire(self, timer: TimerRow) -> Deferred[None]:
         return _deferred(self.commit(lambda changes: due.fire(changes, timer)))
@@ -409,6 +404,26 @@ class RequestEngine:
     def _now(self) -> int:
         return int(self._clock.seconds() * 1000)
 
+    async def _change(
+        self,
+        work: Callable[[Changes], T],
+        actor: str,
+        request_id: int,
+        account: str | None,
+        once: OnceShown | None,
+    ) -> T:
+        """Run ``work`` on a request in one transaction, with what ``once`` makes of it then."""
+
+        def whole(changes: Changes) -> T:
+            result = work(changes)
+            if once is not None:
+                presets = self._tools.presets
+                shown = view.show(changes.connection, presets, request_id, account)
+                idempotency.add(changes.connection, once(shown))
+            return result
+
+        return await self.commit(whole, actor)
+
     async def commit(self, work: Callable[[Changes], T], actor: str = GATEWAY) -> T:
         """Run ``work`` in one transaction, then send and tell what came of it."""
         now = self._now()
@@ -428,8 +443,8 @@ class RequestEngine:
             try:
                 self._on_event(event)
             except Exception:
-                trace = traceback.format_exc()
-                _log.error("observer failed on {kind}: {trace}", kind=event.kind, trace=trace)
+                told = "observer failed on {kind}"
+                _log.failure(told, event="requests.observer_failed", kind=event.kind)
         return result
 
 

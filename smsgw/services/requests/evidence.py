@@ -14,9 +14,9 @@ import msgspec
 
 from smsgw.errors import NotFound
 from smsgw.services.audit import digests_in
-from smsgw.services.queries import Json, inbound_json, iso, message_json, segment_json
+from smsgw.services.queries import Json, inbound_json, iso, message_json, segments_json
 from smsgw.store import audit as chain
-from smsgw.store import evidence, messages
+from smsgw.store import evidence
 from smsgw.store import requests as rows_of
 from smsgw.store.audit import AuditRow, Head
 from smsgw.store.inbox import InboundRow, PartRow
@@ -84,6 +84,7 @@ def entry_json(row: AuditRow) -> Json:
         "account": row.account,
         "subject_id": str(row.subject_id),
         "detail": row.detail,
+        "seal": row.seal.hex(),
         "hash": row.hash.hex(),
     }
 
@@ -233,11 +234,7 @@ def _numbers(keys: Iterable[str]) -> set[int]:
 
 
 def _message(connection: Connection, row: MessageRow) -> Json:
-    octets = [len(content) for content in messages.decode_contents(row.contents)]
-    segments = messages.segments_of(connection, row)
-    return message_json(row) | {
-        "segments": [segment_json(one, row.parts, octets[one.part - 1]) for one in segments]
-    }
+    return message_json(row) | {"segments": segments_json(connection, row)}
 
 
 def _inbound(row: InboundRow, parts: list[PartRow]) -> Json:

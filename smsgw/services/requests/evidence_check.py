@@ -32,6 +32,7 @@ class _Entry(msgspec.Struct):
     account: str
     subject_id: str
     detail: str
+    seal: str
     hash: str
     previous_hash: str | None
 
@@ -45,6 +46,7 @@ class _Entry(msgspec.Struct):
             self.account,
             int(self.subject_id),
             self.detail,
+            bytes.fromhex(self.seal),
             bytes.fromhex(self.hash),
         )
 
@@ -140,6 +142,8 @@ def _followed(row: AuditRow, entry: _Entry, before: bytes | None) -> Iterator[Fi
         yield Finding(*place, "does not follow the row before it")
     if previous is None or hash_of(previous, row) != row.hash:
         yield Finding(*place, "was changed: it has another hash")
+    elif row.erased:
+        yield Finding(*place, "a person was erased from it", wrong=False)
     elif _millis(entry.at) != row.at:
         yield Finding(*place, "at and at_ms are not the same time")
 

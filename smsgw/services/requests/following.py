@@ -98,7 +98,7 @@ def record(
     row.reason, row.answered_at = answer.reason, changes.now
     rows_of.save_assignment(changes.connection, row)
     release(changes, rows.request, row)
-    timers.clear(changes.connection, rows.request.id, TimerKind.REMIND, row.id)
+    timers.clear(changes.connection, rows.request.id, TimerKind.REMIND, [row.id])
     changes.tell("request.answered", rows, row, **told)
     advance(changes, rows)
 
@@ -133,12 +133,12 @@ def _close_step(changes: Changes, rows: RequestRows, step: StepRow, outcome: Out
     request = rows.request
     step.state, step.outcome, step.closed_at = "closed", outcome.value, changes.now
     rows_of.save_step(changes.connection, step)
-    timers.clear(changes.connection, request.id, subject_id=step.id)
+    people = present(rows, step)
+    timers.clear(changes.connection, request.id, subjects=[step.id, *(row.id for row in people)])
     final = outcome if _ends(rows, step, outcome) else None
     preset = changes.preset_of(request)
     text = "" if preset.numbered else preset.already_closed(request.subject, final)
-    for row in present(rows, step):
-        timers.clear(changes.connection, request.id, subject_id=row.id)
+    for row in people:
         if row.state in ("asked", "waiting"):
             was_asked, row.state = row.state == "asked", "released"
             rows_of.save_assignment(changes.connection, row)

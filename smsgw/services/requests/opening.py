@@ -138,7 +138,7 @@ def hand_on(
     row.state = DELEGATED
     rows_of.save_assignment(changes.connection, row)
     release(changes, rows.request, row)
-    timers.clear(changes.connection, rows.request.id, TimerKind.REMIND, row.id)
+    timers.clear(changes.connection, rows.request.id, TimerKind.REMIND, [row.id])
     rows.assignments.append(heir)
     told = {"to_assignment_id": heir.id, "to_name": name, "to_phone": phone, "by": by}
     changes.tell("request.delegated", rows, row, **told)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from smsgw.errors import Conflict, NotFound
 from smsgw.services import conversations, ledger
 from smsgw.services.ledger import CONVERSATION
-from smsgw.services.requests import counting, listing
+from smsgw.services.requests import counting, listing, opting
 from smsgw.services.requests.answering import (
     ECHO_MS,
     answer_phone,
@@ -33,7 +33,8 @@ def settle(changes: Changes, inbound_id: int) -> str:
     Outcomes: ``decided``, ``noted`` (recorded, the question stays open), ``transferred``,
     ``unconfirmed`` (a consent that needs more), ``asked_back``, ``listed``, ``unclear`` (for a
     person), ``repeated``, ``already`` (they had answered), ``late`` (decided without them),
-    ``stranger``, ``inbox``, and of conversations ``replied`` and ``late``.
+    ``stranger``, ``opted_out``, ``opted_in``, ``inbox``, and of conversations ``replied`` and
+    ``late``.
 
     Raises:
         NotFound: No such inbound message.
@@ -60,7 +61,9 @@ def settle(changes: Changes, inbound_id: int) -> str:
 
 def _settle(changes: Changes, inbound: InboundRow, found: Match) -> str:
     request_id = assignment_id = account = None
-    if found.answers:
+    if opted := opting.settle(changes, inbound, found):
+        outcome = opted
+    elif found.answers:
         made = [Reply(changes, inbound, found.how, *one) for one in found.answers]
         replies = list({one.row.id: one for one in made}.values())
         accounts = {one.rows.request.account for one in replies}

@@ -16,12 +16,12 @@ from smsgw.services.requests.checks import NAME_MAX, check_length
 from smsgw.store import audit
 from smsgw.store import stand_ins as rows_of
 from smsgw.store.audit import Entry
+from smsgw.store.database import Database
 from smsgw.store.stand_ins import SECOND, SUBSTITUTE, StandInRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smsgw.services.requests.engine import Store
 
 KINDS = (SECOND, SUBSTITUTE)
 
@@ -58,7 +58,7 @@ class StandIns:
         clock: Seconds since the Unix epoch.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
 

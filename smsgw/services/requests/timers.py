@@ -21,12 +21,12 @@ from twisted.python.failure import Failure
 
 from smsgw.errors import SmsgwError
 from smsgw.store import timers
+from smsgw.store.database import Database
 from smsgw.store.timers import TimerRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smsgw.services.requests.engine import Store
 
 BATCH = 100
 """Timers fired at a time: they share a commit or a few."""
@@ -66,7 +66,7 @@ class Timers:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         reactor: IReactorTime,
         fire: Callable[[TimerRow], Deferred[None]],
         *,
@@ -138,9 +138,10 @@ class Timers:
         pause = min(_pause(self._missed), LOOK_SECONDS)
         self._missed += 1
         self.log.error(
-            "timers of requests could not be looked after, again in {pause:g} s: {problem}",
+            "timers of requests could not be looked after, again in {pause:g} s: {why}",
+            event="timers.not_read",
             pause=pause,
-            problem=_told(failure),
+            why=_told(failure),
         )
         self._next = self._now() + pause * 1000
 
@@ -202,11 +203,12 @@ class Timers:
             else:
                 self._failures.pop(row.id, None)
             self.log.error(
-                "timer {kind} of request {request} failed{again}: {problem}",
+                "timer {kind} of request {request_id} failed{again}: {why}",
+                event="timer.failed",
                 kind=row.kind,
-                request=row.request_id,
+                request_id=row.request_id,
                 again=f", again in {_pause(failures[row.id]):g} s" if is_there else "",
-                problem=problem,
+                why=problem,
             )
 
     def _forget(self, now: int) -> None:

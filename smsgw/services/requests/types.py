@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.errors import NotFound, Outdated, ValidationError
 from smsgw.services.queries import Json, iso
 from smsgw.services.requests import checks
 from smsgw.services.requests.changes import Tools
@@ -17,12 +17,12 @@ from smsgw.services.requests.drafts import RequestDraft
 from smsgw.store import audit
 from smsgw.store import request_types as rows_of
 from smsgw.store.audit import Entry
+from smsgw.store.database import Database
 from smsgw.store.request_types import RequestTypeRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smsgw.services.requests.engine import Store
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 
@@ -39,7 +39,7 @@ class RequestTypes:
         clock: Seconds since the Unix epoch.
     """
 
-    def __init__(self, store: Store, tools: Tools, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, tools: Tools, clock: Callable[[], float]) -> None:
         self._store = store
         self._tools = tools
         self._clock = clock
@@ -62,7 +62,7 @@ class RequestTypes:
             actor: Who does it; "" for the account.
 
         Returns:
-            Fails with ValidationError, or with Conflict when another version is there.
+            Fails with ValidationError, or with Outdated when another version is there.
         """
 
         async def put() -> int:
@@ -73,7 +73,7 @@ class RequestTypes:
             def work(connection: Connection) -> int:
                 saved = rows_of.put(connection, account, name, definition, version, now)
                 if saved is None:
-                    raise Conflict(f"type {name}: another version is there; read it again")
+                    raise Outdated(f"type {name}: another version is there; read it again")
                 detail = {"name": name, "version": saved, "sha256": audit.digest(definition)}
                 entry = Entry(actor or account, "request_type.saved", account, 0, detail)
                 audit.append(connection, now, [entry])
@@ -118,13 +118,22 @@ class RequestTypes:
 
         return self._store.read(page)
 
-    def remove(self, account: str, name: str, actor: str = "") -> Deferred[None]:
-        """Forget a flow; requests made from it stay as they are. Fails with NotFound."""
+    def remove(
+        self, account: str, name: str, actor: str = "", version: int | None = None
+    ) -> Deferred[None]:
+        """Forget a flow; requests made from it stay as they are.
+
+        Fails with NotFound, or with Outdated when it is not at ``version``.
+        """
         now = int(self._clock() * 1000)
 
         def work(connection: Connection) -> None:
-            if not _NAME.fullmatch(name) or not rows_of.remove(connection, account, name):
+            row = rows_of.get(connection, account, name) if _NAME.fullmatch(name) else None
+            if row is None:
                 raise NotFound(f"type {name[:70]}: not saved")
+            present = row.version if version is None else version
+            if not rows_of.remove(connection, account, name, present):
+                raise Outdated(f"type {name}: another version is there; read it again")
             entry = Entry(actor or account, "request_type.removed", account, 0, {"name": name})
             audit.append(connection, now, [entry])
 

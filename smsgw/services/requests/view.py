@@ -76,6 +76,7 @@ def summary(row: RequestRow) -> dict[str, Any]:
         "version": row.version,
         "created_at": iso(row.created_at),
         "closed_at": iso(row.closed_at),
+        "purged": not row.subject,
     }
 
 

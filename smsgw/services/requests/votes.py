@@ -8,11 +8,11 @@ closing reads what still waits, and then nothing is counted any more. How a text
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -32,9 +32,9 @@ from smsgw.services.requests.settings import (
 )
 from smsgw.store import ballots, evidence, slots
 from smsgw.store.ballots import Number, NumberRow
+from smsgw.store.database import Database
 from smsgw.store.inbox import InboundRow
 from smsgw.store.requests import RequestRows
-from smsgw.store.writer import Operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -181,27 +181,6 @@ def shown(connection: Connection, vote: VoteSettings, rows: RequestRows, now: Re
 # ---- many at a time ----------------------------------------------------------------------
 
 
-class Batches(Protocol):
-    """What is needed of the writer."""
-
-    def batch(self, operation: Operation[Cast, str], rows: Sequence[Cast]) -> Deferred[list[str]]:
-        """Do ``operation`` for ``rows`` in one transaction with what else comes."""
-        ...
-
-
-class Store(Protocol):
-    """What is needed of the database (:class:`smsgw.store.database.Database`)."""
-
-    @property
-    def writer(self) -> Batches:
-        """What commits."""
-        ...
-
-    def read(self, fn: Callable[[Connection], list[NumberRow]]) -> Deferred[list[NumberRow]]:
-        """Call ``fn`` with a read-only connection."""
-        ...
-
-
 class Votes:
     """Knows which numbers are votes', and has what comes there counted together.
 
@@ -220,7 +199,7 @@ class Votes:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         presets: Mapping[str, Preset],
         plans: SlotPlans,
         reactor: IReactorTime,
@@ -247,6 +226,12 @@ class Votes:
         if self._timer.running:
             self._timer.stop()
 
+    def adopt(self, plans: SlotPlans) -> None:
+        """Go by other plans from now on."""
+        self._plans = plans
+        read = Deferred.fromCoroutine(self._follow())
+        read.addErrback(lambda failure: self.log.failure("votes", failure, event="votes.not_read"))
+
     def add(self, extension: str) -> None:
         """Know of a vote that was opened here."""
         self._numbers.update((access_number, extension) for access_number in self._plans.digits_max)
@@ -267,7 +252,8 @@ class Votes:
             await self._read()
         except StoreError as error:
             if self._timer.running:
-                self.log.warn("numbers of votes not read: {error}", error=str(error))
+                told = "numbers of votes not read: {why}"
+                self.log.warn(told, event="votes.not_read", why=str(error))
 
     async def _read(self) -> None:
         find = partial(ballots.numbers, closed_since=self._now() - LATE_MS)

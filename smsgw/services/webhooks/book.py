@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
 
-from smsgw.errors import Conflict, NotFound, ValidationError
+from smsgw.errors import Conflict, NotFound, Outdated, ValidationError
 from smsgw.model import Event
 from smsgw.services.queries import Json, iso
 from smsgw.services.webhooks import signing
@@ -87,7 +87,7 @@ class Webhooks:
         changed: Callable[[], None],
     ) -> None:
         self._tools = tools
-        self._rules = rules
+        self.rules = rules
         self._resolve = resolve
         self._changed = changed
         self._tested: set[int] = set()
@@ -157,6 +157,7 @@ class Webhooks:
         *,
         url: str | None = None,
         kinds: Sequence[str] | None = None,
+        version: int | None = None,
     ) -> Json:
         """Post somewhere else, or other kinds; what failed is tried again at once.
 
@@ -164,6 +165,7 @@ class Webhooks:
 
         Raises:
             ValidationError, NotFound: As :meth:`create`, or there is none.
+            Outdated: It is not at ``version``; so in all that follow.
         """
         values: Json = {}
         detail: Json = {}
@@ -173,13 +175,15 @@ class Webhooks:
             # What is under way was chosen by the old kinds, so it goes out under another id.
             values |= {"kinds": _kinds(kinds), "batch_id": 0, "batch_until": 0, "batch_of": 0}
             detail["kinds"] = sorted(set(kinds))
-        return await self._set(account, webhook_id, "changed", detail, **values, **_AT_ONCE)
+        return await self._set(
+            account, webhook_id, "changed", detail, version, **values, **_AT_ONCE
+        )
 
-    async def remove(self, account: str, webhook_id: int) -> None:
+    async def remove(self, account: str, webhook_id: int, version: int | None = None) -> None:
         """Forget a webhook, its dead letters too. Raises NotFound."""
 
         def work(connection: Connection) -> None:
-            row = _own(connection, account, webhook_id)
+            row = _own(connection, account, webhook_id, version)
             webhooks.remove(connection, row.id)
             self._audit(connection, row, "removed", {})
 
@@ -188,17 +192,23 @@ class Webhooks:
 
     # ---- its life ------------------------------------------------------------------------
 
-    async def pause(self, account: str, webhook_id: int) -> Json:
+    async def pause(self, account: str, webhook_id: int, version: int | None = None) -> Json:
         """Post nothing until it is resumed; its events wait. Raises NotFound."""
         values = {"state": PAUSED, "reason": "asked for", **_AT_ONCE}
-        return await self._set(account, webhook_id, "paused", {}, **values)
+        return await self._set(account, webhook_id, "paused", {}, version, **values)
 
-    async def resume(self, account: str, webhook_id: int) -> Json:
+    async def resume(self, account: str, webhook_id: int, version: int | None = None) -> Json:
         """Go on with what waited; one that fails is tried again at once. Raises NotFound."""
         values = {"state": ACTIVE, "reason": "", **_AT_ONCE}
-        return await self._set(account, webhook_id, "resumed", {}, **values)
+        return await self._set(account, webhook_id, "resumed", {}, version, **values)
 
-    async def rotate(self, account: str, webhook_id: int, overlap: float = OVERLAP_SECONDS) -> Json:
+    async def rotate(
+        self,
+        account: str,
+        webhook_id: int,
+        overlap: float = OVERLAP_SECONDS,
+        version: int | None = None,
+    ) -> Json:
         """Sign with a new secret, and with the old one as well for so many seconds.
 
         Returns:
@@ -214,7 +224,7 @@ class Webhooks:
             old = {"old_secret": row.secret if overlap else "", "old_secret_until": until}
             return {"secret": secret, **old}
 
-        made = await self._set(account, webhook_id, "secret_rotated", {}, values)
+        made = await self._set(account, webhook_id, "secret_rotated", {}, version, values)
         return {**made, "secret": secret}
 
     async def test(self, account: str, webhook_id: int) -> Json:
@@ -339,11 +349,12 @@ class Webhooks:
         webhook_id: int,
         action: str,
         detail: Json,
+        version: int | None,
         compute: Callable[[WebhookRow], Json] | None = None,
         **values: Any,
     ) -> Json:
         def work(connection: Connection) -> Json:
-            row = _own(connection, account, webhook_id)
+            row = _own(connection, account, webhook_id, version)
             given = values if compute is None else compute(row)
             row = webhooks.change(connection, row, **given)
             self._audit(connection, row, action, detail)
@@ -355,7 +366,7 @@ class Webhooks:
 
     async def _check_url(self, url: str) -> str:
         """Return the host of a URL that we call; one whose name is not known yet is taken."""
-        parts = check_url(url, self._rules)
+        parts = check_url(url, self.rules)
         host = parts.hostname or ""
         looked: Deferred[Any] = Deferred.fromCoroutine(self._resolve(parts.scheme, host))
         looked.addTimeout(LOOKUP_SECONDS, self._tools.clock)
@@ -375,10 +386,16 @@ class Webhooks:
 _AT_ONCE: Json = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
 
 
-def _own(connection: Connection, account: str, webhook_id: int) -> WebhookRow:
+def _own(
+    connection: Connection, account: str, webhook_id: int, version: int | None = None
+) -> WebhookRow:
     row = webhooks.locked(connection, webhook_id)
     if row is None or row.account != account:
         raise _unknown(webhook_id)
+    if version is not None and version != row.version:
+        raise Outdated(
+            f"webhook {webhook_id} is at version {row.version}, not {version}; read it again"
+        )
     return row
 
 
@@ -401,6 +418,7 @@ def _kinds(kinds: Sequence[str]) -> str:
 def _shown(row: WebhookRow, counts: dict[str, tuple[int, int]]) -> Json:
     return {
         "id": str(row.id),
+        "version": row.version,
         "url": row.url,
         "kinds": row.patterns,
         "state": row.state,

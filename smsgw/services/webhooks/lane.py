@@ -28,7 +28,8 @@ from smsgw.services.queries import event_json
 from smsgw.services.webhooks import patience, signing
 from smsgw.services.webhooks.posting import Outcome, Result
 from smsgw.store import redeliveries, wanted, webhooks
-from smsgw.store.ids import IdSource, first_at, made_at
+from smsgw.store.database import Database
+from smsgw.store.ids import first_at, made_at
 from smsgw.store.webhooks import ACTIVE, Batch, Found, WebhookRow
 
 T = TypeVar("T")
@@ -41,32 +42,6 @@ STORE_PAUSE = 5.0
 """Seconds until a lane goes on after the database refused."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Runs(Protocol):
-    """What is needed of the writer."""
-
-    def run(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` in a transaction."""
-        ...
-
-
-class Store(Protocol):
-    """What is needed of the database (:class:`smsgw.store.database.Database`)."""
-
-    @property
-    def ids(self) -> IdSource:
-        """Where ids come from."""
-        ...
-
-    @property
-    def writer(self) -> Runs:
-        """What commits."""
-        ...
-
-    def read(self, fn: Callable[[Connection], T]) -> Deferred[T]:
-        """Call ``fn`` with a read-only connection."""
-        ...
 
 
 class Posts(Protocol):
@@ -89,7 +64,7 @@ class Tools:
         chance: A number from 0 up to 1.
     """
 
-    store: Store
+    store: Database
     poster: Posts
     clock: IReactorTime
     count: Callable[[str, int], None]
@@ -209,10 +184,11 @@ class Lane:
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(StoreError):
-            self.log.failure("webhook {id} failed", failure, id=self.row.id)
+            told = "webhook {webhook_id} failed"
+            self.log.failure(told, failure, event="webhook.failed", webhook_id=self.row.id)
         elif not self._stopped:
-            problem = failure.getErrorMessage()
-            self.log.error("webhook {id} waits: {problem}", id=self.row.id, problem=problem)
+            told, why = "webhook {webhook_id} waits: {why}", failure.getErrorMessage()
+            self.log.error(told, event="webhook.waits", webhook_id=self.row.id, why=why)
         self._stale = True  # whether the last commit was kept, nobody knows
         self._pause(STORE_PAUSE)
         self._again = False
@@ -357,7 +333,8 @@ class Lane:
         if outcome.result is Result.GONE:
             pause = partial(webhooks.pause, row=row, reason=outcome.problem)
             self._know(await store.writer.run(pause))
-            self.log.warn("webhook {id} is paused: {why}", id=row.id, why=outcome.problem)
+            told, why = "webhook {webhook_id} is paused: {why}", outcome.problem
+            self.log.warn(told, event="webhook.paused", webhook_id=row.id, why=why)
             return
         attempts, since = row.attempts + 1, row.failing_since or now
         seconds = patience.pause(attempts, outcome.retry_after, self._tools.chance)
@@ -403,8 +380,13 @@ class Lane:
         self._know(await store.writer.run(bury))
         self.position = self.row.cursor
         if events:
-            text = "webhook {id}: {events} events are dead letters after a day: {why}"
-            self.log.warn(text, id=row.id, events=events, why=why)
+            self.log.warn(
+                "webhook {webhook_id}: {count} events are dead letters after a day: {why}",
+                event="webhook.gave_up",
+                webhook_id=row.id,
+                count=events,
+                why=why,
+            )
 
 
 def _no_matter(failure: Failure) -> None:

@@ -114,9 +114,14 @@ class Poster:
         self._pool.maxPersistentPerHost = CONNECTIONS_PER_HOST
         self._pool.cachedConnectionTimeout = IDLE_SECONDS
         endpoints = Endpoints(reactor, rules, tls or ClientTls(), seconds, lookup or self._lookup)
+        self._endpoints = endpoints
         self.resolve = endpoints.resolve
         self._agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._under_way: set[Deferred[Any]] = set()
+
+    def adopt(self, rules: Rules) -> None:
+        """Go by other rules from the next connection on."""
+        self._endpoints.rules = rules
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
         """Post JSON; returns what became of it, and never raises."""

@@ -135,10 +135,11 @@ class Subscribers:
             await work  # type: ignore[misc]
         except StoreError as error:
             if self._running:
-                self.log.warn("webhooks could not be looked after: {error}", error=str(error))
+                told = "webhooks could not be looked after: {why}"
+                self.log.warn(told, event="webhooks.wait", why=str(error))
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("looking after webhooks failed", failure)
+        self.log.failure("looking after webhooks failed", failure, event="webhooks.failed")
 
     # ---- which webhooks ------------------------------------------------------------------
 

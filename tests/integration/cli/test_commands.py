@@ -101,7 +101,10 @@ async def test_a_wrong_token_and_an_unknown_id_exit_1() -> None:
         assert result.stderr == f"smsgw: {known}\n"
         result = await smsgw(api.url, "links", token="")
         assert result.exit_code == 1
-        give = "no token; give one as --token or SMSGW_TOKEN; smsgw token create makes one"
+        give = (
+            "no token; give --token or SMSGW_TOKEN: one of the configuration's [tokens], "
+            "or one that smsgw token create made"
+        )
         assert result.stderr == f"smsgw: {give}\n"
         result = await smsgw(api.url, "links", token="密码")
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
@@ -178,10 +181,10 @@ async def test_outbox_msg_inbox_and_links_are_lines_with_tabs_off_a_terminal() -
         assert rows(result)[-1][:3] == ["1", "1", "sent"]
         api.front.received = [{"id": "5", "from": PHONE, "text": "同意"}]
         result = await smsgw(api.url, "inbox")
-        assert (rows(result)[1][1], rows(result)[1][-1]) == (PHONE, "同意")
+        assert (rows(result)[1][1], rows(result)[1][-2]) == (PHONE, "同意")
         result = await smsgw(api.url, "links")
         first, second = (dict(zip(rows(result)[0], row, strict=True)) for row in rows(result)[1:])
-        assert rows(result)[1][:6] == ["cmcc", "cmpp", "yes", "1 of 2", "3", "32"]
+        assert rows(result)[1][:6] == ["cmcc", "cmpp", "up", "1 of 2", "3", "32"]
         assert (first["answer"], first["queued"]) == ("12 ms", "7")
         assert (first["report ids"], second["report ids"]) == ("as given", "")
         assert first["limited by"] == "rate limit: 9.5 of 10 a second"
@@ -208,7 +211,7 @@ async def test_reports_that_match_no_message_are_listed_by_link_and_page_by_page
 
 
 @pytest.mark.parametrize(
-    "command", ["outbox", "inbox", "links", "requests list", "reports unmatched"]
+    "command", ["outbox", "inbox", "links", "links list", "requests list", "reports unmatched"]
 )
 @reactor_test
 async def test_every_list_prints_the_apis_json(command: str) -> None:

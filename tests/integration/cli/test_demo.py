@@ -48,6 +48,7 @@ async def test_the_record_says_ok_and_the_exit_code_is_0():
     assert demo.err == ""
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
     demo = Command("demo", "--keep")
@@ -58,6 +59,7 @@ async def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
     assert demo.err == ""
 
 
+@pytest.mark.long
 @reactor_test(seconds=30)
 async def test_ctrl_c_in_the_middle_closes_everything_and_is_no_success():
     demo = Command("demo")

@@ -104,7 +104,8 @@ async def test_a_taken_port_is_one_line():
     number = port.getHost().port
     simulator = Command("simulate", "--port", number)
     assert await simulator.ended == 1
-    assert simulator.err.startswith(f"cannot listen on 127.0.0.1:{number}: ")
+    assert simulator.err.startswith(f"smsgw: cannot listen on 127.0.0.1:{number}: ")
+    assert simulator.err.endswith("; give another --port, 0 takes any free one\n")
     assert simulator.err.count("\n") == 1
     await port.stopListening()
 
@@ -124,7 +125,7 @@ async def test_a_taken_port_is_one_line():
 async def test_wrong_usage_is_one_line(arguments, line):
     simulator = Command("simulate", "--port", 0, *arguments)
     assert await simulator.ended == 2
-    assert simulator.err == line + "\n"
+    assert simulator.err == f"smsgw: {line}\n"
 
 
 OPTIONS = {
@@ -194,10 +195,10 @@ async def test_what_it_cannot_do_is_one_line_and_a_code(capsys):
     taken = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
     number = taken.getHost().port
     for options, code, line in (
-        ({"version": "9.9"}, 2, "--version: '9.9' is none of 2.0, 3.0\n"),
-        ({"faults": ("lose=1%",)}, 2, "--fault: 'lose' is not a fault: delay, "),
-        ({"dial": ":7890"}, 2, "--dial: ':7890' is no HOST:PORT\n"),
-        ({"port": number}, 1, f"cannot listen on 127.0.0.1:{number}: "),
+        ({"version": "9.9"}, 2, "smsgw: --version: '9.9' is none of 2.0, 3.0\n"),
+        ({"faults": ("lose=1%",)}, 2, "smsgw: --fault: 'lose' is not a fault: delay, "),
+        ({"dial": ":7890"}, 2, "smsgw: --dial: ':7890' is no HOST:PORT\n"),
+        ({"port": number}, 1, f"smsgw: cannot listen on 127.0.0.1:{number}: "),
     ):
         with pytest.raises(SystemExit) as ended:
             await module._run(Shutdown(), **{**OPTIONS, **options})

@@ -97,6 +97,9 @@ async def test_a_message_is_traced_on_one_screen_and_as_json() -> None:
         full |= {"valid_until": None}
         api.front.told = {**api.front.told, "events": FOUND["events"], "events_complete": False}
         api.front.told |= {"links_left": ["a"], "replies": FOUND["replies"]}
+        delivery = {"webhook_id": "5", "host": "oa.example", "kind": "message.sent"}
+        delivery |= {"state": "sending", "attempts": 2, "next_attempt_at": None, "problem": "503"}
+        api.front.told["deliveries"] = [delivery]
         api.front.segments = FOUND["message"]["segments"]
         result = await smsgw(api.url, "msg", "trace", "1000")
         assert result.exit_code == 0, result.stderr
@@ -107,6 +110,7 @@ async def test_a_message_is_traced_on_one_screen_and_as_json() -> None:
             ["left links", "a"],
             ["may come twice", "part 1"],
             ["routed now", "cmcc, cmcc-b"],
+            ["message.sent", "5", "oa.example", "sending", "2", "", "503"],
         ):
             assert row in shown
         assert "reply 9 over b (decided): 同意" in [row[-1] for row in shown]

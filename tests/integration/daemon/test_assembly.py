@@ -86,7 +86,9 @@ async def test_a_service_that_cannot_start_says_so_once_and_can_be_stopped(confi
     other.startService()
     await until(lambda: logged)
     await other.stopService()
-    assert [event["log_format"] for event in logged] == ["cannot start"]
+    (event,) = logged
+    assert event["why"].startswith("Couldn't listen on 127.0.0.1:")
+    assert "log_failure" not in event
     await taken.stopListening()
 
 
@@ -111,11 +113,10 @@ def test_a_link_without_a_listener_has_none(config):
     listener = '\n[links.one.listener]\nlisten = "127.0.0.1:0"\nlogin = "smg"\nsecret = "s3cret"\n'
     loaded = config((listener, ""))
     made = make_gateway(loaded, reactor)
-    database = made.gateway._database
-    entry = module._entry(loaded.links["one"], reactor, made.metrics, database)
+    entry = made.entry(loaded.links["one"])
     assert isinstance(entry.link, Link)
     assert entry.link.listener_port is None
-    assert module._peer_listener(loaded.links["one"], reactor) is None
+    assert entry.listens == ""
 
 
 @reactor_test

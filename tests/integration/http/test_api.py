@@ -274,10 +274,10 @@ async def test_health_readiness_and_metrics_need_no_token() -> None:
         answer = await api.get("/readyz", token=None)
         assert answer.status == 503
         assert answer.json() == {"status": "not ready", "reasons": ["link cmcc is down"]}
-        api.metrics.accepted("bulk", 3)
+        api.metrics.reported("cmcc", "matched", 3)
         scraped = await api.get("/metrics", token=None)
         assert (scraped.header("Content-Type") or "").startswith("text/plain")
-        assert b'smsgw_messages_accepted_total{class="bulk"} 3.0' in scraped.content
+        assert b'smsgw_reports_total{link="cmcc",result="matched"} 3.0' in scraped.content
         head = await api.call("HEAD", "/healthz", token=None)
         assert (head.status, head.content, head.header("Content-Length")) == (200, b"", "15")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, DeferredList
 
-from smsgw.errors import Overloaded
+from smsgw.errors import Overloaded, StoreError
 from smsgw.services.idempotency import KEPT_SECONDS, Asked
 from smsgw.store import idempotency
 from tests.support.api import OTHER_TOKEN, Answer, ApiServer
@@ -96,22 +96,116 @@ async def test_any_other_post_is_done_once_too() -> None:
 
 
 @reactor_test
-async def test_a_request_that_was_cut_off_is_not_done_again() -> None:
+async def test_what_was_cut_off_is_not_done_again() -> None:
     async with ApiServer() as api:
         keys = api.front.idempotency
-        draft = {"subject": "采购", "steps": [{"assignees": [{"phone": PHONE}]}]}
-        api.front.trouble = None
-        made = await api.post("/v1/requests", json=draft, headers=KEY)
-        assert made.status == 201
+        flow = {"name": "car", "flow": {"steps": [{"assignees": [{"phone": PHONE}]}]}}
+        made = await api.post("/v1/request-types", json=flow, headers=KEY)
+        assert made.status == 200
         row = api.front.kept.run(partial(idempotency.get, account="oa", name="order-77")).result
         row.status, row.body = 0, b""  # as a process leaves it that ends before the answer
         await api.front.kept.run(partial(idempotency.finish, row=row))
-        again = await api.post("/v1/requests", json=draft, headers=KEY)
+        again = await api.post("/v1/request-types", json=flow, headers=KEY)
         assert kind(again) == (409, "outcome-unknown")
         assert "new key" in again.json()["detail"]
         keys._shared = True
-        elsewhere = await api.post("/v1/requests", json=draft, headers=KEY)
+        elsewhere = await api.post("/v1/request-types", json=flow, headers=KEY)
         assert kind(elsewhere) == (409, "in-progress")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/requests", {"subject": "采购", "steps": [{"assignees": [{"phone": PHONE}]}]}),
+        ("/v1/batches", {"text": "您好", "recipients": [{"to": PHONE}]}),
+        ("/v1/conversations", {"to": PHONE, "reference": "job-17", "text": "几点到？"}),
+    ],
+)
+@reactor_test
+async def test_what_is_done_and_its_key_are_one_commit(path: str, body: dict[str, Any]) -> None:
+    async with ApiServer() as api:
+
+        def refuse(connection: Any, row: Any) -> None:
+            raise StoreError("the disk is full")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(idempotency, "add", refuse)
+            assert (await api.post(path, json=body, headers=KEY)).status == 503
+        name = path.removeprefix("/v1/")
+        assert (await api.get(path)).json()[name] == []
+        assert (await api.get("/v1/events?after=3")).json()["events"] == []
+        made = await api.post(path, json=body, headers=KEY)
+        again = await api.post(path, json=body, headers=KEY)
+        assert made.status in (201, 202)
+        assert content(again) == (*content(made)[:3], "true")
+        assert len((await api.get(path)).json()[name]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("decisions", {"assignment_id": "", "decision": "yes"}),
+        ("delegations", {"assignment_id": "", "to": {"phone": "13800001002"}}),
+        ("withdraw", {"reason": "不用了"}),
+        ("resend", {}),
+        ("close", {}),
+    ],
+)
+@reactor_test
+async def test_what_is_done_to_a_request_and_its_key_are_one_commit(
+    name: str, body: dict[str, Any]
+) -> None:
+    async with ApiServer() as api:
+        steps: list[dict[str, Any]] = [{"assignees": [{"phone": PHONE}]}]
+        draft: dict[str, Any] = {"subject": "采购", "steps": steps}
+        if name == "close":
+            draft["preset"] = "survey"
+        path = f"/v1/requests/{(await api.post('/v1/requests', json=draft)).json()['id']}"
+        before = await api.get(path)
+        if "assignment_id" in body:
+            body = {**body, "assignment_id": before.json()["steps"][0]["assignees"][0]["id"]}
+
+        def refuse(connection: Any, row: Any) -> None:
+            raise StoreError("the disk is full")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(idempotency, "add", refuse)
+            assert (await api.post(f"{path}/{name}", json=body, headers=KEY)).status == 503
+        assert (await api.get(path)).content == before.content
+        made = await api.post(f"{path}/{name}", json=body, headers=KEY)
+        again = await api.post(f"{path}/{name}", json=body, headers=KEY)
+        after = await api.get(path)
+        assert (made.status, after.json()["version"]) == (200, before.json()["version"] + 1)
+        assert content(again) == (*content(made)[:3], "true")
+        assert made.json() == after.json()
+        tags = {one.header("ETag") for one in (made, again, after)}
+        assert len(tags) == 1
+
+
+@reactor_test
+async def test_a_conversation_is_ended_once() -> None:
+    async with ApiServer() as api:
+        opened = await api.post("/v1/conversations", json={"to": PHONE, "reference": "job-17"})
+        path = f"/v1/conversations/{opened.json()['id']}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(idempotency, "add", lambda connection, row: 1 / 0)
+            assert (await api.post(f"{path}/end", headers=KEY)).status == 500
+        assert (await api.get(path)).json()["state"] == "open"
+        made = await api.post(f"{path}/end", headers=KEY)
+        again = await api.post(f"{path}/end", headers=KEY)
+        assert made.json()["state"] == "ended"
+        assert content(again) == (*content(made)[:3], "true")
+
+
+@reactor_test
+async def test_another_text_of_a_conversation_is_sent_once() -> None:
+    async with ApiServer() as api:
+        opened = await api.post("/v1/conversations", json={"to": PHONE, "reference": "job-17"})
+        path = f"/v1/conversations/{opened.json()['id']}/messages"
+        made = await api.post(path, json={"text": "几点到？"}, headers=KEY)
+        again = await api.post(path, json={"text": "几点到？"}, headers=KEY)
+        assert content(again) == (*content(made)[:3], "true")
+        assert len(api.front.desk.composer.sent) == 1
 
 
 @reactor_test

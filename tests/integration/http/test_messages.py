@@ -77,3 +77,14 @@ async def test_when_too_much_waits_the_answer_says_when_to_come_back() -> None:
         assert answer.json()["type"] == "urn:smsgw:problem:busy"
         assert answer.json()["detail"].endswith("limit 100000; try again in 7 s")
         assert api.logged == []
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/batches", "/v1/requests"])
+@reactor_test
+async def test_a_parameter_that_nothing_takes_is_refused_and_nothing_is_done(path: str) -> None:
+    async with ApiServer() as api:
+        body = {"to": "13800001001", "text": "您好"}
+        answer = await api.post(f"{path}?acount=oa/sports", json=body)
+        assert answer.status == 400
+        assert answer.json()["errors"][0]["field"] == "acount"
+        assert api.front.sent == {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from smsgw.services.access.limits import FAILURES_MAX
+from smsgw.services.access.callers import FAILURES_MAX
 from tests.integration.http.test_api import fields, problem
 from tests.support.api import TOKEN, Answer, ApiServer
 from tests.support.reactor import reactor_test
@@ -188,6 +188,6 @@ async def test_many_wrong_tokens_are_refused_unread_and_those_in_use_go_on() -> 
             problem(answer, 429, "rate")
             assert answer.header("Retry-After") == "60"
         ours = [one for one in logs if one["log_namespace"].startswith("smsgw")]
-        assert [one["count"] for one in ours] == [FAILURES_MAX]
+        assert [(one["event"], one["seconds"]) for one in ours] == [("token.guessed", 60.0)]
         assert (await api.get("/v1/messages")).status == 200
         assert made["token"] not in repr(logs) + repr(api.logged)

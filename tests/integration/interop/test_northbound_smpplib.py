@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import smpplib.client
 import smpplib.consts
@@ -14,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from tests.support.customers import CustomerTown, customer_toml
+from tests.support.esme import Esme
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
 
@@ -21,47 +19,8 @@ PHONE, NUMBER = NUMBERS["cmpp"], "1069000180"
 LONG = "新闻部申请使用三号外景转播车" * 12
 
 
-class Esme:
-    """The client and what it was told; every method blocks, for at most five seconds."""
-
-    def __init__(self, port: int) -> None:
-        self.client = smpplib.client.Client(
-            "127.0.0.1", port, timeout=5, allow_unknown_opt_params=True
-        )
-        self.answers: list[Any] = []
-        self.brought: list[Any] = []
-        self.refused: list[int] = []
-        self.client.set_message_sent_handler(lambda pdu: self.answers.append(pdu))
-        self.client.set_message_received_handler(lambda pdu: self.brought.append(pdu))
-        self.client.set_error_pdu_handler(lambda pdu: self.refused.append(pdu.status))
-
-    def bind(self, kind: str = "transceiver", password: str = "s3cret") -> None:
-        self.client.connect()
-        getattr(self.client, f"bind_{kind}")(system_id="acme", password=password)
-
-    def submit(self, text: str, source: str = NUMBER) -> int:
-        """Send a text, in parts when it is long; returns how many."""
-        parts, coding, esm_class = smpplib.gsm.make_parts(text)
-        for part in parts:
-            self.client.send_message(
-                source_addr=source,
-                dest_addr_ton=smpplib.consts.SMPP_TON_INTL,
-                dest_addr_npi=smpplib.consts.SMPP_NPI_ISDN,
-                destination_addr="86" + PHONE,
-                short_message=part,
-                data_coding=coding,
-                esm_class=esm_class,
-                registered_delivery=True,
-            )
-        return len(parts)
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            self.client.read_once(auto_send_enquire_link=False)
-
-    def end(self) -> None:
-        self.client.unbind()
-        self.client.disconnect()
+def customer(town: CustomerTown) -> Esme:
+    return Esme(town.port("smpp"), "acme", PHONE, NUMBER)
 
 
 @reactor_test(seconds=20.0)
@@ -77,7 +36,7 @@ async def test_it_sends_and_is_brought_reports_and_replies(tmp_path):
         esme.end()
 
     async with CustomerTown(tmp_path) as town:
-        esme = Esme(town.port("smpp"))
+        esme = customer(town)
         await deferToThread(talk, esme)
         inbox = town.carriers["cmpp"].phones.get(PHONE).inbox
         assert [one.text for one in inbox] == ["hello", LONG]
@@ -106,7 +65,7 @@ async def test_a_pair_of_connections_shares_the_directions(tmp_path):
         esme.end()
 
     async with CustomerTown(tmp_path, customer_toml("smpp", binds=2)) as town:
-        sender, receiver = Esme(town.port("smpp")), Esme(town.port("smpp"))
+        sender, receiver = customer(town), customer(town)
         await deferToThread(send, sender)
         await deferToThread(receive, receiver)
     assert sender.brought == []
@@ -127,7 +86,7 @@ async def test_what_is_wrong_is_told_by_its_status(tmp_path):
         return caught.value.args[1]
 
     async with CustomerTown(tmp_path) as town:
-        wrong, esme = Esme(town.port("smpp")), Esme(town.port("smpp"))
+        wrong, esme = customer(town), customer(town)
         status = await deferToThread(talk, wrong, esme)
     assert status == smpplib.consts.SMPP_ESME_RINVPASWD
     assert esme.refused == [smpplib.consts.SMPP_ESME_RINVSRCADR]

@@ -17,54 +17,12 @@ from smsgw.protocols import smpp
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.simulator.script import Reply
 from smsgw.transport.endpoints import listen_endpoint
+from tests.support.esme import Esme
 from tests.support.reactor import reactor_test
 
 NAME, SECRET = "901234", "s3cret"
 PHONE, NUMBER = "13900001004", "10690001042"
 LONG = "The outside broadcast van leaves at six. " * 8
-
-
-class Customer:
-    """smpplib's client and what it was told; every method blocks, for at most five seconds."""
-
-    def __init__(self, port: int) -> None:
-        self.client = smpplib.client.Client(
-            "127.0.0.1", port, timeout=5, allow_unknown_opt_params=True
-        )
-        self.answers: list[Any] = []
-        self.brought: list[Any] = []
-        self.client.set_message_sent_handler(lambda pdu: self.answers.append(pdu))
-        self.client.set_message_received_handler(lambda pdu: self.brought.append(pdu))
-        self.client.set_error_pdu_handler(lambda pdu: None)
-
-    def bind(self, kind: str = "transceiver", password: str = SECRET) -> Any:
-        self.client.connect()
-        return getattr(self.client, f"bind_{kind}")(system_id=NAME, password=password)
-
-    def submit(self, text: str) -> int:
-        """Send a text, in parts when it is long; returns how many."""
-        parts, coding, esm_class = smpplib.gsm.make_parts(text)
-        for part in parts:
-            self.client.send_message(
-                source_addr_ton=smpplib.consts.SMPP_TON_UNK,
-                source_addr=NUMBER,
-                dest_addr_ton=smpplib.consts.SMPP_TON_INTL,
-                dest_addr_npi=smpplib.consts.SMPP_NPI_ISDN,
-                destination_addr="86" + PHONE,
-                short_message=part,
-                data_coding=coding,
-                esm_class=esm_class,
-                registered_delivery=True,
-            )
-        return len(parts)
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            self.client.read_once(auto_send_enquire_link=False)
-
-    def end(self) -> None:
-        self.client.unbind()
-        self.client.disconnect()
 
 
 class Smsc:
@@ -82,9 +40,9 @@ class Smsc:
         )
         self.phone = self.ismg.phone(PHONE, lambda sender, text: [Reply("同意", 0.02)])
 
-    async def serve(self, talk: Callable[[Customer], Any]) -> Any:
+    async def serve(self, talk: Callable[[Esme], Any]) -> Any:
         """Let a customer talk to it in a thread; returns what the talk returned."""
-        customer = Customer(await self.ismg.start())
+        customer = Esme(await self.ismg.start(), NAME, PHONE, NUMBER)
         try:
             return await deferToThread(talk, customer)
         finally:
@@ -95,7 +53,7 @@ class Smsc:
 async def test_a_short_message_is_answered_reported_and_replied_to():
     smsc = Smsc()
 
-    def talk(customer: Customer) -> tuple[Any, ...]:
+    def talk(customer: Esme) -> tuple[Any, ...]:
         bound = customer.bind()
         customer.submit("hello")
         customer.until(lambda: len(customer.answers) == 1 and len(customer.brought) == 2)
@@ -128,7 +86,7 @@ async def test_a_short_message_is_answered_reported_and_replied_to():
 async def test_a_long_message_in_parts_with_headers_arrives_as_one():
     smsc = Smsc()
 
-    def talk(customer: Customer) -> tuple[int, int, int]:
+    def talk(customer: Esme) -> tuple[int, int, int]:
         customer.bind()
         parts = customer.submit(LONG)
         customer.until(lambda: len(customer.answers) == parts)
@@ -147,7 +105,7 @@ async def test_a_long_message_in_parts_with_headers_arrives_as_one():
 async def test_a_bind_of_one_direction_carries_that_direction(kind):
     smsc = Smsc()
 
-    def talk(customer: Customer) -> tuple[int, int]:
+    def talk(customer: Esme) -> tuple[int, int]:
         customer.bind(kind)
         if kind == "transmitter":
             customer.submit("hello")
@@ -163,7 +121,7 @@ async def test_a_bind_of_one_direction_carries_that_direction(kind):
 
 @reactor_test(seconds=20.0)
 async def test_a_wrong_password_is_refused_with_its_status():
-    def talk(customer: Customer) -> tuple[str, int]:
+    def talk(customer: Esme) -> tuple[str, int]:
         with pytest.raises(smpplib.exceptions.PDUError) as caught:
             customer.bind(password="wrong")
         customer.client.disconnect()
@@ -176,7 +134,7 @@ async def test_a_wrong_password_is_refused_with_its_status():
 
 @reactor_test(seconds=20.0)
 async def test_a_throttled_submit_is_told_so():
-    def talk(customer: Customer) -> int:
+    def talk(customer: Esme) -> int:
         refused: list[int] = []
         customer.client.set_error_pdu_handler(lambda pdu: refused.append(pdu.status))
         customer.bind()
@@ -193,7 +151,7 @@ async def test_heartbeats_go_both_ways():
     smsc = Smsc()
     smsc.ismg.account.heartbeat_interval = 0.05
 
-    def talk(customer: Customer) -> str:
+    def talk(customer: Esme) -> str:
         customer.bind()
         customer.client.read_once(auto_send_enquire_link=False)  # ours, which it answers
         customer.client.send_pdu(smpplib.smpp.make_pdu("enquire_link", client=customer.client))

@@ -201,3 +201,20 @@ async def test_the_rate_and_the_number_of_connections_are_the_agreed_ones(tmp_pa
         other = await town.customer("smpp", bound=False)
         await until(lambda: other.link.state()["binds"][0]["refused"])
         assert other.link.state()["binds"][0]["refused"] == "busy"
+
+
+@reactor_test
+async def test_operators_see_who_is_here_and_what_waits(tmp_path):
+    async with CustomerTown(tmp_path) as town:
+        customer = await town.customer("smpp")
+        customer.answers = []  # it takes what it is brought, and acknowledges nothing
+        await customer.submit(PHONE, "您好")
+        await until(lambda: customer.reports)
+        shown = {one["name"]: one for one in (await town.get("/v1/customers"))["customers"]}
+        here, away = shown["smpp"], shown["cmpp"]
+        assert (here["login"], here["extensions"], here["binds_max"]) == ("acme", ["80"], 1)
+        (bind,) = here["binds"]
+        assert (bind["host"], bind["receives"], bind["in_flight"]) == ("127.0.0.1", True, 1)
+        assert (here["waiting"], here["rate"], here["class"]) == (1, None, "notice")
+        assert (away["binds"], away["waiting"], away["protocol"]) == ([], 0, "cmpp")
+        await customer.stop()

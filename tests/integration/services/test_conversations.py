@@ -53,7 +53,7 @@ class Numbered(InsideTown):
     async def inbox(self, account: str, count: int) -> list[dict[str, Any]]:
         """Wait until an account sees so many inbound messages, all read."""
         while True:
-            found = await self.gateway.inbound(account, before=None, limit=50)
+            found = await self.gateway.records.inbound(account, before=None, limit=50)
             if len(found) == count and all(one["handled_at"] for one in found):
                 return list(found)
             await deferLater(reactor, 0.005)
@@ -71,7 +71,7 @@ async def test_a_reply_over_any_carrier_comes_back_with_the_reference(tmp_path):
             town.carriers[name].send(phone, opened["sender_number"], "下午三点")
             (reply,) = await town.replies(opened, 1)
             assert (reply["from"], reply["text"], reply["late"]) == (phone, "下午三点", False)
-        events = await town.gateway.events(ACCOUNT, after=0, limit=500)
+        events = await town.gateway.records.events(ACCOUNT, after=0, limit=500)
         told = [one["data"]["reference"] for one in events if one["kind"] == "conversation.reply"]
         assert sorted(told) == sorted(f"job-{name}" for name in PHONES)
         assert town.metric("smsgw_replies_total", outcome="replied") == 3
@@ -110,7 +110,7 @@ async def test_what_is_sent_to_a_static_extension_is_its_account_s_by_keyword(tm
         carrier.send(phone, "106900018011", "值班电话多少")
         (told,) = await town.inbox("desk", 1)
         assert (told["text"], told["extension"]) == ("值班电话多少", "8011")
-        assert await town.gateway.inbound(ACCOUNT, before=None, limit=9) == []
+        assert await town.gateway.records.inbound(ACCOUNT, before=None, limit=9) == []
 
 
 @reactor_test

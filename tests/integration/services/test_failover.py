@@ -87,7 +87,8 @@ class TwoCarriers(Inside):
         return [(one.sender, one.text) for one in received]
 
     async def kinds(self) -> list[str]:
-        return [one["kind"] for one in await self.gateway.events(ACCOUNT, after=0, limit=100)]
+        told = await self.gateway.records.events(ACCOUNT, after=0, limit=100)
+        return [one["kind"] for one in told]
 
 
 @asynccontextmanager

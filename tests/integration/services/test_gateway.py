@@ -61,7 +61,7 @@ async def test_a_message_is_sent_at_its_time_unless_it_is_canceled(tmp_path):
         soon = message(PHONES["cmpp"], "x", send_at=now + timedelta(seconds=0.3))
         later = message(PHONES["cmpp"], "y", send_at=now + timedelta(days=1))
         first, second = await town.gateway.send(ACCOUNT, [soon, later])
-        shown = await town.gateway.message(ACCOUNT, first)
+        shown = await town.gateway.records.message(ACCOUNT, first)
         assert (shown["status"], shown["segments"][0]["state"]) == ("scheduled", "scheduled")
         assert datetime.fromisoformat(shown["send_at"]) - now < timedelta(seconds=0.31)
         canceled = await town.gateway.cancel(ACCOUNT, second)
@@ -98,13 +98,14 @@ async def test_many_messages_reach_the_phones_of_three_carriers_whole(tmp_path):
             assert {received.text for received in inbox} == {LONG}
             assert len(inbox) == 10
         assert await town.count("segment", "state <> 'delivered'") == 0
-        listed = await town.gateway.messages(
+        listed = await town.gateway.records.messages(
             ACCOUNT, before=None, limit=50, status="delivered", to=NUMBERS["sgip"]
         )
         assert len(listed) == 10
-        assert await town.gateway.messages("crm", before=None, limit=50, status=None, to=None) == []
+        find = town.gateway.records.messages
+        assert await find("crm", before=None, limit=50, status=None, to=None) == []
         with pytest.raises(NotFound):
-            await town.gateway.message("crm", ids[0])
+            await town.gateway.records.message("crm", ids[0])
 
 
 @reactor_test
@@ -137,11 +138,11 @@ async def test_an_inbound_message_that_belongs_to_nothing_lands_in_the_inbox(tmp
         town.carriers["smgp"].send(NUMBERS["smgp"], "10690002999", LONG)
 
         async def read():
-            found = await town.gateway.inbound(ACCOUNT, before=None, limit=9)
+            found = await town.gateway.records.inbound(ACCOUNT, before=None, limit=9)
             return len(found) == 2 and all(one["handled_at"] for one in found)
 
         await eventually(read)
-        found = await town.gateway.inbound(ACCOUNT, before=None, limit=9)
+        found = await town.gateway.records.inbound(ACCOUNT, before=None, limit=9)
         by_number = {one["to"]: one for one in found}
         assert by_number["10690001"]["text"] == "请问几点开会"
         assert by_number["10690002999"]["text"] == LONG
@@ -158,10 +159,10 @@ async def test_a_reply_decides_the_request_it_answers(tmp_path):
         await town.person(request_id, lambda one: one["decision"] == "yes")
         shown = await town.gateway.requests.show(request_id, ACCOUNT)
         assert (shown["state"], shown["outcome"]) == ("closed", "approved")
-        events = await town.gateway.events(ACCOUNT, after=0, limit=50)
+        events = await town.gateway.records.events(ACCOUNT, after=0, limit=50)
         kinds = [one["kind"] for one in events]
         assert kinds.count("request.answered") == kinds.count("request.closed") == 1
-        later = await town.gateway.events(ACCOUNT, after=int(events[1]["id"]), limit=50)
+        later = await town.gateway.records.events(ACCOUNT, after=int(events[1]["id"]), limit=50)
         assert later[: len(events) - 2] == events[2:]
         assert town.metric("smsgw_requests_finished_total", outcome="approved") == 1
         (assignment,) = shown["steps"][0]["assignees"]
@@ -267,8 +268,10 @@ async def test_what_waits_when_it_stops_is_sent_after_the_next_start(tmp_path):
         for ismg in town.carriers.values():
             ismg.hang_up()
         await until(lambda: not town.gateway.links()[0]["up"])
-        stopped: Deferred[None] = Deferred.fromCoroutine(town.close())
         (message_id,) = await town.gateway.send(ACCOUNT, [message(NUMBERS["cmpp"])])
+        stopped: Deferred[None] = Deferred.fromCoroutine(town.close())
+        with pytest.raises(Overloaded, match="being stopped"):
+            await town.gateway.send(ACCOUNT, [message(NUMBERS["cmpp"])])
         await stopped
         assert town.carriers["cmpp"].submits == []
         await town.run()

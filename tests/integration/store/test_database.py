@@ -62,6 +62,15 @@ class TestSchema:
         assert look("SELECT version_num FROM alembic_version") == [(revisions.head(),)]
         assert look("PRAGMA journal_mode") == [("wal",)]
 
+    def test_a_new_file_is_for_its_owners_eyes_and_an_older_one_keeps_its_mode(
+        self, path: Path
+    ) -> None:
+        upgrade(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o640)
+        upgrade(path)
+        assert path.stat().st_mode & 0o777 == 0o640
+
     @reactor_test
     async def test_an_empty_file_counts_as_new(self, path: Path, look: Look) -> None:
         path.touch()

@@ -120,6 +120,6 @@ async def test_a_commit_that_got_no_answer_is_gone_on_with_once_the_server_is_ba
         assert await town.gateway.readiness() == []
         assert await town.count("message") == 1
         assert len(town.carriers["cmpp"].phones.get(NUMBERS["cmpp"]).inbox) == 1
-        (told,) = (await town.gateway.message(ACCOUNT, ids[0]))["segments"]
+        (told,) = (await town.gateway.records.message(ACCOUNT, ids[0]))["segments"]
         assert (told["attempts"], told["possible_duplicate"]) == (1, False)
     proxy.away()

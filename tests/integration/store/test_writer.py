@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import Connection
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
 
 from smsgw.errors import NotFound, StoreError
 from smsgw.model import Event, MessageStatus
 from smsgw.store import events, sqlite
+from smsgw.store import writer as writer_module
 from smsgw.store.database import Database
 from smsgw.store.messages import ACCEPT, AcceptedMessage
 from smsgw.store.outbox import SETTLE
@@ -145,6 +147,17 @@ class TestGroupCommit:
         assert [event.kind for event in told] == ["0", "31", "32", "64"]
 
     @reactor_test
+    async def test_functions_that_write_many_rows_take_turns(self, database: Database) -> None:
+        writer = database.writer
+        groups: list[int] = []
+        writer.on_commit = lambda rows, seconds: groups.append(rows)
+        waiting = [writer.run(note("a")), writer.run(note("b"), 1000), writer.run(note("c"), 2000)]
+        waiting.append(writer.run(note("d")))
+        assert writer.queued == 3002
+        assert await gatherResults(waiting) == ["a", "b", "c", "d"]
+        assert groups == [1001, 2000, 1]
+
+    @reactor_test
     async def test_operations_run_by_rank_and_then_functions_in_order(
         self, database: Database, look: Look
     ) -> None:
@@ -162,9 +175,14 @@ class TestGroupCommit:
         assert [len(result) for result in results] == [5, 1, 2, 5, 1]
 
     @reactor_test
-    async def test_an_observer_that_fails_spoils_nothing(self, database: Database) -> None:
+    async def test_an_observer_that_fails_spoils_nothing(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        logged: list[Any] = []
+        monkeypatch.setattr(writer_module, "_log", Logger(observer=logged.append))
         database.writer.on_commit = lambda rows, seconds: {}[rows]
         assert await database.writer.run(note("kept")) == "kept"
+        assert [(one["event"], one["count"]) for one in logged] == [("store.observer_failed", 1)]
 
     @reactor_test
     async def test_no_rows_need_no_commit(self, database: Database) -> None:

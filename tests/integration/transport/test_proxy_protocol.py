@@ -16,6 +16,7 @@ from smsgw.protocols import cmpp
 from smsgw.protocols.states import Role, Side
 from smsgw.transport.certificates import ClientTls, Contexts, ServerTls
 from smsgw.transport.endpoints import listen_endpoint
+from smsgw.transport.gate import Gate
 from smsgw.transport.link import china_now
 from smsgw.transport.listener import Listener
 from smsgw.transport.opening import Bearing
@@ -60,10 +61,10 @@ class Port:
         self.hosts: list[str] = []
         self.listener = Listener(
             listen_endpoint(reactor, "127.0.0.1", 0, tls=tls, balancers=balancers),
-            lambda: sessions(account, Role.SERVER),
+            lambda host: sessions(account, Role.SERVER),
             reactor,
             lambda protocol, events: None,
-            allow=self._allows,
+            gate=Gate("cmpp", reactor, self._allows, 64),
         )
 
     def _allows(self, host: str) -> bool:
@@ -126,7 +127,7 @@ async def test_an_address_that_is_not_allowed_is_closed_with_one_line():
             await until(lambda: peer.lost)
         assert port.listener.connections == set()
     (line,) = turned_away(logged)
-    assert line == "198.51.100.7 was turned away: it is in no network of allow"
+    assert line == "cmpp: 198.51.100.7 was turned away: it is in no network of allow"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from smsgw.client import ApiError, NewMessage, Person, Step, TimedOut, Unreachable
+from smsgw.client import ApiError, NewMessage, Person, Step, TimedOut, Unreachable, batches
 from smsgw.client import messages as calls
 from smsgw.client import requests as request_calls
 from smsgw.client.core import Core, Done, Found, Outcome, Pause, advance, trusted_by
@@ -233,7 +233,8 @@ def test_a_retry_after_that_is_a_date_is_passed_over():
 
 def event(number: int) -> dict[str, Any]:
     at = "2026-11-22T09:50:16.730+00:00"
-    return {"id": str(number), "at": at, "kind": "message.sent", "subject_id": "1", "data": {}}
+    about = {"account": "oa", "kind": "message.sent", "subject_id": "1"}
+    return {"id": str(number), "at": at, **about, "data": {}}
 
 
 def test_events_go_on_page_by_page_and_end():
@@ -356,3 +357,15 @@ def test_importing_the_client_loads_no_reactor_and_no_database():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_a_batch_is_canceled_until_there_is_no_more():
+    at = "2026-11-22T09:50:16.730+00:00"
+    shown = {"id": "7", "account": "oa", "text": "x", "class": "bulk", "ref": "", "messages": 3}
+    shown |= {"expect_reply": False, "send_at": None, "valid_for": 60.0}
+    shown |= {"created_at": at, "canceled_at": at, "purged": False, "canceled": 2}
+    outcomes = answer({**shown, "more": True}), answer({**shown, "finished": 3, "more": False})
+    talk = Talk(batches.cancel(core(), "7"), *outcomes)
+    assert talk.result.finished == 3
+    first, second = [request.headers["Idempotency-Key"] for request in talk.requests]
+    assert first != second

@@ -21,6 +21,7 @@ NOW = 1795341138
 EVENT = {
     "id": "912278806251700224",
     "at": "2026-11-22T09:50:16.730+00:00",
+    "account": "newsroom",
     "kind": "request.closed",
     "subject_id": "912278806239117312",
     "data": {"outcome": "approved", "text": "同意"},
@@ -46,6 +47,7 @@ def post(signature: str | None = None, at: object = NOW, name: str = "msg_1") ->
 def test_what_the_gateway_posts_is_believed():
     (event,) = verify(post(), BODY, SECRET, now=NOW)
     assert (event.id, event.kind) == (EVENT["id"], "request.closed")
+    assert event.account == "newsroom"
     assert event.subject_id == EVENT["subject_id"]
     assert event.data == {"outcome": "approved", "text": "同意"}
     assert event.at.isoformat() == "2026-11-22T09:50:16.730000+00:00"
@@ -57,6 +59,7 @@ def test_what_our_own_sender_signs_is_believed_during_a_rotation_too():
     headers = signing.headers([signing.new_secret(), SECRET], "msg_5", NOW, body)
     (event,) = verify(headers, body, SECRET, now=NOW)
     assert (event.id, event.kind, event.subject_id) == ("5", "message.sent", "7")
+    assert event.account == "oa"
     assert (event.data, event.at.timestamp()) == ({"to": "13800001001"}, NOW)
 
 

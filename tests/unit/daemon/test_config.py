@@ -327,6 +327,15 @@ def test_a_secret_file_must_hold_text(files: Files, content: bytes, problem: str
     assert line.endswith(problem)
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, 1), (0o606, 1), (0o640, 0), (0o600, 0)])
+def test_a_secret_file_that_everybody_may_open_warns(files: Files, mode: int, warned: int) -> None:
+    (files.folder / "cmcc").write_text("from file")
+    (files.folder / "cmcc").chmod(mode)
+    config = files.load(LINK.replace("env:SECRET", "file:cmcc") + TOKEN)
+    found = [one for one in config.warnings if one.startswith("links.cmcc.secret: everybody")]
+    assert len(found) == warned
+
+
 def test_a_secret_in_the_file_itself_works_and_warns(files: Files) -> None:
     config = files.load(LINK.replace("env:SECRET", "inline") + TOKEN)
     assert config.links["cmcc"].account.secret == "inline"
@@ -436,7 +445,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigErrors, match=r"cannot read .*nope.toml: No such file"):
+    with pytest.raises(ConfigErrors, match=r"cannot read .*nope.toml: no such file; smsgw init"):
         load(tmp_path / "nope.toml")
 
 

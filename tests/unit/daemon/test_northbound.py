@@ -96,6 +96,21 @@ def test_a_customer_has_what_was_agreed(tmp_path):
     assert owners == [("acme", "80"), ("acme", "81"), ("shop", "82")]
 
 
+@pytest.mark.parametrize("protocol", ["smpp", "cmpp"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:2775"])
+def test_a_door_for_other_machines_needs_who_may_connect(tmp_path, protocol, listen):
+    base = BASE.partition("[northbound.smpp]")[0]
+    file = tmp_path / "smsgw.toml"
+    file.write_text(base + f'[northbound.{protocol}]\nlisten = "{listen}"\n')
+    with pytest.raises(ConfigErrors) as caught:
+        load(file)
+    (problem,) = str(caught.value).splitlines()
+    assert problem.startswith(f"northbound.{protocol}.allow: is missing: {listen} can be reached")
+    file.write_text(file.read_text() + 'allow = ["192.0.2.0/24"]\n')
+    config = load(file)
+    assert [str(one) for one in config.northbound.doors[0].allow] == ["192.0.2.0/24"]
+
+
 def test_the_effective_values_mask_the_secret(tmp_path):
     shown = effective(loaded(tmp_path, ACME, BETA))
     assert shown["customers"]["acme"]["secret"] == "***"

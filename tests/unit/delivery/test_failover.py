@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from smsgw.delivery import failover
 from smsgw.delivery.retry import FAILOVER_REFUSALS, DoubtPolicy, RetryPolicy
 from smsgw.delivery.sender import FAR_SECONDS
+from smsgw.delivery.throttle import Limits
 from smsgw.errors import Disposition
 from smsgw.model import MessageClass, MessageStatus, SubmitResult
 from smsgw.protocols.carrier import ResultKind
@@ -319,3 +321,47 @@ async def test_a_class_has_its_own_answer_to_an_unknown_outcome(tmp_path: Path) 
         await s.pass_time(30.0)
         await s.pass_time(0.0)
         assert await states(s.database, notice) == ["sending"]
+
+
+@reactor_test
+async def test_what_waits_for_a_link_that_is_vacated_leaves_at_once_when_another_is_up(
+    tmp_path: Path,
+) -> None:
+    async with two_links(tmp_path) as (s, first, other):
+        other.up, first.window = False, 1
+        sent, *waiting = await offered(s, 5)
+        assert len(first.sent) == 1
+        first.up = False
+        leaving = Deferred.fromCoroutine(s.dispatcher.vacate("cmcc", 1.0))
+        await s.quiet()
+        first.accept_all()
+        await s.quiet()
+        assert leaving.called
+        other.up = True
+        await s.pass_time(failover.LOOK_SECONDS)  # and not FAILOVER_AFTER
+        assert len(other.sent) == len(waiting)
+        other.accept_all()
+        await s.quiet()
+        rows = await segments_of(s.database, [sent, *waiting])
+        assert [row.link for row in rows] == ["cmcc"] + ["ctcc"] * 4
+
+
+@reactor_test
+async def test_a_link_that_is_no_more_is_sent_nothing_and_one_that_is_new_sends_what_waits(
+    tmp_path: Path,
+) -> None:
+    async with two_links(tmp_path, second=False) as (s, first, _):
+        first.up = False
+        waits = await offered(s)
+        await s.dispatcher.remove("cmcc")
+        assert list(s.dispatcher.state()) == ["ctcc"]
+        assert s.dispatcher.has_room("cmcc") == []
+        await s.dispatcher.look_again("cmcc")
+        s.dispatcher.offer(await stored(s.database))
+        assert await states(s.database, waits) == ["queued"]
+        again = FakeLink("cmcc")
+        added = Deferred.fromCoroutine(s.dispatcher.add(again, Limits(rate=100.0)))
+        await s.quiet()
+        assert added.called
+        assert len(again.sent) == 2
+        assert s.dispatcher.state()["cmcc"]["rate"] == 100.0

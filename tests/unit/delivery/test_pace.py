@@ -80,3 +80,13 @@ def test_a_clock_that_goes_back_does_not_lengthen_the_pause() -> None:
     pace = Pace(Limits(rate=10.0), 1000.0)
     pace.throttled(1000.0)
     assert pace.resumes(500.0) == pytest.approx(501.0)
+
+
+def test_another_agreed_rate_holds_at_once_and_ends_no_pause() -> None:
+    pace = Pace(Limits(rate=10.0), 0.0)
+    pace.throttled(0.0)
+    pace.agree(Limits(rate=100.0), 0.5)
+    assert (pace.rate, pace.paused(0.5), pace.paused(2.0)) == (100.0, True, False)
+    assert pace.available(2.0) == 10
+    pace.agree(Limits(), 2.0)
+    assert pace.available(2.0) == UNLIMITED

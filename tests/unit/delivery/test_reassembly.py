@@ -172,6 +172,7 @@ async def test_after_the_timeout_what_is_there_is_delivered_with_what_is_missing
         assert s.texts == [("…<2>…<4>…", "1,3,5")]
         await s.pass_time(200.0)
         assert s.texts[1:] == [("<1>…", "2")]
+        assert s.reassembly.incomplete == {"expired": 2, "evicted": 0}
 
 
 @reactor_test

@@ -172,3 +172,33 @@ async def test_a_sweep_that_fails_comes_back(tmp_path: Path) -> None:
         s.clock.advance(SWEEP_SECONDS)
         await quiet(s.database)
         assert s.unmatched == [{}]
+
+
+@reactor_test
+async def test_what_reports_say_is_counted_once(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.settle(MessageStatus.SENT)
+        for _ in range(2):
+            s.link.bring(report(MessageStatus.UNDELIVERED, "UNDELIV"))
+            await quiet(s.database)
+        assert s.reports.statuses == {"cmcc": {"undelivered": 1}}
+
+
+@pytest.mark.parametrize("status", [MessageStatus.DELIVERED, MessageStatus.UNDELIVERED])
+@pytest.mark.parametrize("send_at", [None, NOW - 1, NOW + 5000])
+@reactor_test
+async def test_an_end_says_of_which_class_and_since_when_it_was_wanted(
+    tmp_path: Path, status: MessageStatus, send_at: int | None
+) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database, message_class="realtime", send_at=send_at)
+        await taken(s.database, items)
+        key = items[0].message_id, 1, "cmcc", "newsroom"
+        await s.database.writer.batch(
+            SETTLE, [Settlement(*key, MessageStatus.SENT, NOW, ID, first=True)]
+        )
+        s.link.bring(report(status, status.name))
+        await quiet(s.database)
+        (change,) = s.changes
+        assert (change.status, change.message_class) == (status, "realtime")
+        assert change.wanted_at == (NOW + 5000 if send_at == NOW + 5000 else NOW)

@@ -211,7 +211,7 @@ async def test_a_link_says_what_holds_it_up(tmp_path: Path) -> None:
             await s.quiet()
             await s.pass_time(0.2)
         assert cause(s) == "nothing to send"
-        seconds = s.dispatcher.limited_seconds("cmcc")
+        seconds = s.dispatcher.senders["cmcc"].limited_seconds()
         assert seconds["not bound"] == pytest.approx(4.0)
         assert seconds["rate limit"] > 0.1
         assert seconds["window full"] + seconds["remote latency"] >= 2.0
@@ -225,3 +225,67 @@ async def test_a_link_waits_for_the_store_while_a_handful_is_taken(tmp_path: Pat
         assert cause(s) == "waiting for the store"
         await s.quiet()
         assert cause(s) == "nothing to send"
+
+
+@reactor_test
+async def test_it_tells_how_much_waits_by_class_and_for_how_long(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1, up=False)) as s:
+        sender = s.dispatcher.senders["cmcc"]
+        assert set(sender.queues()) == {"realtime", "interactive", "notice", "bulk"}
+        assert sender.queues()["bulk"] == (0, 0.0)
+        due = int(s.clock.seconds() * 1000)
+        for late in (0, 1000):
+            items = await stored(s.database, due_at=due + late, message_class="bulk")
+            s.dispatcher.offer(items)
+        await s.pass_time(10.0)
+        assert sender.queues()["bulk"] == (2, 10.0)  # of the one that waits the longest
+        assert sender.queues()["realtime"] == (0, 0.0)
+        s.link.come_up()
+        for _ in range(3):
+            await s.quiet()
+            s.link.accept_all()
+        assert sender.queues()["bulk"] == (0, 0.0)
+        waits = sender.waits["bulk"]
+        assert (sum(waits.counts), round(waits.sum, 3)) == (2, 19.0)
+
+
+@reactor_test
+async def test_what_was_put_back_unsent_waits_on_and_is_counted_once(tmp_path: Path) -> None:
+    async with scene(tmp_path, FakeLink(window=1)) as s:
+        sender = s.dispatcher.senders["cmcc"]
+        due = int(s.clock.seconds() * 1000)
+        for _ in range(3):
+            s.dispatcher.offer(await stored(s.database, due_at=due, message_class="bulk"))
+        await s.quiet()
+        s.link.up = False
+        await s.pass_time(10.0)  # what was taken and cannot be sent goes back
+        assert sender.queues()["bulk"] == (2, 10.0)
+        s.link.come_up()
+        for _ in range(4):
+            await s.quiet()
+            s.link.accept_all()
+        assert sender.queues()["bulk"] == (0, 0.0)
+        waits = sender.waits["bulk"]
+        assert sum(waits.counts) == 3
+        assert waits.sum >= 20.0
+
+
+@reactor_test
+async def test_what_is_sent_again_is_counted_by_why(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        sender = s.dispatcher.senders["cmcc"]
+        assert sender.retries == {"throttle": 0, "not sent": 0}
+        await numbered(s, 2)
+        s.link.answer(TOO_FAST, UNSENT)
+        await s.quiet()
+        assert sender.retries == {"throttle": 1, "not sent": 1}
+
+
+@reactor_test
+async def test_the_time_to_the_first_submit_is_counted_once(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await numbered(s, 2)
+        s.link.answer(TOO_FAST, TOO_FAST)
+        await s.quiet()
+        await emptied(s)
+        assert sum(s.dispatcher.senders["cmcc"].waits["interactive"].counts) == 2

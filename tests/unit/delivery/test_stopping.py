@@ -114,3 +114,18 @@ async def test_what_never_left_leaves_first_and_in_order_after_the_next_start(
         assert [x.to for x in s.link.sent] == [*phones[:2], *phones]
         rows = await segments_of(s.database, items)
         assert [(row.state, row.attempts) for row in rows] == [("sent", 1)] * 6
+
+
+@reactor_test
+async def test_a_stop_that_is_hurried_waits_no_longer_and_says_unknown(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        items = await stored(s.database)
+        s.dispatcher.offer(items)
+        await s.quiet()
+        stopped = s.dispatcher.stop(30.0)
+        await s.quiet()
+        assert not stopped.called
+        s.dispatcher.hurry()
+        await s.quiet()
+        await stopped
+        assert await states(s.database, items) == ["unknown"]

@@ -121,3 +121,34 @@ def test_where_there_is_a_heartbeat_one_lost_answer_asks_whether_it_is_there(nam
     pair.ours.tick(100.0 + N * T)
     assert pair.failures() == []
     assert pair.ours.bound
+
+
+@every_carrier
+def test_a_pdu_that_never_ends_is_given_up_however_it_drips(name):
+    pair = Pair(name)
+    begun = b"\x00\x00\x00\x40" + bytes(60)
+    now = 0.0
+    for octet in range(30):  # no octet of it is the last
+        now = octet * 1.0
+        assert pair.failures() == []
+        pair.ours.receive_data(begun[octet : octet + 1], now)
+    assert pair.ours.next_deadline() == N * T
+    pair.ours.tick(N * T)
+    assert pair.failures() == [f"a PDU began and did not end within {N * T:g} s"]
+    assert pair.ours.closed
+
+
+@pytest.mark.parametrize("name", ["cmpp", "smgp", "smpp"])  # SGIP has no PDU that asks nothing
+def test_pdus_that_end_have_as_much_time_each(name):
+    pair = Pair(name)
+    assert pair.theirs.heartbeat_pdu is not None
+    heartbeat = pair.theirs.heartbeat_pdu()
+    pair.theirs.next_sequence(heartbeat)
+    octets = heartbeat.encode()
+    pair.ours.receive_data(octets[:5], 0.0)
+    for n in range(1, 8):
+        pair.ours.receive_data(octets[5:] + octets[:5], n * T)
+        pair.ours.tick(n * T)
+    pair.ours.receive_data(octets[5:], 8 * T)
+    pair.ours.tick(20 * T)
+    assert pair.failures() == []

@@ -136,6 +136,20 @@ def test_the_next_deadline_is_the_nearest_of_all_that_is_due() -> None:
     assert pair.client.next_deadline() is None
 
 
+def test_a_heartbeat_can_be_sent_at_once_and_its_answer_starts_the_wait_anew() -> None:
+    pair = bound_pair(heartbeat_interval=100.0, response_timeout=30.0)
+    assert pair.client.heartbeat(pair.now)
+    assert pair.client.next_deadline() == pair.now + 30.0
+    pair.exchange()
+    assert pair.client.next_deadline() == pair.now + 100.0
+
+
+def test_where_nothing_is_bound_no_heartbeat_is_sent() -> None:
+    client = session()
+    assert not client.heartbeat(0.0)
+    assert client.data_to_send() == b""
+
+
 def test_a_session_without_heartbeat_interval_sends_none() -> None:
     pair = bound_pair(heartbeat_interval=0.0)
     assert pair.client.next_deadline() is None
@@ -163,9 +177,11 @@ def test_any_octet_from_the_peer_is_a_sign_of_life() -> None:
     pair.advance(100.0, connected=False)
     assert pair.client.next_deadline() == 110.0
     pair.client.receive_data(TEST[:5], 105.0)
-    assert pair.client.next_deadline() == 205.0
+    assert pair.client.next_deadline() == 115.0  # its PDU must be whole by then
     pair.client.tick(110.0)
     assert pair.client.bound
+    pair.client.receive_data(TEST[5:], 112.0)
+    assert pair.client.next_deadline() == 212.0
 
 
 def test_a_closed_session_neither_listens_nor_ticks() -> None:

@@ -135,3 +135,14 @@ def test_what_was_written_to_a_service_is_known_from_what_lost_its_extension() -
     assert not table.is_service("10690001", "同意")
     assert not table.is_service("10690002123", "同意")
     assert not table.is_service("10680001", "同意")
+
+
+def test_a_table_that_adopts_another_says_what_that_one_says() -> None:
+    table = services()
+    table.adopt(InboundTable([("new", "10699999")], {"10699999": "other"}))
+    assert table.owner("10690001", "同意") is None
+    assert table.owner("10699999", "同意") == "other"
+    assert table.destination("10690001") is None
+    found = table.destination("1069999955", "new")
+    assert found is not None
+    assert (found.access_number, found.extension) == ("10699999", "55")

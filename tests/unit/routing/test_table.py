@@ -205,3 +205,16 @@ def test_an_explanation_says_who_shares() -> None:
     assert RouteTable(LINKS, [SHARED]).explain(UNICOM).rules == (
         "rule shared: taken; shared cmcc 3, cmcc-b 1",
     )
+
+
+def test_a_table_that_adopts_another_decides_as_that_one_and_keeps_what_it_knows() -> None:
+    table = RouteTable(LINKS, ported=PortedNumbers(lambda: LEARNED / 1000))
+    table.ported.add(to_telecom(UNICOM))
+    assert table.route(MOBILE).links == ("cmcc", "cmcc-b")
+    rule = Rule("mine", (("spare",),), accounts=frozenset({"oa"}))
+    table.adopt(RouteTable({"spare": Operator.MOBILE, "ctcc": Operator.TELECOM}, [rule]))
+    with pytest.raises(ValidationError, match="no route"):
+        table.route(MOBILE)
+    assert table.route(MOBILE, account="oa").links == ("spare",)
+    assert table.explain(MOBILE, account="oa").links == ("spare",)
+    assert table.operator_of(UNICOM) is Operator.TELECOM

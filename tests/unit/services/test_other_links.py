@@ -90,3 +90,9 @@ def test_after_a_bad_report_only_where_the_rule_says_so(rule: Rule, link: str | 
 
 def test_a_message_that_no_rule_is_for_any_more_stays() -> None:
     assert find(Rule("bulk", RULE.groups, accounts=frozenset({"other"}))) is None
+
+
+def test_a_message_whose_link_is_no_more_takes_any_of_its_route() -> None:
+    assert find(link="gone", but=("gone",)) == Elsewhere(
+        "cmcc", "10690001", 8, ["cmcc 10690001 您好".encode()]
+    )

@@ -135,6 +135,7 @@ def test_events_are_an_account_s_own_from_where_it_left_off(connection: Connecti
         "id": "-",
         "at": AT,
         "kind": "message.queued",
+        "account": "newsroom",
         "subject_id": "5",
         "data": {"to": "1"},
     }

@@ -255,6 +255,17 @@ async def test_one_bad_message_refuses_all_and_is_named(tmp_path: Path) -> None:
         assert await s.count() == 0
 
 
+@reactor_test
+async def test_how_many_parts_at_a_time_is_limited(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(submission, "PARTS_MAX", 3)
+            error = await refused(s.submission.accept([outgoing(text="长" * 100)] * 2))
+            assert (error.field, await s.count()) == ("messages", 0)
+            assert "more than 3 parts of messages together" in error.problem
+            await s.submission.accept([outgoing(text="长" * 100), outgoing()])
+
+
 @pytest.mark.parametrize("count", [0, 10_001])
 @reactor_test
 async def test_how_many_at_a_time_is_limited(tmp_path: Path, count: int) -> None:

@@ -44,9 +44,12 @@ def test_the_hash_is_what_the_documented_rule_gives(connection: Connection) -> N
         b"1:1,1:1,13:1800000000123,11:13800001001,16:request.answered,6:office,1:7,"
         b'45:{"a":{"10":1,"9":null},"step":0,"z":"\xe5\x90\x8c\xe6\x84\x8f"},'
     )
-    one = hashlib.sha256(b"\0" * 32 + first).digest()
+    seals = [row.seal for row in rows(connection)]
+    assert [len(seal) for seal in seals] == [16, 16]
+    assert seals[0] != seals[1]
+    one = hashlib.sha256(b"\0" * 32 + hashlib.sha256(seals[0] + first).digest()).digest()
     second = b"1:1,1:2,13:1800000000123,7:gateway,15:request.created,0:,18:912323204410769408,2:{},"
-    other = hashlib.sha256(one + second).digest()
+    other = hashlib.sha256(one + hashlib.sha256(seals[1] + second).digest()).digest()
     assert [row.hash for row in rows(connection)] == [one, other]
     assert audit.heads(connection) == [Head(1, 2, other)]
     assert str(Head(1, 2, other)) == f"1:2:{other.hex()}"

@@ -57,9 +57,9 @@ def test_timers_are_cleared_by_request_kind_and_subject(connection: Connection) 
         row(5, request_id=6),
     ]
     timers.set(connection, rows)
-    timers.clear(connection, 7, "remind", 9)
+    timers.clear(connection, 7, "remind", [9])
     assert ids_of(timers.of_request(connection, 7)) == [4, 1, 3]
-    timers.clear(connection, 7, subject_id=9)
+    timers.clear(connection, 7, subjects=[9])
     assert ids_of(timers.of_request(connection, 7)) == [1, 3]
     timers.clear(connection, 7, "remind")
     assert ids_of(timers.of_request(connection, 7)) == [3]

@@ -16,11 +16,13 @@ from smsgw.model import Segment, SubmitResult
 from smsgw.protocols import cmpp, smgp
 from smsgw.protocols.carrier import Result, ResultKind
 from smsgw.protocols.events import RefusalKind
+from smsgw.protocols.states import Ending
 from smsgw.transport.adapter import CLOSE_WITHIN
 from smsgw.transport.causes import Cause
 from smsgw.transport.connector import Phase
 from smsgw.transport.link import Link
 from smsgw.transport.listener import PeerListener
+from smsgw.transport.observer import Silent
 from smsgw.transport.results import NOT_SENT
 from tests.support.connections import Dialled, Listening
 
@@ -114,6 +116,29 @@ def test_a_link_that_was_stopped_may_be_started_again(rig):
     rig.clock.advance(0)
     rig.endpoint.wires[0].protocol.dataReceived(cmpp.SubmitResp30(2, 0x11, 0).encode())
     assert result.result.disposition is Disposition.ACCEPTED
+
+
+def test_a_link_that_is_held_submits_nothing_and_is_answered_what_is_in_flight(rig):
+    rig.bind()
+    assert rig.link.submit_many([(SEGMENT, "a")]) == 1
+    told = []
+    rig.link.on_free = lambda: told.append(rig.link.free)
+    rig.link.hold("stopped by zhang")
+    assert (rig.link.up, rig.link.free, rig.link.reason) == (False, 0, "stopped by zhang")
+    assert rig.link.submit_many([(SEGMENT, "b")]) == 0
+    drained, patience = rig.link.drain(60.0), rig.link.drain(1.0)
+    rig.clock.advance(1.0)
+    assert patience.called
+    assert not drained.called
+    sequence = int.from_bytes(rig.sent[8:12], "big")
+    rig.endpoint.wires[0].protocol.dataReceived(cmpp.SubmitResp30(sequence, 1, 0).encode())
+    assert drained.called
+    assert [context for context, _ in rig.results] == ["a"]
+    assert rig.link.drain(60.0).called
+    told.clear()
+    rig.link.start()
+    assert rig.link.up
+    assert told == [2]
 
 
 def test_what_was_never_written_may_be_sent_again_and_what_was_is_unknown(rig):
@@ -229,7 +254,7 @@ def test_the_description_of_the_api_has_every_field_and_word_of_a_links_state(ri
     example = json.loads(text[text.index('{"name":"mobile"') : text.index("}}, …]}")] + "}}")
     rig.bind()
     state = rig.link.state()
-    assert set(example) == {*state, "report_ids", "queue"}
+    assert set(example) == {*state, "state", "stopped", "report_ids", "queue"}
     assert list(example["binds"][0]) == list(state["binds"][0])
     prose = " ".join(text.split())
     words = [*Cause, *RefusalKind, *Phase]
@@ -267,3 +292,48 @@ def test_a_link_that_is_started_again_begins_with_one_bind_again(rig):
         wire.drop()
     rig.link.start()
     assert len(rig.endpoint.wires) == 3
+
+
+class Told(Silent):
+    """What a link told its observer."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[object, ...]] = []
+
+    def bound(self, link: str) -> None:
+        self.said.append(("bound",))
+
+    def unbound(self, link: str, ending: Ending) -> None:
+        self.said.append(("unbound", ending))
+
+    def bind_refused(self, link: str, kind: RefusalKind) -> None:
+        self.said.append(("refused", kind))
+
+    def not_taken(self, link: str, code: str, count: int) -> None:
+        self.said.append(("not taken", code, count))
+
+
+def test_its_observer_hears_how_logins_connections_and_submits_end(rig):
+    told = rig.link._observer = Told()
+    rig.endpoint.refuse = True
+    rig.link.start()
+    assert (rig.link.connect_failures, told.said) == (2, [])
+    rig.endpoint.refuse = False
+    rig.clock.advance(1.0)
+    wire = rig.endpoint.wires[0]
+    wire.protocol.dataReceived(ACCEPTED)
+    rig.link.submit_many([(SEGMENT, 1), (SEGMENT, 2)])
+    rig.clock.advance(0.5)
+    assert rig.link.silent_seconds == 0.5
+    wire.protocol.dataReceived(cmpp.SubmitResp30(2, 0x11, 8).encode())
+    wire.drop()
+    assert told.said == [
+        ("bound",),
+        ("not taken", "8", 1),
+        ("not taken", "no answer", 1),
+        ("unbound", "connection lost"),
+    ]
+    told.said.clear()
+    rig.clock.advance(60.0)
+    rig.endpoint.wires[-1].protocol.dataReceived(cmpp.ConnectResp30(1, 3, bytes(16), 0x30).encode())
+    assert ("refused", "bad secret") in told.said

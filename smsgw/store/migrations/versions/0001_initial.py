@@ -21,13 +21,17 @@ def _chars(length: int) -> sa.String:
 def upgrade() -> None:
     """Create every table of an empty database."""
     _create_messages()
+    _create_batches()
     _create_events()
     _create_inbound()
+    _create_inbox_marks()
     _create_requests()
     _create_around_requests()
     _create_slots()
     _create_webhooks()
     _create_customers()
+    _create_keeping()
+    _create_opt_outs()
     _create_ported_numbers()
     _create_nodes()
     _create_tokens()
@@ -36,11 +40,19 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop everything: there is nothing before the first schema."""
+    op.drop_table("inbound_read")
+    op.drop_table("inbox_mark")
+    op.drop_table("batch_range")
+    op.drop_table("batch")
     op.drop_table("idempotency_key")
     op.drop_table("token_use")
     op.drop_table("token")
     op.drop_table("node")
     op.drop_table("ported_number")
+    op.drop_table("secret")
+    op.drop_table("opt_out")
+    op.drop_table("purge")
+    op.drop_table("hold")
     op.drop_table("reader")
     op.drop_table("customer_delivery")
     op.drop_table("submitted_part")
@@ -52,6 +64,7 @@ def downgrade() -> None:
     op.drop_table("audit")
     op.drop_table("ballot")
     op.drop_table("open_number")
+    op.drop_table("stopped_link")
     op.drop_table("stand_in")
     op.drop_table("request_type")
     op.drop_table("listed")
@@ -193,6 +206,52 @@ def _create_messages() -> None:
         sa.Column("link", sa.String(length=64), nullable=False),
         sa.Column("form", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("link", name=op.f("pk_report_id_form")),
+    )
+
+
+def _create_batches() -> None:
+    """Messages to many that were asked for with one text."""
+    op.create_table(
+        "batch",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("reference", _chars(128), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("message_class", _chars(16), nullable=False),
+        sa.Column("expects_reply", sa.Boolean(), nullable=False),
+        sa.Column("send_at", MILLIS, nullable=True),
+        sa.Column("valid_for", MILLIS, nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=False),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("canceled_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+    )
+    op.create_index(op.f("ix_batch_account_id"), "batch", ["account", "id"], unique=False)
+    op.create_table(
+        "batch_range",
+        sa.Column("batch_id", ID, autoincrement=False, nullable=False),
+        sa.Column("first_id", ID, autoincrement=False, nullable=False),
+        sa.Column("last_id", ID, nullable=False),
+        sa.Column("tally", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "first_id", name=op.f("pk_batch_range")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_inbox_marks() -> None:
+    """What an account has read of what phones sent."""
+    op.create_table(
+        "inbox_mark",
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("read_until", ID, nullable=False),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_inbox_mark")),
+    )
+    op.create_table(
+        "inbound_read",
+        sa.Column("inbound_id", ID, autoincrement=False, nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.PrimaryKeyConstraint("inbound_id", "account", name=op.f("pk_inbound_read")),
+        sqlite_with_rowid=False,
     )
 
 
@@ -426,6 +485,13 @@ def _create_around_requests() -> None:
         sa.PrimaryKeyConstraint("account", "name", name=op.f("pk_request_type")),
     )
     op.create_table(
+        "stopped_link",
+        sa.Column("link", _chars(64), nullable=False),
+        sa.Column("actor", _chars(64), nullable=False),
+        sa.Column("at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("link", name=op.f("pk_stopped_link")),
+    )
+    op.create_table(
         "stand_in",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("account", _chars(64), nullable=False),
@@ -473,6 +539,7 @@ def _create_around_requests() -> None:
         sa.Column("account", _chars(64), nullable=False),
         sa.Column("subject_id", ID, nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(length=32), nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("chain", "sequence", name=op.f("pk_audit")),
         sqlite_with_rowid=False,
@@ -641,6 +708,51 @@ def _create_ported_numbers() -> None:
     )
     op.create_index(
         op.f("ix_ported_number_expires_at"), "ported_number", ["expires_at"], unique=False
+    )
+
+
+def _create_keeping() -> None:
+    """What may not be purged, and how far purging has come."""
+    op.create_table(
+        "hold",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("kind", _chars(16), nullable=False),
+        sa.Column("value", _chars(64), nullable=False),
+        sa.Column("reason", _chars(256), nullable=False),
+        sa.Column("until_at", MILLIS, nullable=True),
+        sa.Column("created_at", MILLIS, nullable=False),
+        sa.Column("created_by", _chars(64), nullable=False),
+        sa.Column("ended_at", MILLIS, nullable=True),
+        sa.Column("ended_by", _chars(64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hold")),
+    )
+    op.create_table(
+        "purge",
+        sa.Column("kind", _chars(32), nullable=False),
+        sa.Column("until_id", ID, nullable=False),
+        sa.Column("began_at", MILLIS, nullable=False),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_purge")),
+    )
+
+
+def _create_opt_outs() -> None:
+    """Who wants no bulk and no notices."""
+    op.create_table(
+        "opt_out",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("phone", _chars(80), nullable=False),
+        sa.Column("account", _chars(64), nullable=False),
+        sa.Column("source", _chars(80), nullable=False),
+        sa.Column("since", MILLIS, nullable=False),
+        sa.Column("ended_at", MILLIS, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_opt_out")),
+        sa.UniqueConstraint("phone", "account", name=op.f("uq_opt_out_phone_account")),
+    )
+    op.create_table(
+        "secret",
+        sa.Column("name", _chars(32), nullable=False),
+        sa.Column("value", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
     )
 
 

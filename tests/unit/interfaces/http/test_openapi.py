@@ -1,30 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from smsgw.interfaces.http import contract, openapi
-from smsgw.interfaces.http.app import make_app
 from smsgw.interfaces.http.calls import Route
-from smsgw.interfaces.metrics.registry import Metrics
-from tests.support.front import FakeFront
-
-
-class NoAccess:
-    tokens: Any = None
-
-    def admit(self, token: str, host: str) -> Any:
-        raise AssertionError("nobody asks")
-
-
-@pytest.fixture
-def routes() -> Iterator[list[Route]]:
-    front = FakeFront()
-    yield make_app(front, NoAccess(), Metrics()).api.routes
-    front.close()
 
 
 def test_the_document_is_valid_openapi(routes: list[Route]) -> None:

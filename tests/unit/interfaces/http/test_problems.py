@@ -46,5 +46,5 @@ def test_a_database_that_is_away_is_one_line_of_the_log_without_traceback() -> N
     problem, (event,) = answered(StoreError("the database is away: Connection refused"))
     assert problem.status == 503
     assert event["problem_id"] in problem.detail
-    assert event["problem"] == "the database is away: Connection refused"
+    assert event["why"] == "the database is away: Connection refused"
     assert "log_failure" not in event

@@ -9,8 +9,14 @@ from twisted.logger import capturedLogs
 
 from smsgw.errors import NotAllowed, RateLimited, StoreError, UnknownAccount
 from smsgw.services.access import form, roles
-from smsgw.services.access.callers import FRESH_SECONDS, KEPT_SECONDS, NOTED_SECONDS
-from smsgw.services.access.limits import BLOCKED_SECONDS, FAILURES_MAX
+from smsgw.services.access.callers import (
+    BAN_SECONDS,
+    FAILURES_MAX,
+    FRESH_SECONDS,
+    KEPT_SECONDS,
+    NOTED_SECONDS,
+    Configured,
+)
 from smsgw.store import tokens
 from tests.support.access import HERE, PLAIN, THERE, Door
 from tests.support.memory import result_of
@@ -107,6 +113,20 @@ class TestTheStoreIsAsked:
         with pytest.raises(UnknownAccount):
             door.admit(made)
 
+    def test_a_token_of_the_configuration_stays_good_while_that_is_read_again(
+        self, door: Door
+    ) -> None:
+        held = Held(door)
+        early = Deferred.fromCoroutine(door.access.admit(PLAIN, HERE))
+        door.access.configure([Configured(name="o", account="oa", role="viewer", token=PLAIN)], ())
+        held.let_go()
+        assert result_of(early).name == "office"
+        caller = door.admit(PLAIN)
+        assert (caller.name, caller.scopes) == ("o", roles.ROLES["viewer"])
+        door.access.configure([], ())
+        with pytest.raises(UnknownAccount):
+            door.admit(PLAIN)
+
     def test_while_it_is_away_a_token_of_the_configuration_stays_good(self, door: Door) -> None:
         made = door.make()
         door.admit(made)
@@ -189,7 +209,7 @@ class TestRefusals:
         assert door.asked == asked
         door.admit(used)
         door.admit(unused, THERE)
-        door.time.advance(BLOCKED_SECONDS)
+        door.time.advance(BAN_SECONDS)
         door.admit(unused)
 
 

@@ -264,10 +264,14 @@ class TestDocumented:
     def test_the_hash_of_its_example_follows_from_its_octets(self) -> None:
         text = DOCUMENTATION.read_text(encoding="utf-8")
         found = re.search(
-            r"^    (1:1,.*)\n\nafter 32 zero octets has the hash\n`(\w+)`", text, re.M
+            r"^    (1:1,.*)\n\nwith the seal `(\w+)`, "
+            r"and after 32 zero octets, has the hash\n`(\w+)`",
+            text,
+            re.M,
         )
         assert found
-        assert hashlib.sha256(bytes(32) + found[1].encode()).hexdigest() == found[2]
+        content = hashlib.sha256(bytes.fromhex(found[2]) + found[1].encode()).digest()
+        assert hashlib.sha256(bytes(32) + content).hexdigest() == found[3]
 
     def test_its_program_finds_nothing_in_a_good_document_and_each_change(
         self, case: Case, tmp_path: Path
@@ -282,6 +286,9 @@ class TestDocumented:
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
         shown = made(case)
+        assert printed(shown) == ""
+        shown["people"][0]["inbound"][0]["text"] = ""  # purged
+        shown["people"][1]["messages"][0]["text"] = "找 erased-5f0c2b7d9a41e863"
         assert printed(shown) == ""
         shown["people"][0]["inbound"][0]["text"] = "不同意"
         shown["people"][1]["messages"][0]["text"] = "别的"

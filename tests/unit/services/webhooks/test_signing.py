@@ -19,9 +19,8 @@ def test_the_signature_is_that_of_the_reference_libraries() -> None:
 
 def test_the_receiver_in_the_documentation_knows_what_is_ours() -> None:
     text = (Path(__file__).parents[4] / "docs" / "webhooks.md").read_text("utf-8")
-    lines = text[text.index("    import base64") :].split("\n\n## ")[0].splitlines()
     names: dict[str, Any] = {}
-    exec("\n".join(line[4:] for line in lines), names)
+    exec(text[text.index("import base64") :].split("\n```")[0], names)
     secret = signing.new_secret()
     headers = signing.headers([signing.new_secret(), secret], "msg_1", 1_800_000_000, BODY)
     assert names["is_ours"](secret, headers, BODY)

@@ -39,7 +39,7 @@ def test_events_arrive_in_order_with_what_the_pull_side_shows(exchange: Exchange
     exchange.happen(1, 2, 3)
     (post,) = exchange.receivers.to()
     assert [event["data"] for event in post.events] == [{"n": 1}, {"n": 2}, {"n": 3}]
-    assert set(post.events[0]) == {"id", "at", "kind", "subject_id", "data"}
+    assert set(post.events[0]) == {"id", "at", "kind", "account", "subject_id", "data"}
     assert post.id.startswith("msg_")
     exchange.happen(4)
     assert exchange.receivers.subjects() == [1, 2, 3, 4]
