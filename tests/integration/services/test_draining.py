@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from smsgw.errors import Disposition, Overloaded
-from tests.support.customers import CustomerTown
+from tests.support.customers import CustomerTown, until
 from tests.support.gateways import ACCOUNT, message
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
 
 PHONE = NUMBERS["cmpp"]
+
+
+def nothing_waits(town: CustomerTown) -> bool:
+    queues = [one["queue"] for one in town.gateway.links()]
+    return not any(queue["queued"] or queue["sending"] for queue in queues)
 
 
 @reactor_test
@@ -33,6 +38,7 @@ async def test_draining_refuses_for_now_sends_what_waits_and_can_be_undone(tmp_p
         person = await town.person(request_id, lambda one: True)
         town.carriers["cmpp"].send(PHONE, person["sender_number"], "同意")
         await town.person(request_id, lambda one: one["decision"] == "yes")
+        await until(lambda: nothing_waits(town))  # the confirmation went out, too
 
         told = await town.gateway.drain("li", undo=True)
         assert told == {"draining": False, "queued": 0, "sending": 0, "more_in_store": False}
