@@ -83,9 +83,9 @@ class Assembly(Service):
         self.gateway.on_lost = lambda why: self.on_lost(why)
         self._access = Access(database, reactor, *_callers(config), self.metrics)
         self._probe = self._make_probe(config)
-        app = make_app(self.gateway, self._access, self.metrics, northbound=self.northbound)
+        api = make_app(self.gateway, self._access, self.metrics, northbound=self.northbound)
         http = config.http
-        self._site = make_site(app, reactor, http.allow, http.connections, self.metrics)
+        self._site = make_site(api, reactor, http.allow, http.connections, self.metrics)
 
     def _make_probe(self, config: Config) -> Probe:
         return Probe(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,12 @@ class Program:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script.
+
+    Modules are not garbage: neither while they load nor at the exit are they searched for any.
+    """
     from smsgw.interfaces.cli.main import main as command_line
 
+    gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
     command_line(obj=Program())

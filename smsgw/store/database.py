@@ -317,14 +317,14 @@ def _check_schema(backend: Backend, connection: Connection) -> str:
     """
     backend.lock_schema(connection)
     found, needed = revisions.current(connection), revisions.head()
-    if found and revisions.is_older(found):
+    if found in ("", needed):
+        return found
+    if revisions.is_older(found):
         raise StoreError(
             f"database schema is at {found}, this version needs {needed};"
             " run: smsgw db upgrade -c smsgw.toml"
         )
-    if found and found != needed:
-        raise StoreError(_newer(found))
-    return found
+    raise StoreError(_newer(found))
 
 
 def _check_idle(backend: Backend, connection: Connection) -> None:

@@ -51,6 +51,9 @@ class TestSchema:
             wanted |= {str(rule.name) for rule in table.constraints}
             assert names == wanted
 
+    def test_the_newest_step_is_the_one_that_alembic_finds(self) -> None:
+        assert revisions._steps(revisions.LOCATION).get_current_head() == revisions.head()
+
     def test_the_first_step_can_be_undone(self, bare_place: Place) -> None:
         upgrade(bare_place)
         connection = _backend(bare_place).connect()

@@ -32,7 +32,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
         steps = tmp_path / "migrations"
         shutil.copytree(Path(next(iter(migrations.__path__))), steps)
         (steps / "versions" / "9999_next.py").write_text(NEXT)
-        monkeypatch.setattr(revisions, "LOCATION", str(steps))
+        monkeypatch.setattr(revisions, "LOCATION", steps)
 
     return install
 
@@ -74,7 +74,7 @@ async def test_a_gateway_of_the_next_version_refuses_the_older_schema_and_this_o
     with pytest.raises(StoreError, match=r"is at 0001, this version needs 9999; run: smsgw db up"):
         older_daemon(bare_place)
     upgrade(bare_place)
-    monkeypatch.setattr(revisions, "LOCATION", "smsgw.store:migrations")
+    monkeypatch.setattr(revisions, "LOCATION", Path(next(iter(migrations.__path__))))
     with pytest.raises(StoreError, match="is at 9999, newer than this version knows"):
         older_daemon(bare_place)
 

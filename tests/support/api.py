@@ -54,8 +54,8 @@ class ApiServer:
         self.time = Time()
         self.store = MemoryStore(self.time)
         self.access = Access(self.store, self.time, CONFIGURED)
-        app = make_app(self.front, self.access, self.metrics, Logger(observer=self.logged.append))
-        self.site = make_site(app, reactor, allow, connections, self.metrics)  # type: ignore[arg-type]
+        api = make_app(self.front, self.access, self.metrics, Logger(observer=self.logged.append))
+        self.site = make_site(api, reactor, allow, connections, self.metrics)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> ApiServer:
         self.port = reactor.listenTCP(0, self.site, interface="127.0.0.1")  # type: ignore[attr-defined]

@@ -53,7 +53,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "revision, down_revision = '9999', '0001'\n"
         "def upgrade():\n    op.execute('CREATE TABLE next (id INTEGER PRIMARY KEY)')\n"
     )
-    monkeypatch.setattr(revisions, "LOCATION", str(steps))
+    monkeypatch.setattr(revisions, "LOCATION", steps)
 
 
 class TestSchema:
@@ -88,7 +88,7 @@ class TestSchema:
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as present:
-            present.setattr(revisions, "LOCATION", "smsgw.store:migrations")
+            present.setattr(revisions, "LOCATION", Path(next(iter(migrations.__path__))))
             upgrade(path)
         assert refusal(path) == (
             "database schema is at 0001, this version needs 9999;"

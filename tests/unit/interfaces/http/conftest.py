@@ -23,5 +23,5 @@ class NoAccess:
 @pytest.fixture
 def routes() -> Iterator[list[Route]]:
     front = FakeFront()
-    yield make_app(front, NoAccess(), Metrics()).api.routes
+    yield make_app(front, NoAccess(), Metrics()).routes
     front.close()
