@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -23,6 +22,8 @@ from twisted.web.client import HTTPConnectionPool
 from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
+from tests.support.delivery import empty_database
+from tests.support.ports import free_port
 from tests.support.rigs import SECRET, make_account
 
 TOKEN = "test-token-0123456789"
@@ -73,12 +74,6 @@ secret = "s3cret"
 """
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 class Daemon(ProcessProtocol):
     """One run of ``smsgw run``."""
 
@@ -125,6 +120,7 @@ class Town:
 
     async def start(self, example: Path | None = None) -> None:
         """Start carriers and daemon, with our configuration or one of ``examples/``."""
+        self.database.write_bytes(empty_database())
         ports = {}
         for name, login in LOGINS.items():
             self.carriers[name] = Ismg(

@@ -15,8 +15,8 @@ from smsgw.store.ids import IdSource
 from smsgw.store.inbox import RECEIVE
 from smsgw.store.outbox import SETTLE
 from smsgw.store.requests import AnswerRow, AssignmentRow, RequestRow, RequestRows, StepRow
-from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
+from tests.support.memory import make_tables
 from tests.support.store import NOW, StoredMessages, inbound_row, part_row, settlement
 
 ANN, BOB, APPLICANT = "13800001001", "13300001001", "18600001003"
@@ -28,8 +28,8 @@ SECRETS = ("采购三脚架", "共 5200 元", "同意，预算内", "请审批",
 def memory() -> Iterator[Connection]:
     """Every table in memory, as a writer sees it; nothing is begun."""
     engine = create_engine("sqlite://")
-    metadata.create_all(engine)
     with engine.connect() as connection:
+        make_tables(connection)
         give_ids(connection, IdSource(0, lambda: NOW / 1000))
         yield connection
     engine.dispose()

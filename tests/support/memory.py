@@ -44,6 +44,11 @@ class Time(Clock):
         return round(self.rightNow * 1000)
 
 
+def make_tables(connection: Connection) -> None:
+    """Make every table in an empty database in memory."""
+    _empty_database().backup(cast(Any, connection.connection.dbapi_connection))
+
+
 @functools.cache
 def _empty_database() -> sqlite3.Connection:
     """Every table, made once for all tests."""
@@ -66,7 +71,7 @@ class MemoryStore:
         event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN"))
         self._connection = engine.connect()
         give_ids(self._connection, self.ids)
-        _empty_database().backup(cast(Any, self._connection.connection.dbapi_connection))
+        make_tables(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

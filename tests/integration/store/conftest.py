@@ -11,6 +11,7 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from smsgw.store.database import Database
+from tests.support.delivery import empty_database
 from tests.support.stores import bare_server, schema_server, server
 
 __all__ = ["bare_server", "database", "look", "path", "schema_server", "server"]
@@ -23,6 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
+    path.write_bytes(empty_database())
     database = Database(path, reactor)
     database.open()
     yield database

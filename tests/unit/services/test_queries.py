@@ -11,8 +11,8 @@ from smsgw.services import queries
 from smsgw.store import events, inbox, messages
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow
-from smsgw.store.schema import metadata
 from smsgw.store.statements import give_ids
+from tests.support.memory import make_tables
 from tests.support.store import NOW, StoredMessages, accepted, message_row
 
 S = MessageStatus
@@ -28,8 +28,8 @@ def ids() -> IdSource:
 @pytest.fixture
 def connection(ids: IdSource) -> Iterator[Connection]:
     engine = create_engine("sqlite://")
-    metadata.create_all(engine)
     with engine.connect() as connection:
+        make_tables(connection)
         give_ids(connection, ids)
         yield connection
     engine.dispose()
