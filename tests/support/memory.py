@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
@@ -57,6 +57,17 @@ def _empty_database() -> sqlite3.Connection:
     return cast(sqlite3.Connection, engine.raw_connection().dbapi_connection)
 
 
+_used: list[Engine] = []
+"""They keep the statements they compiled, which takes longer than most tests."""
+
+
+def _new_engine() -> Engine:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+    event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN"))
+    return engine
+
+
 class MemoryStore:
     """SQLite in memory behind the database's interface; every call is done when it returns."""
 
@@ -66,10 +77,8 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self.ids = IdSource(0, clock or Time())
         self.writer = self
-        engine = create_engine("sqlite://", poolclass=StaticPool)
-        event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
-        event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN"))
-        self._connection = engine.connect()
+        self._engine = _used.pop() if _used else _new_engine()
+        self._connection = self._engine.connect()
         give_ids(self._connection, self.ids)
         make_tables(self._connection)
 
@@ -95,7 +104,8 @@ class MemoryStore:
         return self.run(lambda connection: list(operation.execute(connection, rows)))
 
     def close(self) -> None:
-        self._connection.engine.dispose()
+        self._connection.close()
+        _used.append(self._engine)
 
 
 def result_of(deferred: Deferred[T]) -> T:
