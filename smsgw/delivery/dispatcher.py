@@ -1,7 +1,8 @@
 """All links' ways out: takes committed segments from memory, and from the store to recover.
 
 What does not fit in memory stays in the store, is remembered per link and class, and is read again
-when there is room. Segments of a link that is not configured stay in the store.
+when there is room (:mod:`smsgw.delivery.loading`). Segments of a link that is not configured stay
+there, too.
 """
 
 from __future__ import annotations
@@ -13,51 +14,28 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from smsgw.delivery.commits import log_failure
 from smsgw.delivery.failover import Failover
-from smsgw.delivery.lanes import Lane
+from smsgw.delivery.loading import Loading
 from smsgw.delivery.retry import DoubtPolicy, RetryPolicy
 from smsgw.delivery.sender import OnChanges, Sender
 from smsgw.delivery.sending_link import SendingLink
+from smsgw.delivery.sweep import Sweep
 from smsgw.delivery.throttle import Limits
-from smsgw.errors import StoreError
 from smsgw.model import MessageClass
-from smsgw.store import backlog, queue, reports, unsent
+from smsgw.store import queue
 from smsgw.store.database import Database
-from smsgw.store.nodes import NOBODY
 from smsgw.store.progress import StatusChange
 from smsgw.store.queue import QueuedSegment
-from smsgw.store.reports import PARKED_SECONDS, REMATCH_SECONDS
 from smsgw.store.reroute import FindLink, give_finder
 
 LANE_LIMIT = 20_000
 """Segments of one class and link in memory."""
 
-SWEEP_SECONDS = 30.0
-"""How often the store is searched for what is past its time: queued messages past ``valid_until``,
-waits for an unknown outcome, parked reports."""
-
-SWEEP_ROWS = 1000
-
-OVERDUE_ROWS = 20_000
-"""How many overdue segments one look at the store finds."""
-
-AHEAD_SECONDS = 2.0
-"""What is due later than that waits in the store, not in memory: there it would fill its lane, and
-what may go at once would wait behind it."""
-
-DUE_PAUSE_SECONDS = 1.0
-"""At least so long between two looks for what is due; less than :data:`AHEAD_SECONDS`, so that all
-of it leaves on time."""
-
 BACKLOG_MAX = 1_000_000
 """Segments of one link and class that may wait; above, no more are accepted."""
-
-RELOAD_PAUSE_SECONDS = 1.0
 
 FAILOVER_AFTER = 60.0
 """Seconds: longer than a connection that is lost and made again, shorter than people wait."""
@@ -81,6 +59,7 @@ class Dispatcher:
         elsewhere: Plans a message for another link of its route; None: no message changes its link.
 
     Attributes:
+        sweep: Settles what is past its time in the store.
         elsewhere: Links that only other processes have connections of: nothing of them is taken.
         call: Told which of these links has something for whoever can send it.
     """
@@ -112,13 +91,13 @@ class Dispatcher:
         self._chance = chance
         self._stopping = False
         self._backlog_max = backlog_max
-        self._sweep_timer: IDelayedCall | None = None
-        self._due_timer: IDelayedCall | None = None
-        self._due_at = 0.0  # when it was last looked for
+        self._senders: dict[str, Sender] = {}
+        self._loading = Loading(self._senders, database, reactor)
+        self.sweep = Sweep(self._senders, database, reactor, self._loading, self._tell, self.offer)
+        self.sweep.doubt = self._doubt
         agreed = limits or {}
-        self._senders = {
-            link.name: self._sender(link, agreed.get(link.name, Limits())) for link in links
-        }
+        for link in links:
+            self._senders[link.name] = self._sender(link, agreed.get(link.name, Limits()))
         self.elsewhere: AbstractSet[str] = frozenset()
         self.call: Callable[[str], None] = lambda link: None
         self._elsewhere = elsewhere
@@ -136,7 +115,7 @@ class Dispatcher:
             lane_limit=self._lane_limit,
             on_changes=self._on_changes,
             on_queued=self.offer,
-            on_hungry=self._reload,
+            on_hungry=self._loading.more,
             chance=self._chance,
         )
 
@@ -157,7 +136,8 @@ class Dispatcher:
 
     def adopt(self, policy: RetryPolicy, doubt: DoubtPolicy, failover_after: float) -> None:
         """Go by other policies from now on."""
-        self._policy, self._doubt, self._failover.after = policy, doubt, failover_after
+        self._policy, self._failover.after = policy, failover_after
+        self._doubt = self.sweep.doubt = doubt
         for sender in self._senders.values():
             sender.adopt(policy, doubt)
 
@@ -180,15 +160,15 @@ class Dispatcher:
         """Take segments whose rows are committed as ``queued``; parts of a message in order."""
         touched: dict[str, Sender] = {}
         called: set[str] = set()
-        ahead = self._now_ms() + int(AHEAD_SECONDS * 1000)
+        horizon = self._loading.horizon_ms()
         for item in segments:
             sender = self._senders.get(item.link)
             if sender is None:
                 self._unknown(item.link)
             elif item.link in self.elsewhere:
                 called.add(item.link)
-            elif item.due_at > ahead:
-                self._look_for_due(item.due_at)
+            elif item.due_at > horizon:
+                self._loading.look_for_due(item.due_at)
             elif not self._stopping and sender.lanes.put(item):
                 touched[item.link] = sender
         for sender in touched.values():
@@ -215,7 +195,7 @@ class Dispatcher:
             sender.become(node)
         if self._elsewhere is not None:
             await self._database.equip(partial(give_finder, find=self._elsewhere))
-        until = self.doubt_until(now)
+        until = self.sweep.doubt_until(now)
         settle = partial(queue.settle_interrupted, node=node, now_ms=now, until=until)
         interrupted = await self._database.writer.run(settle)
         self._tell(interrupted.changes)
@@ -230,16 +210,12 @@ class Dispatcher:
                 self._unknown(link)
         for sender in list(self._senders.values()):
             for lane in sender.lanes:
-                await self._load(sender, lane)
-        await self._sweep()
+                await self._loading.load(sender, lane)
+        await self.sweep.run()
         for sender in self._senders.values():
             sender.pump()
         if self._elsewhere is not None:
             self._failover.start()
-
-    def doubt_until(self, now_ms: int) -> dict[str, int]:
-        """Return when waiting for an outcome ends that is unknown since now, by class."""
-        return {str(kind): self._doubt.of(kind).until(now_ms) for kind in MessageClass}
 
     def has_room(self, link: str) -> list[MessageClass]:
         """Return the classes of which all that is ours is in memory, and more could be."""
@@ -261,7 +237,7 @@ class Dispatcher:
             lane.more = True  # until it is read, also when reading the one before it fails
         for lane in sender.lanes:
             if not lane.loading:
-                await self._load(sender, lane)
+                await self._loading.load(sender, lane)
         sender.pump()
 
     def leave(self, link: str) -> None:
@@ -297,205 +273,12 @@ class Dispatcher:
         """
         self._stopping = True
         self._failover.stop()
-        _cancel(self._sweep_timer)
-        _cancel(self._due_timer)
+        self.sweep.stop()
+        self._loading.stop()
         return Deferred.fromCoroutine(self._stop(timeout))
 
     async def _stop(self, timeout: float) -> None:
         await DeferredList([sender.stop(timeout) for sender in self._senders.values()])
-
-    # ---- more from the store -------------------------------------------------------------
-
-    def _reload(self, sender: Sender, lane: Lane) -> None:
-        """Read more of a lane; what is offered meanwhile stays in the store behind it."""
-        loaded = Deferred.fromCoroutine(self._load(sender, lane))
-        loaded.addCallbacks(lambda _: sender.pump(), self._not_loaded, (), {}, (sender,), {})
-
-    async def _load(self, sender: Sender, lane: Lane) -> None:
-        """Read as much of a lane as there is room for."""
-        lane.more, lane.loading = False, True
-        room = sender.lanes.limit - len(lane)
-        find = partial(
-            queue.waiting,
-            node=self._database.ids.node,
-            link=sender.link.name,
-            message_class=lane.message_class,
-            now_ms=self._now_ms(),
-            horizon_ms=self._now_ms() + int(AHEAD_SECONDS * 1000),
-            limit=room,
-            held=sender.lanes.held,
-        )
-        try:
-            found = await self._database.read(find)
-        except Exception:
-            lane.more = True
-            sender.wake_in(RELOAD_PAUSE_SECONDS)
-            raise
-        finally:
-            lane.loading = False
-        for one in found:
-            sender.lanes.load(one)
-        lane.more = lane.more or len(found) >= room
-
-    def _not_loaded(self, failure: Failure, sender: Sender) -> None:
-        self.log.error(
-            "link {link}: waiting messages could not be read: {why}",
-            event="queue.not_read",
-            link=sender.link.name,
-            why=failure.getErrorMessage(),
-        )
-
-    # ---- expiry --------------------------------------------------------------------------
-
-    async def _sweep(self) -> None:
-        """Settle what is past its time in the store, and come back later."""
-        try:
-            await self._expire()
-            await self._end_waits()
-            await self._load_due()
-            await self.rematch(REMATCH_SECONDS)
-            older = self._now_ms() - PARKED_SECONDS * 1000
-            await self._database.writer.run(partial(backlog.purge_parked, older_than=older))
-        except StoreError as error:
-            told = "what is past its time could not be settled: {why}"
-            self.log.error(told, event="segments.not_settled", why=str(error))
-        finally:
-            if not self._stopping:
-                _cancel(self._sweep_timer)
-                self._sweep_timer = self._reactor.callLater(SWEEP_SECONDS, self._sweep_again)
-
-    async def _expire(self) -> None:
-        """Count what waits, and give up what is past its time."""
-        now, node = self._now_ms(), self._database.ids.node
-        count = partial(unsent.census, node=node, now_ms=now)
-        found = {(c.link, c.message_class): c for c in await self._database.read(count)}
-        for sender in self._senders.values():
-            for lane in sender.lanes:
-                waits = found.get((sender.link.name, lane.message_class))
-                lane.backlog = waits.due if waits is not None else 0
-        for waits in found.values():
-            if waits.earliest <= now:
-                await self._expire_lane(node, waits.link, waits.message_class, now)
-        if self._database.presence is not None:
-            count = partial(unsent.census, node=NOBODY, now_ms=now)
-            for waits in await self._database.read(count):
-                if waits.link in self.elsewhere and waits.link in self._senders:
-                    lanes = self._senders[waits.link].lanes
-                    lanes.of(waits.message_class).backlog = waits.due
-                if waits.earliest <= now:
-                    await self._expire_lane(NOBODY, waits.link, waits.message_class, now)
-
-    async def _expire_lane(self, node: int, link: str, message_class: str, now: int) -> None:
-        find = partial(
-            unsent.overdue,
-            node=node,
-            link=link,
-            message_class=message_class,
-            now_ms=now,
-            limit=OVERDUE_ROWS,
-        )
-        full = True
-        while full:
-            found = await self._database.read(find)
-            full = len(found) == OVERDUE_ROWS
-            while found and not self._stopping:
-                some, found = found[:SWEEP_ROWS], found[SWEEP_ROWS:]
-                expire = partial(unsent.expire, places=some, now_ms=now)
-                self._tell(await self._database.writer.run(expire))
-            full = full and not self._stopping
-
-    def _look_for_due(self, at_ms: int) -> None:
-        """Look for what is due, in time for what is due then."""
-        now = self._reactor.seconds()
-        wait = max(at_ms / 1000 - now - DUE_PAUSE_SECONDS, self._due_at + DUE_PAUSE_SECONDS - now)
-        timer = self._due_timer
-        armed = timer is not None and timer.active() and timer.getTime() <= now + wait
-        if wait < SWEEP_SECONDS and not self._stopping and not armed:
-            _cancel(timer)
-            self._due_timer = self._reactor.callLater(max(wait, 0.0), self._due_again)
-
-    def _due_again(self) -> None:
-        loaded = Deferred.fromCoroutine(self._load_due_or_try_again())
-        loaded.addErrback(partial(log_failure, self.log))
-
-    async def _load_due_or_try_again(self) -> None:
-        try:
-            await self._load_due()
-        except StoreError as error:
-            told = "what is due could not be read: {why}"
-            self.log.error(told, event="queue.not_read", why=str(error))
-            self._look_for_due(self._now_ms())
-
-    async def _load_due(self) -> None:
-        """Take into memory what has a time of its own, and is due soon."""
-        self._due_at = self._reactor.seconds()
-        lanes = [
-            (name, str(lane.message_class))
-            for name, sender in self._senders.items()
-            for lane in sender.lanes
-        ]
-        find = partial(
-            queue.due_lanes,
-            node=self._database.ids.node,
-            lanes=lanes,
-            horizon_ms=self._now_ms() + int(AHEAD_SECONDS * 1000),
-        )
-        due = await self._database.read(find)
-        if due.next_at:
-            self._look_for_due(due.next_at)
-        for link, message_class in due.lanes:
-            if (sender := self._senders.get(link)) is None:
-                continue  # it is no more
-            lane = sender.lanes.of(message_class)
-            if not (lane.more or lane.loading):
-                await self._load(sender, lane)
-                sender.pump()
-
-    async def _end_waits(self) -> None:
-        """Send again, or give up, what nobody told the outcome of in time."""
-        policies = {str(kind): self._doubt.of(kind) for kind in MessageClass}
-        attempts = {kind: one.attempts if one.resend else 0 for kind, one in policies.items()}
-        end = partial(backlog.end_waits, now_ms=self._now_ms(), attempts=attempts, limit=SWEEP_ROWS)
-        full = True
-        while full and not self._stopping:
-            ended = await self._database.writer.run(end)
-            again = [one.resend for one in ended if one.resend is not None]
-            if ended:
-                self.log.warn(
-                    "no outcome in time: {again} segments are sent again, {given_up} given up",
-                    event="segments.unanswered",
-                    again=len(again),
-                    given_up=len(ended) - len(again),
-                )
-            self._tell([change for one in ended for change in one.changes])
-            touched: dict[str, Sender] = {}
-            for one in again:
-                sender = self._senders.get(one.link)
-                if sender is not None and not self._stopping:
-                    sender.lanes.load(one)
-                    touched[one.link] = sender
-            for sender in touched.values():
-                sender.pump()
-            full = len(ended) == SWEEP_ROWS
-
-    async def rematch(self, seconds: float) -> None:
-        """Apply reports parked so short a while ago whose segment is known by now."""
-        rematch = partial(
-            reports.rematch_parked, now_ms=self._now_ms(), limit=SWEEP_ROWS, seconds=seconds
-        )
-        for one in await self._database.writer.run(rematch):
-            self._tell(one.changes)
-            self.offer(one.moved or [])
-
-    def _sweep_again(self) -> None:
-        swept = Deferred.fromCoroutine(self._sweep())
-        swept.addCallback(lambda _: self._pump_all())
-        swept.addErrback(partial(log_failure, self.log))
-
-    def _pump_all(self) -> None:
-        """Let each link give up what it took in time and could not send."""
-        for sender in self._senders.values():
-            sender.pump()
 
     def _tell(self, changes: list[StatusChange]) -> None:
         if changes:
@@ -508,8 +291,3 @@ class Dispatcher:
     def _unknown(self, link: str) -> None:
         told = "link {link} is not configured: its messages wait in the store"
         self.log.warn(told, event="link.not_configured", link=link)
-
-
-def _cancel(timer: IDelayedCall | None) -> None:
-    if timer is not None and timer.active():
-        timer.cancel()

@@ -82,7 +82,7 @@ class Neighbours:
         self._asking = self._taking_over = False
         self._timer: IDelayedCall | None = None
         self._stopped = False
-        dispatcher.elsewhere = self.elsewhere
+        dispatcher.elsewhere = dispatcher.sweep.elsewhere = self.elsewhere
         dispatcher.call = self.call
         presence.on_called = self._called
         presence.on_ended = self._ended
@@ -156,7 +156,7 @@ class Neighbours:
                 await self._claim(link)
             for link in found.not_ours:
                 await self._give_back(link)
-            await self._dispatcher.rematch(RECENT_SECONDS)
+            await self._dispatcher.sweep.rematch(RECENT_SECONDS)
         except StoreError as error:
             if not self._stopped:
                 told = "work could not change its node: {why}"
@@ -209,7 +209,7 @@ class Neighbours:
             node=node,
             seconds=self._presence.lease_seconds,
             now_ms=now,
-            until=self._dispatcher.doubt_until(now),
+            until=self._dispatcher.sweep.doubt_until(now),
         )
         taken = await self._database.writer.run(begin)
         if taken is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smsgw.delivery import dispatcher
+from smsgw.delivery import sweep
 from smsgw.model import MessageClass, MessageStatus
 from smsgw.store import unsent
 from smsgw.store.outbox import SETTLE
@@ -54,8 +54,8 @@ async def test_a_retry_that_is_due_after_its_time_expires_and_is_not_sent(tmp_pa
 async def test_however_much_is_overdue_one_sweep_ends_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "SWEEP_ROWS", 2)
-    monkeypatch.setattr(dispatcher, "OVERDUE_ROWS", 5)
+    monkeypatch.setattr(sweep, "SWEEP_ROWS", 2)
+    monkeypatch.setattr(sweep, "OVERDUE_ROWS", 5)
     async with scene(tmp_path, FakeLink(up=False)) as s:
         told = await stored(s.database, 7, valid_until=NOW)
         rows = [settlement(await message_of(s.database, i), MessageStatus.SENT) for i in told]
