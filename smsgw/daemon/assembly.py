@@ -21,7 +21,8 @@ from smsgw.daemon.lag import ReactorLag
 from smsgw.daemon.links import link_info, listening
 from smsgw.daemon.settings import Config, LinkSettings
 from smsgw.errors import SmsgwError
-from smsgw.interfaces.http.app import make_app, make_site
+from smsgw.interfaces.http.app import make_app
+from smsgw.interfaces.http.site import make_site
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.interfaces.northbound.door import Door
 from smsgw.interfaces.northbound.server import Northbound

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet import reactor
 
 from smsgw.interfaces.http import channel
-from smsgw.interfaces.http.app import BODY_OCTETS_MAX
+from smsgw.interfaces.http.site import BODY_OCTETS_MAX
 from tests.support.api import TOKEN, ApiServer
 from tests.support.raw_http import RawHttp, connect, exchange
 from tests.support.reactor import reactor_test, until
@@ -158,7 +158,7 @@ def bombs() -> dict[str, tuple[bytes, set[int]]]:
     }
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_json_that_explodes_is_a_problem() -> None:
     async with ApiServer() as api:
         for name, (body, statuses) in bombs().items():
@@ -223,8 +223,8 @@ def turned_away(api: ApiServer, reason: str) -> float:
 )
 @reactor_test
 async def test_a_request_that_drips_is_cut_off(first: bytes, drip: bytes, monkeypatch: Any) -> None:
-    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.05)
-    monkeypatch.setattr(channel, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.5)
+    monkeypatch.setattr(channel, "BODY_SECONDS", 0.5)
     async with ApiServer() as api:
         peer = await late(api, first, drip)
         assert peer.statuses[-1:] == [408]
@@ -233,7 +233,7 @@ async def test_a_request_that_drips_is_cut_off(first: bytes, drip: bytes, monkey
 
 @reactor_test
 async def test_a_connection_that_says_nothing_is_cut_off(monkeypatch: Any) -> None:
-    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.05)
+    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.5)
     async with ApiServer() as api:
         peer = await exchange(api.port.getHost().port, b"")
         assert peer.statuses == [408]
@@ -241,8 +241,8 @@ async def test_a_connection_that_says_nothing_is_cut_off(monkeypatch: Any) -> No
 
 @reactor_test
 async def test_a_request_that_takes_long_to_answer_is_not_late(monkeypatch: Any) -> None:
-    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.05)
-    monkeypatch.setattr(channel, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(channel, "HEADERS_SECONDS", 0.5)
+    monkeypatch.setattr(channel, "BODY_SECONDS", 0.5)
     async with ApiServer() as api:
         answer = await api.get("/v1/events?after=9&wait=1")
         assert answer.status == 200

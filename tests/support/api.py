@@ -11,12 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.client import HTTPConnectionPool
 
-from smsgw.interfaces.http.app import make_app, make_site
+from smsgw.interfaces.http.app import make_app
+from smsgw.interfaces.http.site import make_site
 from smsgw.interfaces.metrics.registry import Metrics
 from smsgw.services.access.access import Access
 from smsgw.services.access.callers import Configured
 from tests.support.front import FakeFront
-from tests.support.memory import MemoryStore, Time
+from tests.support.memory import Time
 
 TOKEN = "a-token-of-22-letters!"
 OTHER_TOKEN = "another-token-of-25-chars"
@@ -52,8 +53,7 @@ class ApiServer:
         self.metrics = Metrics()
         self.logged: list[dict[str, Any]] = []
         self.time = Time()
-        self.store = MemoryStore(self.time)
-        self.access = Access(self.store, self.time, CONFIGURED)
+        self.access = Access(self.front.kept, self.time, CONFIGURED)
         api = make_app(self.front, self.access, self.metrics, Logger(observer=self.logged.append))
         self.site = make_site(api, reactor, allow, connections, self.metrics)  # type: ignore[arg-type]
 
@@ -66,7 +66,6 @@ class ApiServer:
         await self.port.stopListening()
         await closed_connections()
         await self.access.stop()
-        self.store.close()
         self.front.close()
 
     async def get(self, path: str, **kwargs: Any) -> Answer:

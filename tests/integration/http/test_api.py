@@ -14,7 +14,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 
 from smsgw.errors import Conflict, LinkDown, QuotaExceeded, StoreError
-from smsgw.interfaces.http.app import BODY_OCTETS_DRAINED, BODY_OCTETS_MAX
+from smsgw.interfaces.http.site import BODY_OCTETS_DRAINED, BODY_OCTETS_MAX
 from tests.support.api import OTHER_TOKEN, Answer, ApiServer
 from tests.support.front import CREATED
 from tests.support.reactor import reactor_test
