@@ -21,7 +21,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime   ## three simulated carriers, one approval, three replies
 	$(BIN)/smsgw demo
 
-SUITE := $(BIN)/python -m pytest -q -n 2 --dist worksteal -o faulthandler_timeout=150 -m 'not long'
+SUITE := $(BIN)/python -m pytest -q -n 2 --dist worksteal -o faulthandler_timeout=300 -m 'not long'
 
 test: $(VENV)/.dev       ## the whole suite
 	$(SUITE)

@@ -73,6 +73,8 @@ WAITING = 1000
 QUIET_SECONDS = 120.0
 """So long without progress, and the run is given up."""
 
+_KEPT: list[socket.socket] = []
+
 LINK = """
 [links.{name}]
 protocol = "{protocol}"
@@ -360,9 +362,12 @@ def _account(protocol: str, version: str, window: int, name: str = LOGIN) -> Any
 
 
 def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port that the kernel gives to nobody else: it stays bound here, unused."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _KEPT.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def _pause(seconds: float) -> Deferred[None]:

@@ -109,7 +109,7 @@ class InProgress(Conflict):
 
 
 class OutcomeUnknown(Conflict):
-    """What came of an earlier request cannot be told any more (HTTP 409)."""
+    """An earlier request was done, and what came of it cannot be told any more (HTTP 409)."""
 
 
 class NotFound(SmsgwError):

@@ -33,6 +33,8 @@ class Batch(
     Attributes:
         messages: How many it has.
         counts: Of them, by status; none in lists.
+        counted_at: When they were counted: a large batch is not counted at every look. None in
+            lists.
         purged: Whether its text is gone, since it is old.
         finished: How many have come to their end; None in lists.
         finished_at: When all had; None before, and in lists.
@@ -51,6 +53,7 @@ class Batch(
     canceled_at: datetime | None
     purged: bool = False
     counts: dict[str, int] = {}
+    counted_at: datetime | None = None
     finished: int | None = None
     first_final_at: datetime | None = None
     last_final_at: datetime | None = None

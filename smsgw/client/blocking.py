@@ -123,7 +123,7 @@ class People(Part):
     opt_out = _returns(people.opt_out)
     opt_in = _returns(people.opt_in)
     opt_outs = _yields(people.opt_outs)
-    export = _returns(people.export)
+    export = _yields(people.export)
     erase = _returns(people.erase)
     hold = _returns(people.hold)
     holds = _yields(people.holds)

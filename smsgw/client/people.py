@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from smsgw.client.core import Core, Stream, Work, segment
+from smsgw.client.core import Core, Found, Stream, Work, segment
 
 
 class OptOut(msgspec.Struct, frozen=True):
@@ -44,6 +44,18 @@ class Erasure(msgspec.Struct, frozen=True):
     rows: dict[str, int]
 
 
+class Exported(msgspec.Struct, frozen=True):
+    """A row that is held of a phone: what is in it, by the name of its column."""
+
+    table: str
+    row: dict[str, Any]
+
+
+class _Given(msgspec.Struct):
+    rows: dict[str, list[dict[str, Any]]]
+    next: str | None
+
+
 class _Added(msgspec.Struct):
     added: int
 
@@ -74,9 +86,17 @@ def opt_outs(core: Core, *, phone: str | None = None, of: str | None = None) -> 
     yield from core.pages("/v1/opt-outs", "opt_outs", OptOut, {"phone": phone, "of": of})
 
 
-def export(core: Core, phone: str) -> Work[dict[str, Any]]:
-    """Return everything that is held of a phone, by table."""
-    return (yield from core.post("/v1/exports", dict[str, Any], {"phone": phone}))
+def export(core: Core, phone: str) -> Stream[Exported]:
+    """Iterate over everything that is held of a phone, table by table."""
+    cursor: str | None = None
+    while True:
+        given = yield from core.post("/v1/exports", _Given, {"phone": phone, "cursor": cursor})
+        for table, rows in given.rows.items():
+            for row in rows:
+                yield Found(Exported(table, row))
+        cursor = given.next
+        if cursor is None:
+            return
 
 
 def erase(core: Core, phone: str, *, dry_run: bool = True) -> Work[Erasure]:

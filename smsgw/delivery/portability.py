@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +21,10 @@ from smsgw.model import Operator, PortedNumber
 from smsgw.routing.ported import PortedNumbers
 from smsgw.store import ported
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 READ_SECONDS = 30.0
 FORGOTTEN_SECONDS = READ_SECONDS + 5.0
@@ -102,21 +107,33 @@ class Portability:
         find = partial(ported.page, now=self._now(), after=after, limit=limit)
         return self._database.read(find)
 
-    async def put(self, numbers: Sequence[PortedNumber]) -> int:
+    async def put(self, numbers: Sequence[PortedNumber], once: Once[int] | None = None) -> int:
         """Record all numbers or none; return how many.
 
-        One that is over already, or was learned before what is recorded, is left out.
+        One that is over already, or was learned before what is recorded, is left out. What
+        ``once`` makes of how many is recorded in the same commit.
         """
         now = self._now()
         lasting = [number for number in numbers if number.expires_at > now]
-        recorded = await self._database.writer.run(partial(ported.put, numbers=lasting))
+
+        def work(connection: Connection) -> int:
+            return remember(connection, once, ported.put(connection, lasting))
+
+        recorded = await self._database.writer.run(work)
         await self._read()
         return recorded
 
-    async def forget(self, phones: Sequence[str]) -> int:
-        """Go by the prefix again for these normalised numbers; return how many were known."""
-        end = partial(ported.forget, phones=phones, now=self._now())
-        forgotten = await self._database.writer.run(end)
+    async def forget(self, phones: Sequence[str], once: Once[int] | None = None) -> int:
+        """Go by the prefix again for these normalised numbers; return how many were known.
+
+        ``once``: as of :meth:`put`.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> int:
+            return remember(connection, once, ported.forget(connection, phones, now))
+
+        forgotten = await self._database.writer.run(work)
         await self._read()
         return forgotten
 

@@ -234,6 +234,9 @@ class Session:
     def connection_lost(self, now: float) -> None:
         """The connection is gone: every open request is resolved as lost."""
         self._move(Input.CONNECTION_LOST)
+        # What leads back to us: with it we would outlive our last user.
+        self._on, self._table = {}, {}
+        self.secrets = lambda name: None
         self._control_deadline = None
         self._heartbeat_deadline = None
         self._useless_at = None

@@ -21,10 +21,10 @@ from smsgw.services.ledger import CONVERSATION, ConversationsExhausted, Owner
 from smsgw.services.queries import iso
 from smsgw.services.requests.changes import Changes, Outgoing
 from smsgw.store import conversations as rows_of
-from smsgw.store import idempotency, inbox
+from smsgw.store import inbox
 from smsgw.store.conversations import ConversationRow
 from smsgw.store.database import Database
-from smsgw.store.idempotency import KeyRow
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.inbox import InboundRow
 
 if TYPE_CHECKING:
@@ -45,9 +45,6 @@ REPLIED = "replied"
 
 Json = dict[str, Any]
 T = TypeVar("T")
-
-Once = Callable[[Json], KeyRow]
-"""Makes of an answer what is recorded with it under an idempotency key."""
 
 
 class Commits(Protocol):
@@ -82,7 +79,7 @@ class Conversations:
         text: str | None = None,
         message_class: MessageClass = MessageClass.INTERACTIVE,
         actor: str = "",
-        once: Once | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Give out an extension, and send a text from it if there is one.
 
@@ -115,7 +112,7 @@ class Conversations:
             shown = conversation_json(row, changes.now)
             if text is not None:
                 shown["message_id"] = str(told["message_id"])
-            return _settled(changes, shown, once)
+            return remember(changes.connection, once, shown)
 
         outcome = await self._commits.commit(work, actor or account)
         if isinstance(outcome, ConversationsExhausted):
@@ -129,7 +126,7 @@ class Conversations:
         text: str,
         message_class: MessageClass = MessageClass.INTERACTIVE,
         actor: str = "",
-        once: Once | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Send another text from a conversation's number.
 
@@ -148,12 +145,13 @@ class Conversations:
                 raise Conflict(f"conversation {row.id} has {state}; open another one")
             message_id = _send(changes, row, text, message_class)
             _tell(changes, "conversation.sent", row, message_id=message_id)
-            return _settled(changes, {"id": str(row.id), "message_id": str(message_id)}, once)
+            sent = {"id": str(row.id), "message_id": str(message_id)}
+            return remember(changes.connection, once, sent)
 
         return await self._commits.commit(work, actor or account)
 
     async def end(
-        self, account: str, conversation_id: int, actor: str = "", once: Once | None = None
+        self, account: str, conversation_id: int, actor: str = "", once: Once[Json] | None = None
     ) -> Json:
         """End a conversation, if it is not over yet, and let its extension cool.
 
@@ -173,7 +171,7 @@ class Conversations:
                     changes.connection, row.slot_id, Owner(CONVERSATION, row.id), changes.now
                 )
                 _tell(changes, "conversation.ended", row)
-            return _settled(changes, conversation_json(row, changes.now), once)
+            return remember(changes.connection, once, conversation_json(row, changes.now))
 
         return await self._commits.commit(work, actor or account)
 
@@ -274,13 +272,6 @@ def reply_json(row: InboundRow) -> Json:
         "received_at": iso(row.received_at),
         "late": row.outcome == LATE,
     }
-
-
-def _settled(changes: Changes, answer: Json, once: Once | None) -> Json:
-    """Record an answer under its idempotency key, if there is one, and return it."""
-    if once is not None:
-        idempotency.add(changes.connection, once(answer))
-    return answer
 
 
 def _give_number(

@@ -48,7 +48,7 @@ from smsgw.services.requests.types import RequestTypes
 from smsgw.services.retention import Purging
 from smsgw.services.slots import SlotMap
 from smsgw.services.stats import Stats
-from smsgw.services.submission import DAY_SECONDS, Once, Outgoing, Submission
+from smsgw.services.submission import DAY_SECONDS, Outgoing, Submission
 from smsgw.services.survey import Survey
 from smsgw.services.terms import Terms
 from smsgw.services.traces import Traces
@@ -60,6 +60,7 @@ from smsgw.services.webhooks.subscribers import Subscribers
 from smsgw.store import audit
 from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once
 from smsgw.store.ids import made_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.progress import StatusChange
@@ -233,7 +234,7 @@ class Gateway:
         self.slots = SlotMap(database, terms.plans, reactor)
         self.news = News(database, reactor, shared=database.presence is not None)
         database.writer.watchers.append(self.news.committed)
-        self.idempotency = IdempotencyKeys(database, reactor, shared=database.presence is not None)
+        self.idempotency = IdempotencyKeys(database, reactor)
         self._purging = Purging(database, terms.retention, reactor, observer.purged)
         self._handover = Handover(database, reactor, self._read)
         self._reassembly = Reassembly(
@@ -448,7 +449,7 @@ class Gateway:
     # ---- messages ------------------------------------------------------------------------
 
     async def send(
-        self, account: str, outgoing: Sequence[NewMessage], once: Once | None = None
+        self, account: str, outgoing: Sequence[NewMessage], once: Once[Sequence[int]] | None = None
     ) -> list[int]:
         """Accept messages, all or none; returns their ids once they are durable.
 
@@ -461,18 +462,25 @@ class Gateway:
         named = [_outgoing(account, one) for one in outgoing]
         return await self._submission.accept(named, once)
 
-    async def cancel(self, account: str, message_id: int) -> Json:
+    async def cancel(self, account: str, message_id: int, once: Once[Json] | None = None) -> Json:
         """End a message before anything of it is sent; returns it as it is then.
+
+        What ``once`` makes of that is recorded in the same commit; so in what follows.
 
         Raises:
             NotFound: No such message, or it is another account's.
             Conflict: A part of it was handed to a link, or it came to an end before.
         """
-        self._count_finished([await self._submission.cancel(account, message_id)])
-        return await self.records.message(account, message_id)
+        change, shown = await self._submission.cancel(account, message_id, once)
+        self._count_finished([change])
+        return shown
 
     async def read_inbound(
-        self, account: str, ids: Sequence[int] = (), up_to: int | None = None
+        self,
+        account: str,
+        ids: Sequence[int] = (),
+        up_to: int | None = None,
+        once: Once[int] | None = None,
     ) -> int:
         """Note which messages of phones the account has read; returns how many it had not.
 
@@ -480,14 +488,15 @@ class Gateway:
             account: Who reads, for itself only.
             ids: These.
             up_to: This one and everything before it.
+            once: Is given how many.
 
         Raises:
             ValidationError: Its field is such as ``ids[2]``; then nothing changed.
         """
-        if up_to is None:
-            return await inbox.read(self._database, account, ids)
         now_ms = int(self._clock.seconds() * 1000)
-        return await inbox.read_until(self._database, account, up_to, now_ms)
+        if up_to is None:
+            return await inbox.read(self._database, account, ids, now_ms, once)
+        return await inbox.read_until(self._database, account, up_to, now_ms, once)
 
     def links(self) -> list[Json]:
         """Return the state of every link."""

@@ -9,7 +9,6 @@ made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,8 +18,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from smsgw.errors import Conflict, OptedOut, Overloaded, StoreError, ValidationError
+from smsgw.errors import Conflict, OptedOut, Overloaded, ValidationError
 from smsgw.model import MessageClass
+from smsgw.services.batch_counts import BatchCounts, Count
 from smsgw.services.queries import batch_json, progress_json
 from smsgw.services.schedule import send_time
 from smsgw.services.submission import (
@@ -34,8 +34,8 @@ from smsgw.services.submission import (
 from smsgw.store import batches, idempotency, messages, unsent
 from smsgw.store.batches import BatchRow, Range
 from smsgw.store.database import Database
-from smsgw.store.idempotency import KeyRow
-from smsgw.store.messages import AcceptedMessage
+from smsgw.store.idempotency import Once, remember
+from smsgw.store.messages import AcceptedMessage, QueueRow
 from smsgw.store.progress import StatusChange
 from smsgw.text.template import Template
 
@@ -130,6 +130,7 @@ class Batches:
         self._clock = clock
         self._canceled = canceled
         self._turn = DeferredLock()
+        self._counts = BatchCounts(database, clock)
 
     # ---- sending -------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Batches:
         account: str,
         new: NewBatch,
         recipients: Sequence[Recipient],
-        once: Callable[[Taken], KeyRow] | None = None,
+        once: Once[Taken] | None = None,
     ) -> Taken:
         """Accept a batch, all or nothing but who opted out; returns once it is durable.
 
@@ -170,7 +171,7 @@ class Batches:
         account: str,
         batch_id: int,
         recipients: Sequence[Recipient],
-        once: Callable[[Taken], KeyRow] | None = None,
+        once: Once[Taken] | None = None,
     ) -> Taken:
         """Add recipients to a batch, all or none but who opted out; others stay as they are.
 
@@ -193,7 +194,7 @@ class Batches:
         row: BatchRow,
         recipients: Sequence[Recipient],
         record: Callable[[Connection, BatchRow, Sequence[int]], None],
-        once: Callable[[Taken], KeyRow] | None,
+        once: Once[Taken] | None,
     ) -> Taken:
         """Take a batch; of long ones, which are large in memory, one at a time."""
         is_long = len(recipients) > SLICE
@@ -205,8 +206,7 @@ class Batches:
             taken = Taken(row.id, len(plans), opted_out)
 
             def store(connection: Connection) -> None:
-                if once is not None:
-                    idempotency.add(connection, once(taken))
+                remember(connection, once, taken)
                 record(connection, row, ids)
                 messages.insert(connection, rows)
 
@@ -309,18 +309,12 @@ class Batches:
         return self._database.read(lambda connection: batch_json(look(connection)))
 
     async def show(self, account: str, batch_id: int) -> Json:
-        """Return a batch and how far it is.
+        """Return a batch and how far it is, or was when it was counted.
 
         Raises:
             NotFound: No such batch, or it is another account's.
         """
-        look = partial(batches.progress, account=account, batch_id=batch_id)
-        found = await self._database.read(look)
-        if found.settled:
-            keep = partial(batches.keep, batch_id=batch_id, settled=found.settled)
-            with suppress(StoreError):  # then they are counted again
-                await self._database.writer.run(keep)
-        return batch_json(found.row) | progress_json(found.row, found.tally)
+        return _counted_json(await self._counts.of(account, batch_id))
 
     def list(self, account: str, *, before: int | None, limit: int) -> Deferred[list[Json]]:
         """Return batches, newest first, without their progress."""
@@ -329,8 +323,11 @@ class Batches:
 
     # ---- canceling -----------------------------------------------------------------------
 
-    async def cancel(self, account: str, batch_id: int) -> Json:
+    async def cancel(self, account: str, batch_id: int, once: Once[Json] | None = None) -> Json:
         """End all of a batch that nothing was sent of; it takes no more recipients.
+
+        What ``once`` makes of how far it has come is recorded in each of its commits: broken off
+        it has told, as when it takes too long, that there is more.
 
         Returns:
             The batch, how many messages were ``canceled`` now, and whether there may be ``more``:
@@ -339,46 +336,95 @@ class Batches:
         Raises:
             NotFound: No such batch, or it is another account's.
         """
-        cancel = partial(batches.cancel, account=account, batch_id=batch_id, now_ms=self._now())
-        row = await self._database.writer.run(cancel)
+        canceled, writer = _Canceled(account, batch_id, once), self._database.writer
+        await writer.run(partial(canceled.begin, now_ms=self._now()))
         ranges = await self._database.read(partial(batches.unfinished, batch_id=batch_id))
-        canceled, more = await self._cancel_all(row, ranges)
-        shown = batch_json(row) if more else await self.show(account, batch_id)
-        return shown | {"canceled": canceled, "more": more}
+        if await self._cancel_all(canceled, ranges):
+            return canceled.so_far
+        found = _counted_json(await self._counts.now(account, batch_id))
+        shown = found | {"canceled": canceled.count, "more": False}
+        if once is not None:
+            await writer.run(partial(idempotency.put, row=once(shown)))
+        return shown
 
-    async def _cancel_all(self, row: BatchRow, ranges: Sequence[Range]) -> tuple[int, bool]:
+    async def _cancel_all(self, canceled: _Canceled, ranges: Sequence[Range]) -> bool:
         """End what waits, also of what changes its link meanwhile, for :data:`CANCEL_SECONDS`.
 
-        Returns how many messages that were, and whether there may be more.
+        Returns whether there may be more.
         """
         end = self._clock.seconds() + CANCEL_SECONDS
-        canceled = 0
         while True:
-            links, before = await self._database.read(unsent.links_waited_for), canceled
+            links, before = await self._database.read(unsent.links_waited_for), canceled.count
             for one in ranges if links else ():
-                found = await self._cancel(row, links, one)
-                canceled += found
+                found = await self._cancel(canceled, links, one)
                 if found and self._clock.seconds() >= end:  # so each call gets further
-                    return canceled, True
-            if canceled == before:
-                return canceled, False
+                    return True
+            if canceled.count == before:
+                return False
 
-    async def _cancel(self, row: BatchRow, links: Sequence[str], one: Range) -> int:
+    async def _cancel(self, canceled: _Canceled, links: Sequence[str], one: Range) -> int:
         """End what waits of a range; return how many messages that were."""
         find = partial(
             unsent.waiting_between,
             links=links,
-            message_class=row.message_class,
+            message_class=canceled.row.message_class,
             first_id=one.first_id,
             last_id=one.last_id,
         )
         places = await self._database.read(find)
         if not places:
             return 0
-        end = partial(unsent.cancel_all, places=places, now_ms=self._now())
+        end = partial(canceled.go_on, places=places, now_ms=self._now())
         changes = await self._database.writer.run(end)
+        canceled.count += len(changes)
         self._canceled(changes)
         return len(changes)
 
     def _now(self) -> int:
         return int(self._clock.seconds() * 1000)
+
+
+def _counted_json(found: Count) -> Json:
+    return batch_json(found.row) | progress_json(found.row, found.tally, int(found.at * 1000))
+
+
+class _Canceled:
+    """How far the cancelling of a batch has come, recorded as it goes.
+
+    Attributes:
+        row: The batch, once it has begun.
+        count: How many messages it has ended, by what is committed.
+    """
+
+    row: BatchRow
+
+    def __init__(self, account: str, batch_id: int, once: Once[Json] | None) -> None:
+        self.count = 0
+        self._account = account
+        self._id = batch_id
+        self._once = once
+
+    @property
+    def so_far(self) -> Json:
+        """What a caller hears who has to ask again."""
+        return self._told(self.count)
+
+    def begin(self, connection: Connection, now_ms: int) -> None:
+        """Have the batch take no more recipients; on the writer's thread."""
+        self.row = batches.cancel(connection, self._account, self._id, now_ms)
+        self._record(connection, 0)
+
+    def go_on(
+        self, connection: Connection, places: Sequence[QueueRow], now_ms: int
+    ) -> list[StatusChange]:
+        """End what waits there; on the writer's thread."""
+        changes = unsent.cancel_all(connection, places, now_ms)
+        self._record(connection, self.count + len(changes))
+        return changes
+
+    def _record(self, connection: Connection, count: int) -> None:
+        if self._once is not None:
+            idempotency.put(connection, self._once(self._told(count)))
+
+    def _told(self, count: int) -> Json:
+        return batch_json(self.row) | {"canceled": count, "more": True}

@@ -2,9 +2,8 @@
 
 Rules: a key belongs to an account and to the first request that came with it; another request
 with it is refused. An answer is kept for :data:`KEPT_SECONDS`. A request that was refused did
-nothing, so its key is free again. A request whose effect and key are one commit (``reserve`` false)
-was done if, and only if, its key is there. Any other has its key reserved by a commit before it;
-when the process ends between that and the answer's own commit, the key says that nobody knows.
+nothing, so its key is free. What a request changes and its key are one commit, so it was done if,
+and only if, its key is there. Only what is harmless to do again has its key recorded after it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.errors import Conflict, InProgress, OutcomeUnknown, SmsgwError, StoreError
+from smsgw.errors import Conflict, InProgress, OutcomeUnknown, StoreError
 from smsgw.store import idempotency
 from smsgw.store.database import Database
 from smsgw.store.idempotency import KeyRow
@@ -27,9 +26,6 @@ from smsgw.store.idempotency import KeyRow
 KEPT_SECONDS = 24 * 3600
 SWEEP_SECONDS = 3600.0
 RETRY_SECONDS = 1
-
-CUT_OFF_SECONDS = 60
-"""Where other processes write too: how long a request without answer may be one of theirs."""
 
 T = TypeVar("T")
 
@@ -72,15 +68,13 @@ class IdempotencyKeys:
     Args:
         store: The database.
         clock: Its time and timers.
-        shared: Whether other processes write to the database too.
     """
 
     log = Logger()
 
-    def __init__(self, store: Database, clock: IReactorTime, *, shared: bool = False) -> None:
+    def __init__(self, store: Database, clock: IReactorTime) -> None:
         self._store = store
         self._clock = clock
-        self._shared = shared
         self._running: set[tuple[str, str]] = set()
         self._timer: IDelayedCall | None = None
 
@@ -95,33 +89,27 @@ class IdempotencyKeys:
             self._timer.cancel()
         self._timer = None
 
-    async def once(
-        self, asked: Asked, work: Callable[[], Awaitable[Answer]], *, reserve: bool = True
-    ) -> Answer:
+    async def once(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the answer to a request: the one there was, or what ``work`` comes to.
 
         Args:
             asked: The request.
-            work: Does it; what it raises of :mod:`smsgw.errors` left nothing done.
-            reserve: Whether the key is recorded here; False when ``work`` commits
-                :meth:`row` together with what it does.
+            work: Does it, and commits :meth:`row` together with what it does; or calls
+                :meth:`keep` at its end, when it is harmless to do again.
 
         Raises:
             InProgress: The same request is being worked on.
-            OutcomeUnknown: It was cut off, or its answer was not kept.
+            OutcomeUnknown: It was done, and its answer was not kept.
             Conflict: The key belongs to another request.
         """
         place = (asked.account, asked.key)
         if place in self._running:
-            raise _in_progress(asked)
+            problem = f"the request with Idempotency-Key {asked.key!r} is still being worked on"
+            raise InProgress(problem, RETRY_SECONDS)
         self._running.add(place)
         try:
-            found = await (self._reserve(asked) if reserve else self._find(asked))
-            if found is not None:
-                return self._repeat(found, asked)
-            if not reserve:
-                return await work()
-            return await self._reserved(asked, work)
+            found = await self._find(asked)
+            return await work() if found is None else _repeated(found, asked)
         finally:
             self._running.discard(place)
 
@@ -138,53 +126,18 @@ class IdempotencyKeys:
             self._now(),
         )
 
+    async def keep(self, asked: Asked, answer: Answer) -> None:
+        """Record what came of a request that was done."""
+        await self._store.writer.run(partial(idempotency.put, row=self.row(asked, answer)))
+
     async def _find(self, asked: Asked) -> KeyRow | None:
         find = partial(idempotency.get, account=asked.account, name=asked.key)
         found = await self._store.read(find)
-        if found is not None and found.at < self._cutoff():
-            await self._release(asked)
-            return None
-        return found
-
-    async def _reserve(self, asked: Asked) -> KeyRow | None:
-        row = self.row(asked, Answer(0, {}, b""))
-        reserve = partial(idempotency.reserve, row=row, cutoff=self._cutoff())
-        found: KeyRow | None = await self._store.writer.run(reserve)
-        return found
-
-    async def _reserved(self, asked: Asked, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        try:
-            answer = await work()
-        except StoreError:
-            raise  # something of it may have been committed
-        except SmsgwError:
-            await self._release(asked)
-            raise
-        await self._store.writer.run(partial(idempotency.finish, row=self.row(asked, answer)))
-        return answer
-
-    async def _release(self, asked: Asked) -> None:
-        release = partial(idempotency.release, account=asked.account, name=asked.key)
-        await self._store.writer.run(release)
-
-    def _repeat(self, found: KeyRow, asked: Asked) -> Answer:
-        if found.digest != asked.digest:
-            problem = f"Idempotency-Key {asked.key!r} belongs to another request; take a new one"
-            raise Conflict(problem)
-        if found.status == 0:
-            if self._shared and self._now() - found.at < CUT_OFF_SECONDS * 1000:
-                raise _in_progress(asked)
-            raise OutcomeUnknown(
-                f"the request with Idempotency-Key {asked.key!r} was cut off; look whether it was "
-                "done, and ask again with a new key if not"
-            )
-        if not found.body:
-            raise OutcomeUnknown(
-                f"the request with Idempotency-Key {asked.key!r} was done; its answer held a "
-                "secret, or a phone that was erased, and is kept nowhere"
-            )
-        headers = msgspec.json.decode(found.headers, type=dict[str, str])
-        return Answer(found.status, headers, found.body, repeated=True)
+        if found is None or found.at >= self._cutoff():
+            return found
+        forget = partial(idempotency.forget, account=asked.account, name=asked.key)
+        await self._store.writer.run(partial(forget, cutoff=self._cutoff()))
+        return None
 
     def _again(self) -> None:
         Deferred.fromCoroutine(self.start()).addErrback(self._not_swept)
@@ -202,6 +155,15 @@ class IdempotencyKeys:
         return int(self._clock.seconds() * 1000)
 
 
-def _in_progress(asked: Asked) -> InProgress:
-    problem = f"the request with Idempotency-Key {asked.key!r} is still being worked on"
-    return InProgress(problem, RETRY_SECONDS)
+def _repeated(found: KeyRow, asked: Asked) -> Answer:
+    """Return the answer there was."""
+    if found.digest != asked.digest:
+        problem = f"Idempotency-Key {asked.key!r} belongs to another request; take a new one"
+        raise Conflict(problem)
+    if not found.body:
+        raise OutcomeUnknown(
+            f"the request with Idempotency-Key {asked.key!r} was done; its answer held a "
+            "secret, or a phone that was erased, and is kept nowhere"
+        )
+    headers = msgspec.json.decode(found.headers, type=dict[str, str])
+    return Answer(found.status, headers, found.body, repeated=True)

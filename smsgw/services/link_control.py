@@ -30,6 +30,7 @@ from smsgw.services.submission import LinkInfo
 from smsgw.store import audit, stopped_links
 from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.stopped_links import StoppedLinkRow
 from smsgw.text.charset import Family
 from smsgw.transport.link import Inbound, Link
@@ -164,7 +165,7 @@ class LinkControl:
             state = "stopping" if name in self._busy else "stopped"
         else:
             state = "up" if link.up else "down"
-        stopped = None if row is None else {"by": row.actor, "at": iso(row.at)}
+        stopped = None if row is None else _shown(row)
         return {**link.state(), "up": link.up, "state": state, "stopped": stopped}
 
     # ---- the gateway's life --------------------------------------------------------------
@@ -207,27 +208,34 @@ class LinkControl:
 
     # ---- people --------------------------------------------------------------------------
 
-    async def stop(self, name: str, actor: str) -> Json:
+    async def stop(self, name: str, actor: str, once: Once[Json] | None = None) -> Json:
         """Stop a link until :meth:`start`; returns its state once that is recorded.
 
-        It is ``stopping`` until what was in flight is answered; then ``stopped``.
+        It is ``stopping`` until what was in flight is answered; then ``stopped``. What ``once``
+        makes of the state that it then has is recorded in the same commit.
 
         Raises:
             NotFound: There is no such link.
         """
-        self._known(name)
+        before = self.state(self._known(name))
         row = StoppedLinkRow(name, actor, self._now())
 
         def work(connection: Connection) -> dict[str, StoppedLinkRow]:
             if stopped_links.stop(connection, row):
                 audit.append(connection, row.at, [Entry(actor, "link.stopped", "", 0, _of(name))])
-            return stopped_links.stopped(connection)
+            rows = stopped_links.stopped(connection)
+            after = "stopping" if before["stopped"] is None else before["state"]
+            stopped = {"up": False, "state": after, "stopped": _shown(rows[name])}
+            remember(connection, once, {**before, **stopped})
+            return rows
 
         self._obey(await self._database.writer.run(work))
         return self.state(self._known(name))
 
-    async def start(self, name: str, actor: str) -> Json:
+    async def start(self, name: str, actor: str, once: Once[Json] | None = None) -> Json:
         """Start a link that was stopped; returns its state. One that runs goes on.
+
+        What ``once`` makes of the state that it then has is recorded in the commit that starts it.
 
         Raises:
             NotFound: There is no such link.
@@ -238,9 +246,18 @@ class LinkControl:
         try:
             if name in self._stopped and name in self.entries:
                 await self._open(name)
+                after = {**self.state(name), "state": "down", "stopped": None}
+                now = self._now()
+
+                def work(connection: Connection) -> None:
+                    if stopped_links.start(connection, name):
+                        entry = Entry(actor, "link.started", "", 0, _of(name))
+                        audit.append(connection, now, [entry])
+                    remember(connection, once, after)
+
                 try:
-                    await self._database.writer.run(partial(_start, name, actor, self._now()))
-                except StoreError:
+                    await self._database.writer.run(work)
+                except (StoreError, Conflict):
                     await self.entries[name].link.stop()  # the port too
                     raise
                 self._go(name)
@@ -489,9 +506,8 @@ def _of(name: str) -> dict[str, str]:
     return {"link": name}
 
 
-def _start(name: str, actor: str, now: int, connection: Connection) -> None:
-    if stopped_links.start(connection, name):
-        audit.append(connection, now, [Entry(actor, "link.started", "", 0, _of(name))])
+def _shown(row: StoppedLinkRow) -> Json:
+    return {"by": row.actor, "at": iso(row.at)}
 
 
 def _nothing(connection: Connection) -> None:

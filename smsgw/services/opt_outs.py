@@ -25,6 +25,7 @@ from smsgw.services.queries import Json, iso
 from smsgw.store import audit, opt_outs
 from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.ported import before
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ ASKS_FIRST = frozenset({MessageClass.BULK, MessageClass.NOTICE})
 
 LOOK_SECONDS = 1.0
 PAGE = 5000
-PHONES_AT_A_TIME = 50
-"""Phones of one commit: some ten milliseconds, for which others wait."""
+PHONES_OF_AN_ENTRY = 50
+"""Phones that one entry of the audit chain names."""
 
 T = TypeVar("T")
 
@@ -103,25 +104,35 @@ class OptOuts:
 
     # ---- what people record --------------------------------------------------------------
 
-    async def add(self, phones: Sequence[str], account: str, by: str) -> int:
-        """Record that phones opt out; returns how many had not.
+    async def add(
+        self, phones: Sequence[str], account: str, by: str, once: Once[int] | None = None
+    ) -> int:
+        """Record that phones opt out, all in one commit; returns how many had not.
 
         Args:
             phones: As people write them.
             account: Whose messages; "" for everybody's.
             by: Who says so.
+            once: What it makes of how many is recorded in the same commit.
 
         Raises:
             ValidationError: A number or the account is none; then nothing was recorded.
         """
-        return await self._change(opt_outs.add, phones, account, by)
+        return await self._change(opt_outs.add, phones, account, by, once)
 
-    async def remove(self, phones: Sequence[str], account: str, by: str) -> int:
+    async def remove(
+        self, phones: Sequence[str], account: str, by: str, once: Once[int] | None = None
+    ) -> int:
         """Record that phones opt in again; returns how many had opted out. As :meth:`add`."""
-        return await self._change(opt_outs.remove, phones, account, by)
+        return await self._change(opt_outs.remove, phones, account, by, once)
 
     async def _change(
-        self, change: Callable[..., int], phones: Sequence[str], account: str, by: str
+        self,
+        change: Callable[..., int],
+        phones: Sequence[str],
+        account: str,
+        by: str,
+        once: Once[int] | None,
     ) -> int:
         if account:
             check_name(account)
@@ -129,16 +140,17 @@ class OptOuts:
         now = int(self._clock.seconds() * 1000)
         done = "opt_out.added" if change is opt_outs.add else "opt_out.removed"
 
-        def work(connection: Connection, some: Sequence[str]) -> int:
-            audit.append(
-                connection, now, [Entry(by, done, account, audit.NOTHING, {"phones": some})]
-            )
-            return change(connection, some, account, f"api:{by}", now)
+        entries = [
+            Entry(by, done, account, audit.NOTHING, {"phones": found[at : at + PHONES_OF_AN_ENTRY]})
+            for at in range(0, len(found), PHONES_OF_AN_ENTRY)
+        ]
 
-        changed = 0
-        for start in range(0, len(found), PHONES_AT_A_TIME):
-            some = found[start : start + PHONES_AT_A_TIME]
-            changed += await self._store.writer.run(partial(work, some=some))
+        def work(connection: Connection) -> int:
+            audit.append(connection, now, entries)
+            changed = change(connection, found, account, f"api:{by}", now)
+            return remember(connection, once, changed)
+
+        changed = await self._store.writer.run(work, len(found))
         await self._read()
         return changed
 

@@ -7,12 +7,14 @@ under way or on hold.
 from __future__ import annotations
 
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from sqlalchemy import Table
 from twisted.internet.defer import Deferred
 
@@ -20,13 +22,14 @@ from smsgw.errors import Conflict, NotFound, ValidationError
 from smsgw.routing.numbers import normalise
 from smsgw.services.access.departments import check_name
 from smsgw.services.queries import Json, iso
-from smsgw.store import audit, holds, opt_outs, people, purge
+from smsgw.store import audit, holds, idempotency, opt_outs, people, purge
 from smsgw.store.audit import NOTHING, Entry
 from smsgw.store.database import Database
 from smsgw.store.erasure import Erasure
 from smsgw.store.evidence import PSEUDONYM
 from smsgw.store.holds import Held, HoldRow
-from smsgw.store.people import Key, Page, Person
+from smsgw.store.idempotency import KeyRow, Once, remember
+from smsgw.store.people import Given, Key, Page, Person
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -61,38 +64,54 @@ class People:
 
     # ---- given out -----------------------------------------------------------------------
 
-    async def export(self, phone: str, by: str) -> Json:
-        """Return every row of a phone, by table.
+    async def export(
+        self, phone: str, by: str, cursor: str | None = None, once: Once[Json] | None = None
+    ) -> Json:
+        """Return rows of a phone, by table, and in ``next`` the cursor of those that follow.
 
         Args:
             phone: As people write it.
-            by: Who asks, for the audit chain.
+            by: Who asks, for the audit chain, which has an entry for each call.
+            cursor: As the call before returned it; None for the first.
+            once: What it makes of what is returned is recorded with that entry.
 
         Raises:
-            ValidationError: It is no number of a phone.
+            ValidationError: It is no number of a phone, or no cursor of ours.
         """
         phone, now = normalise(phone, "phone"), self._now()
-
-        def find(connection: Connection) -> dict[str, list[Json]]:
-            rows: dict[str, list[Json]] = {}
-            for table, row in people.rows_of(connection, phone):
-                rows.setdefault(table, []).append(row)
-            return rows
-
-        rows = await self._store.read(find)
+        began, after = (now, None) if cursor is None else _read_cursor(cursor)
+        look = partial(people.rows_after, phone=phone, until=began, after=after)
+        given: Given = await self._store.read(look)
+        rows: dict[str, list[Json]] = {}
+        for table, row in given.rows:
+            rows.setdefault(table, []).append(row)
         counts = {table: len(found) for table, found in rows.items()}
-        await self._note(Entry(by, "phone.exported", "", NOTHING, {"phone": phone, "rows": counts}))
-        return {"phone": phone, "exported_at": iso(now), "rows": rows}
+        entry = Entry(by, "phone.exported", "", NOTHING, {"phone": phone, "rows": counts})
+        exported: Json = {
+            "phone": phone,
+            "exported_at": iso(began),
+            "rows": rows,
+            "next": None if given.last is None else _cursor(began, *given.last),
+        }
+
+        def work(connection: Connection) -> Json:
+            audit.append(connection, now, [entry])
+            return remember(connection, once, exported)
+
+        return await self._store.writer.run(work)
 
     # ---- erased --------------------------------------------------------------------------
 
-    async def erase(self, phone: str, by: str, *, dry_run: bool) -> Json:
+    async def erase(
+        self, phone: str, by: str, *, dry_run: bool, once: Once[Json] | None = None
+    ) -> Json:
         """Take a phone and its texts out of everything, or say what would be.
 
         Args:
             phone: As people write it.
             by: Who asks, for the audit chain.
             dry_run: Whether nothing is to be changed.
+            once: What it makes of what is returned is recorded with the entry that ends it.
 
         Raises:
             ValidationError: It is no number of a phone.
@@ -116,12 +135,23 @@ class People:
             if rows:
                 await self._note_erased(by, pseudonym, rows)
             raise
-        await self._note_erased(by, pseudonym, rows)
-        return {"phone": pseudonym, "erased": True, "rows": rows}
+        erased: Json = {"phone": pseudonym, "erased": True, "rows": rows}
+        await self._note_erased(by, pseudonym, rows, None if once is None else once(erased))
+        return erased
 
-    async def _note_erased(self, by: str, pseudonym: str, rows: Mapping[str, int]) -> None:
+    async def _note_erased(
+        self, by: str, pseudonym: str, rows: Mapping[str, int], key: KeyRow | None = None
+    ) -> None:
+        now = self._now()
         detail = {"phone": pseudonym, "rows": rows, "entries": {}}
-        await self._note(Entry(by, audit.ERASED, "", NOTHING, detail))
+        entry = Entry(by, audit.ERASED, "", NOTHING, detail)
+
+        def work(connection: Connection) -> None:
+            audit.append(connection, now, [entry])
+            if key is not None:
+                idempotency.put(connection, key)
+
+        await self._store.writer.run(work)
 
     async def _round(self, phone: str, pseudonym: str, rows: Counter[str]) -> None:
         """Look through all tables once, and count the rows of each that there were to erase."""
@@ -183,9 +213,17 @@ class People:
     # ---- holds ---------------------------------------------------------------------------
 
     async def hold(
-        self, kind: str, value: str, reason: str, until: datetime | None, by: str
+        self,
+        kind: str,
+        value: str,
+        reason: str,
+        until: datetime | None,
+        by: str,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Put a phone, an account or a request on hold; returns the hold.
+
+        What ``once`` makes of that is recorded in the same commit.
 
         Raises:
             ValidationError: Says which field.
@@ -211,18 +249,18 @@ class People:
             raise ValidationError("until", "is over; write a time to come, or leave it out")
         row = HoldRow(self._store.ids.next(), kind, value, reason, until_at, now, by)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Json:
             if kind == holds.REQUEST and not holds.has_request(connection, value):
                 raise NotFound(f"request {value}: not recorded")
             holds.insert(connection, row)
             detail = {"kind": kind, "value": value, "reason_sha256": audit.digest(reason)}
             audit.append(connection, now, [Entry(by, "hold.added", "", row.id, detail)])
+            return remember(connection, once, hold_json(row, now))
 
-        await self._store.writer.run(work)
-        return hold_json(row, now)
+        return await self._store.writer.run(work)
 
-    async def end_hold(self, hold_id: int, by: str) -> Json:
-        """End a hold; what was kept for it is purged at the next look.
+    async def end_hold(self, hold_id: int, by: str, once: Once[Json] | None = None) -> Json:
+        """End a hold; what was kept for it is purged at the next look. As :meth:`hold`.
 
         Raises:
             NotFound: There is none.
@@ -230,7 +268,7 @@ class People:
         """
         now = self._now()
 
-        def work(connection: Connection) -> HoldRow:
+        def work(connection: Connection) -> Json:
             row = holds.get(connection, hold_id)
             if row is None:
                 raise NotFound(f"hold {hold_id}: not recorded")
@@ -240,9 +278,9 @@ class People:
             detail = {"kind": row.kind, "value": row.value}
             audit.append(connection, now, [Entry(by, "hold.ended", "", hold_id, detail)])
             row.ended_at, row.ended_by = now, by
-            return row
+            return remember(connection, once, hold_json(row, now))
 
-        return hold_json(await self._store.writer.run(work), now)
+        return await self._store.writer.run(work)
 
     def holds(self, *, ended: bool, before: int | None, limit: int) -> Deferred[Sequence[Json]]:
         """Return holds, newest first; with ``ended`` those that are over, too."""
@@ -254,12 +292,33 @@ class People:
 
         return self._store.read(find)
 
-    async def _note(self, entry: Entry) -> None:
-        now = self._now()
-        await self._store.writer.run(lambda connection: audit.append(connection, now, [entry]))
-
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+
+_cursors = msgspec.json.Decoder(tuple[int, str, tuple[int | str, ...]])
+
+
+def _cursor(began: int, table: str, key: Key) -> str:
+    """Return where to go on with an export that began at a time (ms)."""
+    return urlsafe_b64encode(msgspec.json.encode((began, table, key))).decode()
+
+
+def _read_cursor(written: str) -> tuple[int, tuple[str, Key]]:
+    """Return when an export began, and the table and the key to go on after.
+
+    Raises:
+        ValidationError: It is none of ours.
+    """
+    try:
+        began, name, key = _cursors.decode(urlsafe_b64decode(written))
+        columns = people.given_tables()[name].primary_key.columns
+        wanted = [column.type.python_type for column in columns]
+    except (ValueError, KeyError):
+        wanted, key = [], (written,)
+    if [type(one) for one in key] != wanted:
+        raise ValidationError("cursor", "use the value of `next` from the answer before")
+    return began, (name, key)
 
 
 def hold_json(row: HoldRow, now: int) -> Json:

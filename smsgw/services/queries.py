@@ -24,6 +24,7 @@ from smsgw.store.evidence import PSEUDONYM
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow, SegmentRow
 from smsgw.store.reports import ParkedReport
+from smsgw.store.trace import Owed
 
 Json = dict[str, Any]
 
@@ -59,16 +60,18 @@ def trace(connection: Connection, account: str, message_id: int) -> Json:
     segments = messages.segments_of(connection, row)
     moments = {at for one in segments for at in (one.sent_at, one.final_at) if at is not None}
     told = traces.events_about(connection, row, moments)
+    replies = traces.replies_to(connection, row)
     return {
         "account": account,
         "message": shown,
         "events": [event_json(event) for event in told.events],
         "events_complete": told.complete,
         "links_left": traces.links_left(connection, message_id),
-        "replies": [inbound_json(one) for one in traces.replies_to(connection, row)],
+        "replies": [inbound_json(one) for one in replies],
         "deliveries": [
             delivery_json(one) for one in deliveries.of_events(connection, account, told.events)
         ],
+        "customers": [owed_json(one) for one in traces.owed_to_customers(connection, row, replies)],
     }
 
 
@@ -226,6 +229,19 @@ def delivery_json(delivery: Delivery) -> Json:
     }
 
 
+def owed_json(owed: Owed) -> Json:
+    """What a customer who binds to us is owed."""
+    return {
+        "customer": owed.customer,
+        "kind": owed.kind,
+        "subject_id": str(owed.subject_id),
+        "state": "waiting" if owed.waiting else "owed",
+        "failures_only": owed.failures_only,
+        "number": owed.number,
+        "since": iso(owed.since),
+    }
+
+
 def event_json(event: Event) -> Json:
     """One event of the outbox."""
     return {
@@ -263,11 +279,12 @@ def batch_json(row: BatchRow) -> Json:
     }
 
 
-def progress_json(row: BatchRow, tally: Tally) -> Json:
+def progress_json(row: BatchRow, tally: Tally, counted_at: int) -> Json:
     """How far a batch is."""
     done = tally.finished >= row.messages
     return {
         "counts": {str(status): tally.counts.get(status, 0) for status in MessageStatus},
+        "counted_at": iso(counted_at),
         "finished": tally.finished,
         "first_final_at": iso(tally.first_final_at),
         "last_final_at": iso(tally.last_final_at),

@@ -18,7 +18,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -28,13 +28,14 @@ from smsgw.model import Coding, MessageClass, MessageStatus, Operator
 from smsgw.routing.numbers import normalise
 from smsgw.routing.rules import draw
 from smsgw.routing.table import RouteTable, Shares
+from smsgw.services import queries
 from smsgw.services.references import References
 from smsgw.services.requests.changes import Inserted
 from smsgw.services.requests.changes import Outgoing as Composed
 from smsgw.services.schedule import send_time
 from smsgw.store import messages, unsent
 from smsgw.store.database import Database
-from smsgw.store.idempotency import ACCEPT_ONCE, KeyRow
+from smsgw.store.idempotency import ACCEPT_ONCE, Once, remember
 from smsgw.store.ids import IdSource
 from smsgw.store.messages import ACCEPT, AcceptedMessage, MessageRow, encode_contents
 from smsgw.store.nodes import NOBODY
@@ -46,6 +47,8 @@ from smsgw.text.udh import ReferenceWidth
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+Json = dict[str, Any]
 
 DAY_SECONDS = 86_400
 VALID_FOR_MAX = 30 * DAY_SECONDS
@@ -128,9 +131,6 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     want_report: bool = True
 
 
-Once = Callable[[Sequence[int]], KeyRow]
-"""Makes of the ids of messages what is recorded with them under an idempotency key."""
-
 Chosen = dict[tuple[Operator, MessageClass, str, bool], Shares]
 """Which links share messages of an operator, class, account and expectation of a reply now."""
 
@@ -212,7 +212,9 @@ class Submission:
 
     # ---- what customers ask for ----------------------------------------------------------
 
-    def accept(self, outgoing: Sequence[Outgoing], once: Once | None = None) -> Deferred[list[int]]:
+    def accept(
+        self, outgoing: Sequence[Outgoing], once: Once[Sequence[int]] | None = None
+    ) -> Deferred[list[int]]:
         """Accept all messages or none; fires with their ids after the commit.
 
         What ``once`` makes of the ids is recorded in the same commit; when that key is there
@@ -231,8 +233,8 @@ class Submission:
 
         return Deferred.fromCoroutine(accept())
 
-    def send(self, outgoing: Outgoing) -> Deferred[int]:
-        """Accept one message; fires with its id after the commit.
+    def send(self, outgoing: Outgoing, once: Once[Sequence[int]] | None = None) -> Deferred[int]:
+        """Accept one message; fires with its id after the commit. ``once``: as of :meth:`accept`.
 
         Fails with ValidationError, whose field is one of the message's own (``to``), or with
         Overloaded.
@@ -240,24 +242,33 @@ class Submission:
 
         async def send() -> int:
             self._check_writer()
-            return (await self._commit([self.plan(outgoing)]))[0]
+            return (await self._commit([self.plan(outgoing)], once))[0]
 
         return Deferred.fromCoroutine(send())
 
-    def cancel(self, account: str, message_id: int) -> Deferred[StatusChange]:
+    def cancel(
+        self, account: str, message_id: int, once: Once[Json] | None = None
+    ) -> Deferred[tuple[StatusChange, Json]]:
         """End a message before anything of it is sent; fires after the commit.
 
-        Fails with NotFound, or with Conflict when a part of it was handed to a link.
+        Fires with its end, and with the message as it is then; what ``once`` makes of that is
+        recorded in the same commit. Fails with NotFound, or with Conflict when a part of it was
+        handed to a link.
         """
 
-        async def cancel() -> StatusChange:
+        async def cancel() -> tuple[StatusChange, Json]:
             node, now = self._ids.node, self._now_ms()
             find = partial(unsent.places_of, node=node, account=account, message_id=message_id)
             places = await self._database.read(find)
-            end = partial(unsent.cancel, message_id=message_id, places=places, now_ms=now)
-            change = await self._database.writer.run(end)
+
+            def work(connection: Connection) -> tuple[StatusChange, Json]:
+                change = unsent.cancel(connection, message_id, places, now)
+                shown = queries.message(connection, account, message_id)
+                return change, remember(connection, once, shown)
+
+            change, shown = await self._database.writer.run(work)
             self._dispatcher.follow([change])
-            return change
+            return change, shown
 
         return Deferred.fromCoroutine(cancel())
 
@@ -411,7 +422,9 @@ class Submission:
             reference = self._references.next(source, phone, link.reference_width)
         return int(split.coding), segmentation.segments(split, reference)
 
-    async def _commit(self, plans: list[Plan], once: Once | None = None) -> list[int]:
+    async def _commit(
+        self, plans: list[Plan], once: Once[Sequence[int]] | None = None
+    ) -> list[int]:
         self._check_links(plans)
         rows = [plan.rows(self._node_for(plan)) for plan in plans]
         writer = self._database.writer

@@ -63,6 +63,7 @@ class Delivery(msgspec.Struct, gc=False):
     id: int
     customer: str
     kind: str
+    subject_id: int
     content: bytes
     created_at: int
 
@@ -177,6 +178,7 @@ class Ended(NamedTuple):
     kind: str
     at: int
     id: int
+    message_id: int
     customer: str
     failures_only: bool
     recipient: str
@@ -238,6 +240,7 @@ def news(connection: Connection, after: int, accounts: Collection[str], limit: i
             event_table.c.kind,
             event_table.c.at,
             owed.id,
+            owed.message_id,
             owed.customer,
             owed.failures_only,
             message.recipient,

@@ -1,14 +1,14 @@
 """Idempotency keys: what came of a request, so that the same one again is answered and not done.
 
-Messages are accepted together with their key in one transaction (:data:`ACCEPT_ONCE`), and so is
-what calls :func:`add`; for anything else the key is reserved before and finished after, and what
-was cut off in between is found with status 0.
+What a request does and its key are one transaction: messages are accepted with theirs
+(:data:`ACCEPT_ONCE`), any other change calls :func:`remember`. What needs several transactions,
+each harmless to do again, calls :func:`put` in those after which it can say what it has done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, delete, select, update
@@ -19,6 +19,8 @@ from smsgw.store.messages import AcceptedMessage
 from smsgw.store.schema import idempotency_key
 from smsgw.store.statements import insert_new
 from smsgw.store.writer import Operation
+
+T = TypeVar("T")
 
 _table = idempotency_key.c
 
@@ -35,6 +37,10 @@ class KeyRow(msgspec.Struct, gc=False):
     at: int
 
 
+Once = Callable[[T], KeyRow]
+"""Makes of what a change comes to what is recorded with it under an idempotency key."""
+
+
 def get(connection: Connection, account: str, name: str) -> KeyRow | None:
     """Return a key of an account, or None."""
     query = select(idempotency_key).where(_table.account == account, _table.name == name)
@@ -42,21 +48,15 @@ def get(connection: Connection, account: str, name: str) -> KeyRow | None:
     return KeyRow(*row) if row is not None else None
 
 
-def reserve(connection: Connection, row: KeyRow, cutoff: int) -> KeyRow | None:
-    """Insert a key whose request is about to begin.
+def remember(connection: Connection, once: Once[T] | None, result: T) -> T:
+    """Record what ``once`` makes of a result, in the transaction that led to it; return the result.
 
-    Args:
-        connection: In a transaction.
-        row: With status 0.
-        cutoff: What is older (ms since the Unix epoch) is as good as gone.
-
-    Returns:
-        The row that is there already; then nothing was changed.
+    Raises:
+        InProgress: As of :func:`add`.
     """
-    _drop(connection, row.account, row.name, cutoff)
-    if insert_new(connection, idempotency_key, [msgspec.structs.astuple(row)]):
-        return None
-    return get(connection, row.account, row.name)
+    if once is not None:
+        add(connection, once(result))
+    return result
 
 
 def add(connection: Connection, row: KeyRow) -> None:
@@ -69,28 +69,25 @@ def add(connection: Connection, row: KeyRow) -> None:
         raise InProgress("a request with this Idempotency-Key is under way", 1)
 
 
-def finish(connection: Connection, row: KeyRow) -> None:
-    """Record what came of a request whose key was reserved."""
-    connection.execute(
-        update(idempotency_key)
-        .where(_table.account == row.account, _table.name == row.name)
-        .values(status=row.status, headers=row.headers, body=row.body, at=row.at)
+def put(connection: Connection, row: KeyRow) -> None:
+    """Insert a key, or record what its request has come to since; another request's stays."""
+    known = update(idempotency_key).where(
+        _table.account == row.account, _table.name == row.name, _table.digest == row.digest
     )
+    values = {"status": row.status, "headers": row.headers, "body": row.body, "at": row.at}
+    if connection.execute(known.values(values)).rowcount == 0:
+        insert_new(connection, idempotency_key, [msgspec.structs.astuple(row)])
 
 
-def release(connection: Connection, account: str, name: str) -> None:
-    """Forget a key whose request did nothing."""
-    _drop(connection, account, name, None)
+def forget(connection: Connection, account: str, name: str, cutoff: int) -> None:
+    """Forget a key if it is older than ``cutoff`` (ms since the Unix epoch)."""
+    found = delete(idempotency_key).where(_table.account == account, _table.name == name)
+    connection.execute(found.where(_table.at < cutoff))
 
 
 def sweep(connection: Connection, cutoff: int) -> int:
     """Forget what is older than ``cutoff`` (ms since the Unix epoch); return how many were."""
     return connection.execute(delete(idempotency_key).where(_table.at < cutoff)).rowcount
-
-
-def _drop(connection: Connection, account: str, name: str, cutoff: int | None) -> None:
-    found = delete(idempotency_key).where(_table.account == account, _table.name == name)
-    connection.execute(found if cutoff is None else found.where(_table.at < cutoff))
 
 
 class AcceptOnce(Operation[tuple[AcceptedMessage, KeyRow | None], int]):

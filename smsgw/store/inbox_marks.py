@@ -2,7 +2,9 @@
 
 Up to ``read_until`` all is read; of what is newer, what is named in ``inbound_read``. That id stays
 a day behind: until then a message with a lower one may still be committed, by another process or
-after a while without database, and must not be read before anybody saw it.
+after a while without database, and must not be read before anybody saw it. It moves when an account
+says that it has read all up to a message, and for one that names each when what it named is all
+there is (:func:`covered`): so there are no more names than since the oldest message not read.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from smsgw.store.ids import first_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.schema import inbound, inbound_read, inbox_mark
 from smsgw.store.statements import insert_new
+
+ID_MAX = (1 << 63) - 1
 
 LATE_MS = 86_400_000
 """How much later than its id a message may be committed."""
@@ -101,6 +105,22 @@ def unread_between(
     new = (_visible(account, True), _unread(connection, account))
     query = select(inbound.c.id).where(*new, inbound.c.id > after, inbound.c.id <= up_to)
     return list(connection.execute(query.order_by(inbound.c.id).limit(limit)).scalars())
+
+
+def covered(connection: Connection, account: str, now_ms: int, limit: int) -> int:
+    """Return how far :func:`move` may go since everything up to there is read; 0 for no further.
+
+    At most ``limit`` messages, of whatever account, are looked at.
+    """
+    mark, until = _read_until(connection, account), boundary(ID_MAX, now_ms)
+    key = inbound.c.id
+    some = select(key).where(key > mark, key <= until).order_by(key)
+    last = connection.execute(some.limit(1).offset(limit - 1)).scalar()
+    until = until if last is None else last
+    new = (_visible(account, True), _unread(connection, account), key <= until)
+    oldest = connection.execute(select(key).where(*new).order_by(key).limit(1)).scalar()
+    until = until if oldest is None else oldest - 1
+    return until if until > mark else 0
 
 
 def move(connection: Connection, account: str, until: int) -> None:

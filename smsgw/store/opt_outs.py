@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from smsgw.model import Event
 from smsgw.store import events
 from smsgw.store.schema import opt_out, secret
-from smsgw.store.statements import ids_of, insert_new
+from smsgw.store.statements import ids_of, insert_new, update_rows
 
 HASHED = "hash-"
 """How a hash begins; no phone does."""
@@ -25,6 +25,7 @@ HASHED = "hash-"
 KEY_OCTETS = 32
 DIGEST_OCTETS = 16
 _KEY = "opt_out"
+_CHANGING = ("id", "source", "since", "ended_at")
 
 _table = opt_out.c
 
@@ -106,27 +107,28 @@ def _change(
 ) -> int:
     opts_out = ended_at is None
     known = key(connection)
-    changed = []
-    for phone in dict.fromkeys(phones):
-        as_is = _table.ended_at.is_not(None) if opts_out else _table.ended_at.is_(None)
+    names = {hashed(phone, known): phone for phone in phones}
+    written = [*names, *names.values()]
+    query = select(opt_out).where(_table.phone.in_(written), _table.account == account)
+    there = [OptOutRow(*row) for row in connection.execute(query.with_for_update())]
+    rows = {names.get(row.phone, row.phone): row for row in there}
+    new, other, told = [], [], []
+    for phone in names.values():
+        row = rows.get(phone)
+        if (row is not None and row.ended_at is None) == opts_out:
+            continue
         row_id = ids_of(connection).next()
-        values = {"id": row_id, "source": source, "ended_at": ended_at}
-        where = (_table.phone.in_((phone, hashed(phone, known))), _table.account == account)
-        since = {"since": now} if opts_out else {}
-        done = connection.execute(update(opt_out).where(*where, as_is).values(**values, **since))
-        if done.rowcount:
-            changed.append((phone, row_id))
-        elif opts_out and connection.execute(select(_table.id).where(*where)).first() is None:
-            row = OptOutRow(row_id, phone, account, source, now)
-            insert_new(connection, opt_out, [msgspec.structs.astuple(row)])
-            changed.append((phone, row_id))
-    kind = "number.opted_out" if opts_out else "number.opted_in"
-    told = [
-        Event(kind, row_id, account, {"phone": phone, "source": source})
-        for phone, row_id in changed
-    ]
+        if row is None:
+            new.append(msgspec.structs.astuple(OptOutRow(row_id, phone, account, source, now)))
+        else:
+            since = now if opts_out else row.since
+            other.append((row.phone, account, row_id, source, since, ended_at))
+        kind = "number.opted_out" if opts_out else "number.opted_in"
+        told.append(Event(kind, row_id, account, {"phone": phone, "source": source}))
+    insert_new(connection, opt_out, new)
+    update_rows(connection, opt_out, ("phone", "account"), _CHANGING, other)
     events.append(connection, now, told)
-    return len(changed)
+    return len(told)
 
 
 def changed(connection: Connection, after: int = 0, limit: int = 5000) -> list[OptOutRow]:

@@ -8,7 +8,7 @@ audit chain, and ends with the rows that have the number, so what was broken off
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,12 +122,80 @@ def tables() -> list[Table]:
     return sorted(found, key=lambda table: last.index(table.name) if table.name in last else -1)
 
 
-def rows_of(connection: Connection, phone: str) -> Iterator[tuple[str, Json]]:
-    """Yield every row of a phone, each with its table's name and JSON-ready."""
-    for table in reversed(tables()):
-        key = list(table.primary_key.columns)
-        for row in connection.execute(select(table).where(is_of(table, phone)).order_by(*key)):
-            yield table.name, {name: _shown(name, value) for name, value in row._mapping.items()}
+GIVEN_ROWS = 1000
+"""Rows that are given out at a time …"""
+
+GIVEN_CHARACTERS = 1024 * 1024
+"""… unless what is in them is more."""
+
+READ_ROWS = 100
+"""Rows that are read at a time: the longest have 70 KiB."""
+
+
+class Given(msgspec.Struct):
+    """Some rows of a phone, JSON-ready, each with its table's name.
+
+    Attributes:
+        rows: In the order of their tables and keys.
+        last: The table and the key of the last one; None when there are no more.
+    """
+
+    rows: list[tuple[str, Json]]
+    last: tuple[str, Key] | None
+
+
+def given_tables() -> dict[str, Table]:
+    """Return the tables with rows that are of a phone, in the order in which they are given out."""
+    found = {str(table.name): table for table in reversed(tables())}
+    asked = ("answer", "inbound_part", "event", "audit")
+    return {name: one for name, one in found.items() if name in _COLUMNS or name in asked}
+
+
+def rows_after(
+    connection: Connection, phone: str, until: int, after: tuple[str, Key] | None
+) -> Given:
+    """Return the next rows of a phone.
+
+    Args:
+        connection: Any connection.
+        phone: Whose.
+        until: Entries of the audit chain are given that are older (ms): what is given out makes
+            more of them.
+        after: The ``last`` of the rows before; None at the beginning.
+    """
+    given, size = Given([], None), 0
+    names = list(given_tables())
+    for name in names if after is None else names[names.index(after[0]) :]:
+        table = given_tables()[name]
+        columns = list(table.primary_key.columns)
+        query = select(table).where(is_of(table, phone)).order_by(*columns).limit(READ_ROWS)
+        if table is schema.audit:
+            query = query.where(table.c.at < until)
+        key = after[1] if after is not None and after[0] == name else None
+        while True:
+            some = query if key is None else query.where(_above(table, key))
+            rows = connection.execute(some).all()
+            for row in rows:
+                shown = {name: _shown(name, value) for name, value in row._mapping.items()}
+                key = tuple(row._mapping[column.name] for column in columns)
+                given.rows.append((name, shown))
+                size += sum(len(value) for value in shown.values() if isinstance(value, str))
+                if len(given.rows) >= GIVEN_ROWS or size >= GIVEN_CHARACTERS:
+                    given.last = (name, key)
+                    return given
+            if len(rows) < READ_ROWS:
+                break
+    return given
+
+
+def _above(table: Table, key: Key) -> ColumnElement[bool]:
+    """Whether a row's primary key is greater than another one."""
+    columns = list(table.primary_key.columns)
+    values = [literal(one, column.type) for one, column in zip(key, columns, strict=True)]
+    above: ColumnElement[bool] = (
+        columns[0] > values[0] if len(columns) == 1 else tuple_(*columns) > tuple_(*values)
+    )
+    return above
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -156,19 +224,14 @@ class Page(msgspec.Struct):
 def page(connection: Connection, table: Table, who: Person, after: Key | None) -> Page:
     """Look at the next rows of a table, in the order of its primary key."""
     columns = list(table.primary_key.columns)
-    key: Any = columns[0] if len(columns) == 1 else tuple_(*columns)
-
-    def value(of: Key) -> Any:
-        return of[0] if len(columns) == 1 else tuple_(*map(literal, of, [c.type for c in columns]))
-
     rows = select(*columns).order_by(*columns)
     if after is not None:
-        rows = rows.where(key > value(after))
+        rows = rows.where(_above(table, after))
     if connection.execute(rows.limit(1)).first() is None:
         return Page([], None)
     last = connection.execute(rows.limit(1).offset(WINDOW_ROWS - 1)).first()
     if last is not None:
-        rows = rows.where(key <= value(tuple(last)))
+        rows = rows.where(~_above(table, tuple(last)))
     found = connection.execute(rows.where(_concerns(connection, table, who)))
     return Page([tuple(row) for row in found], None if last is None else tuple(last))
 

@@ -200,7 +200,6 @@ class MessageNow:
         "parts",
         "reason",
         "recipient",
-        "segments",
         "status",
         "wanted_at",
     )
@@ -216,7 +215,6 @@ class MessageNow:
         self.message_class = row.message_class
         self.wanted_at = max(row.created_at, row.send_at or 0)
         self.reason = ""
-        self.segments = [SegmentNow(self, part) for part in range(1, row.parts + 1)]
         self.changed = False
 
 
@@ -252,11 +250,15 @@ class Batch:
 
     Where other processes write too, its messages are locked before they are read, so that what is
     folded from their segments stays true until the commit.
+
+    A segment knows its message, and only the batch knows a message's segments: so all of them are
+    gone when the batch is, without a cycle that has to be searched for.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.messages: dict[int, MessageNow] = {}
+        self._parts: dict[int, list[SegmentNow]] = {}
         self._moved: list[SegmentNow] = []
         self._changed: list[MessageNow] = []
         self._queued: list[QueueRow] = []
@@ -283,18 +285,22 @@ class Batch:
 
     def find(self, message_id: int, part: int) -> SegmentNow | None:
         """Return a loaded segment, or None when there is no such message or part."""
-        message = self.messages.get(message_id)
-        if message is None or not 0 < part <= message.parts:
-            return None
-        return message.segments[part - 1]
+        parts = self._parts.get(message_id)
+        return None if parts is None or not 0 < part <= len(parts) else parts[part - 1]
+
+    def parts(self, message: MessageNow) -> list[SegmentNow]:
+        """Return the segments of a loaded message."""
+        return self._parts[message.id]
 
     def _take(self, rows: list[_Loaded]) -> None:
         for row in rows:
             message = self.messages.get(row.message_id)
             if message is None:
                 message = self.messages[row.message_id] = MessageNow(row)
+                parts = [SegmentNow(message, part) for part in range(1, row.parts + 1)]
+                self._parts[row.message_id] = parts
             if row.part is not None:
-                message.segments[row.part - 1].take(row)
+                self._parts[row.message_id][row.part - 1].take(row)
                 if message.parts == 1 and message.final_at is None:
                     doubtful = row.state == "queued" and row.possible_duplicate
                     message.status = "unknown" if doubtful else row.state or ""
@@ -361,7 +367,7 @@ class Batch:
         if message.parts == 1:
             status = segment.state
         else:
-            status = message_status([part.state for part in message.segments])
+            status = message_status([part.state for part in self.parts(message)])
         rank = RANK[status]
         if rank <= RANK[message.status]:
             return []

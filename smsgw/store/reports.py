@@ -221,7 +221,7 @@ def _match(
 def _by_name(batch: Batch) -> _Known:
     known: _Known = {}
     for message in batch.messages.values():
-        for now in message.segments:
+        for now in batch.parts(message):
             if now.carrier_message_id is not None:
                 known.setdefault((now.link, now.carrier_message_id), []).append(now)
     return known

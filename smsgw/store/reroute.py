@@ -125,7 +125,7 @@ def after_refusal(
         again, since other parts are with the link still.
     """
     message = now.message
-    if message.final_at is not None or not all(_untouched(part) for part in message.segments):
+    if not _all_waits(batch, message):
         return [], False
     row = _row(batch, message.id)
     parts = _parts_queued(batch, row) if message.parts > 1 else []
@@ -133,7 +133,7 @@ def after_refusal(
     if to is None:
         return [], False
     waiting = {one.part for one in [*parts, *batch.queued_of(message.id)]}
-    if any(part is not now and part.part not in waiting for part in message.segments):
+    if any(part is not now and part.part not in waiting for part in batch.parts(message)):
         return [], True
     _note_tried(batch.connection, row)
     return _replace(batch, row, to, parts, at, _data(row, to, Why.REFUSED, told)), False
@@ -155,7 +155,7 @@ def after_report(
         Its segments as they are queued now; none when it stays.
     """
     message = now.message
-    others = [part for part in message.segments if part is not now]
+    others = [part for part in batch.parts(message) if part is not now]
     if now.state != "sent" or any(part.state not in ("sent", "delivered") for part in others):
         return []
     row = _row(batch, message.id)
@@ -228,7 +228,7 @@ def _untouched(part: SegmentNow) -> bool:
 
 
 def _all_waits(batch: Batch, message: MessageNow) -> bool:
-    return message.final_at is None and all(_untouched(part) for part in message.segments)
+    return message.final_at is None and all(_untouched(part) for part in batch.parts(message))
 
 
 def _row(batch: Batch, message_id: int) -> MessageRow:

@@ -106,8 +106,10 @@ batch_range = Table(
     Column("batch_id", Id, primary_key=True, autoincrement=False),
     Column("first_id", Id, primary_key=True, autoincrement=False),
     Column("last_id", Id, nullable=False),
-    # JSON: what its messages came to, once all of them did; "" until then.
+    Column("messages", Integer, nullable=False),
+    # JSON: what its messages came to, once most of them did; "" until then.
     Column("tally", Text, nullable=False),
+    Column("open_ids", Text, nullable=False),  # JSON: those that did not; "" when all did
     sqlite_with_rowid=False,
 )
 
@@ -614,6 +616,7 @@ customer_delivery = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("customer", Chars(64), nullable=False),
     Column("kind", Chars(8), nullable=False),  # report, mo
+    Column("subject_id", Id, nullable=False),  # what it tells of: the message, or the inbound one
     Column("content", LargeBinary, nullable=False),  # StatusReport or MoMessage, as MessagePack
     Column("created_at", Millis, nullable=False),
     Index(None, "customer", "id"),

@@ -36,7 +36,10 @@ SQLITE_NEEDED = (3, 35, 0)
 BUSY_SECONDS = 5.0
 """How long a statement waits for another program's lock on the file."""
 
-CACHE_KIB = 32 * 1024
+WRITE_CACHE_KIB = 32 * 1024
+READ_CACHE_KIB = 2 * 1024
+"""Of each connection that reads. It is void as a whole with every commit of the writer, so that it
+serves one transaction and no other; but the memory stays with the process, once for each reader."""
 
 PREPARED_MAX = 512
 """Statements that stay prepared: each of ours in all its sizes."""
@@ -208,7 +211,7 @@ def _url(path: Path) -> URL:
 
 
 def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
-    _settings(connection)
+    _settings(connection, WRITE_CACHE_KIB)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -217,14 +220,14 @@ def _write_settings(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _read_settings(connection: sqlite3.Connection, _record: object) -> None:
-    _settings(connection)
+    _settings(connection, READ_CACHE_KIB)
     connection.execute("PRAGMA query_only = ON")
 
 
-def _settings(connection: sqlite3.Connection) -> None:
+def _settings(connection: sqlite3.Connection, cache_kib: int) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, for DDL and savepoints too
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -1,4 +1,5 @@
-"""What is recorded about one message besides its own rows: events, links it left, replies.
+"""What is recorded about one message besides its own rows: events, links it left, replies, and what
+customers who bind to us are owed.
 
 Events of messages have no index by their subject. They are looked for where they must be: from the
 message's acceptance on, and from each later moment its rows name, so many events at a time.
@@ -6,17 +7,24 @@ message's acceptance on, and from each later moment its rows name, so many event
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
 from smsgw.model import Event
+from smsgw.store.customers import REFUSED
 from smsgw.store.events import event_of
 from smsgw.store.ids import first_at, made_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow
-from smsgw.store.schema import OF_NO_MESSAGE, inbound, rerouted
+from smsgw.store.schema import (
+    OF_NO_MESSAGE,
+    awaited_report,
+    customer_delivery,
+    inbound,
+    rerouted,
+)
 from smsgw.store.schema import event as event_table
 from smsgw.store.schema import message as message_table
 
@@ -24,6 +32,9 @@ SCANNED = 50_000
 """How many events are looked through from one moment on."""
 
 REPLIES_MAX = 20
+
+CLOCKS_MS = 60_000
+"""By how much the clocks of processes may differ."""
 
 
 class Told(NamedTuple):
@@ -36,6 +47,29 @@ class Told(NamedTuple):
 
     events: list[Event]
     complete: bool
+
+
+class Owed(NamedTuple):
+    """What a customer who binds to us is to be brought, and has not acknowledged.
+
+    Attributes:
+        customer: Who.
+        kind: ``report``, or ``mo``: a reply.
+        subject_id: The message, or the reply.
+        failures_only: Of a report that is not made yet: it is not wanted of a success.
+        waiting: It is made, and waits to be acknowledged; else it comes when the message has ended.
+        since: When that began, in milliseconds since the Unix epoch.
+        number: How many there are: parts of a long message have a report each, and long replies
+            parts.
+    """
+
+    customer: str
+    kind: str
+    subject_id: int
+    failures_only: bool
+    waiting: bool
+    since: int
+    number: int
 
 
 def events_about(
@@ -72,6 +106,53 @@ def links_left(connection: Connection, message_id: int) -> list[str]:
     """Return the links that a message was taken from."""
     query = select(rerouted.c.link).where(rerouted.c.message_id == message_id)
     return sorted(connection.execute(query.order_by(rerouted.c.link)).scalars())
+
+
+def owed_to_customers(
+    connection: Connection,
+    message: MessageRow,
+    replies: Sequence[InboundRow],
+    scanned: int = SCANNED,
+) -> list[Owed]:
+    """Return what customers are owed of a message and its replies; what they have had is forgotten.
+
+    Deliveries have no index by what they tell of: they are looked for among so many made from the
+    message's end on, and from its first reply on.
+    """
+    owed, waits = awaited_report.c, customer_delivery.c
+    query = (
+        select(owed.customer, owed.failures_only, func.min(owed.id), func.count())
+        .where(owed.message_id == message.id)
+        .group_by(owed.customer, owed.failures_only)
+        .order_by(func.min(owed.id))
+    )
+    found = [
+        Owed(row[0], "report", message.id, bool(row[1]), False, made_at(row[2]), row[3])
+        for row in connection.execute(query)
+    ]
+    looked_for = [("report", message.final_at, [message.id])] if message.final_at else []
+    if replies:
+        looked_for.append(("mo", replies[0].received_at, [one.id for one in replies]))
+    for kind, since, subjects in looked_for:
+        near = (
+            select(customer_delivery)
+            .where(waits.id >= first_at(since - CLOCKS_MS))
+            .order_by(waits.id)
+            .limit(scanned)
+            .subquery()
+        )
+        key = (near.c.customer, near.c.subject_id)
+        query = (
+            select(*key, func.min(near.c.created_at), func.count())
+            .where(near.c.kind == kind, near.c.subject_id.in_(subjects))
+            .group_by(*key)
+            .order_by(func.min(near.c.id))
+        )
+        found += [
+            Owed(row[0], kind, row[1], False, True, row[2], row[3])
+            for row in connection.execute(query)
+        ]
+    return found
 
 
 def replies_to(connection: Connection, message: MessageRow) -> list[InboundRow]:
@@ -112,4 +193,6 @@ def _from(at: int, message_id: int, scanned: int) -> Select[tuple[object, ...]]:
 
 def _is_ours(kind: str) -> bool:
     """Whether an event that is not of a message is about one: rows of other tables have ids too."""
+    if kind == REFUSED:
+        return True
     return kind.startswith("report.") and kind not in ("report.parked", "report.dropped")

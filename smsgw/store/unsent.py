@@ -185,14 +185,15 @@ def cancel(
     batch.load([message_id])  # from here on it takes no other link
     message = batch.messages[message_id]
     untouched = all(
-        one.state == "queued" and not one.possible_duplicate for one in message.segments
+        one.state == "queued" and not one.possible_duplicate for one in batch.parts(message)
     )
     if not (untouched and _leaves_whole(connection, message, places)):
         shown = messages.get(connection, message_id)
         status = message.status if shown is None else shown.status
         status = "being sent" if status in ("queued", "scheduled") else status
         raise Conflict(f"message {message_id} is {status}: too late to cancel it")
-    ends = [change for part in message.segments for change in batch.move(part, *_canceled(now_ms))]
+    canceled = _canceled(now_ms)
+    ends = [one for part in batch.parts(message) for one in batch.move(part, *canceled)]
     batch.save()
     return ends[0]
 
@@ -268,7 +269,7 @@ def cancel_all(
     untouched = {
         message.id
         for message in batch.messages.values()
-        if all(one.state == "queued" and not one.possible_duplicate for one in message.segments)
+        if all(one.state == "queued" and not one.possible_duplicate for one in batch.parts(message))
     }
     tried = {(one.message_id, one.part): one for one in places if one.message_id in untouched}
     left = _leave(connection, tried.values())
@@ -280,7 +281,7 @@ def cancel_all(
         if parts[message.id] < message.parts:
             back.append(tried[key])
         else:
-            changes += batch.move(message.segments[key[1] - 1], *_canceled(now_ms))
+            changes += batch.move(batch.parts(message)[key[1] - 1], *_canceled(now_ms))
     insert_rows(connection, queue, [msgspec.structs.astuple(row) for row in back])
     batch.save()
     return changes

@@ -24,8 +24,8 @@ from smsgw.testing.wire import Order, Told
 __all__ = ["Phone", "Received", "SimulatedGateway", "Simulation"]
 
 CARRIERS = ("mobile", "telecom", "unicom")
-ORDER_SECONDS = 30.0
-ARRIVES_WITHIN = 5.0
+ORDER_SECONDS = 60.0
+ARRIVES_WITHIN = 30.0
 
 
 class Simulation:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from typing import Any
 
 import msgspec
@@ -348,6 +350,23 @@ def test_a_lost_connection_resolves_every_submit_once(carrier: Carrier, version:
     pair.advance(1000.0)
     pair.cut()
     assert pair.client_events == []
+
+
+@every_carrier
+def test_a_session_is_freed_as_soon_as_nobody_needs_it(carrier: Carrier, version: str) -> None:
+    pair = submit_pair(carrier, version)
+    submit(carrier, pair)
+    for session in (pair.client, pair.server):
+        session.connection_lost(pair.now)
+        session.receive_data(b"\x00" * 40, pair.now)
+        session.data_to_send()
+    ends = [weakref.ref(pair.client), weakref.ref(pair.server)]
+    gc.disable()  # what a gateway remembers of its submits may be megabytes
+    try:
+        del pair, session
+        assert [end() for end in ends] == [None, None]
+    finally:
+        gc.enable()
 
 
 @every_carrier

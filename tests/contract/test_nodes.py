@@ -25,7 +25,7 @@ from tests.support.reactor import reactor_test
 from tests.support.store import PHONE, accepted, message_row
 from tests.support.stores import SERVER, execute
 
-LEASE = 0.8
+LEASE = 2.0
 LONG = 60.0
 KILL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid()"""

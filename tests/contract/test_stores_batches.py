@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from twisted.internet.defer import gatherResults
 
 from smsgw.errors import Conflict, NotFound
@@ -14,31 +15,17 @@ from smsgw.model import MessageClass
 from smsgw.model import MessageStatus as S
 from smsgw.store import batches, unsent
 from smsgw.store.backlog import end_waits
-from smsgw.store.batches import BatchRow, Range
+from smsgw.store.batches import Counted, Range
 from smsgw.store.database import Database
 from smsgw.store.messages import MessageRow
 from smsgw.store.progress import StatusChange
+from smsgw.store.schema import message
 from tests.support.reactor import reactor_test
-from tests.support.store import NOW, StoredMessages
+from tests.support.store import NOW, StoredMessages, batch_row
 from tests.support.stores import Place, opened, within
 
 ACCOUNT = "newsroom"
 CLASS = "interactive"
-
-
-def batch_row(batch_id: int, messages: int, **fields: Any) -> BatchRow:
-    row = {
-        "id": batch_id,
-        "account": ACCOUNT,
-        "reference": "spring",
-        "text": "您好 {name}",
-        "message_class": CLASS,
-        "expects_reply": False,
-        "send_at": None,
-        "valid_for": 86_400_000,
-        "created_at": NOW,
-    }
-    return BatchRow(**{**row, "messages": messages, **fields})
 
 
 async def stored(database: Database, *states: Sequence[S], **fields: Any) -> list[MessageRow]:
@@ -54,6 +41,13 @@ async def stored(database: Database, *states: Sequence[S], **fields: Any) -> lis
         return made
 
     return await within(database, make)
+
+
+async def counted(database: Database) -> Counted:
+    found = await database.read(partial(batches.progress, account=ACCOUNT, batch_id=1))
+    counted = await database.read(partial(batches.count, uncounted=found.uncounted))
+    counted.tally.add(found.tally)
+    return counted
 
 
 async def canceled(database: Database, made: Sequence[MessageRow]) -> list[StatusChange]:
@@ -79,16 +73,15 @@ async def test_a_batch_is_found_by_its_account_only(place: Place) -> None:
 async def test_its_messages_are_counted_until_all_have_ended(place: Place) -> None:
     async with opened(place) as database:
         made = await stored(database, (S.QUEUED,), (S.SENT,), (S.SENDING,))
-        look = partial(batches.progress, account=ACCOUNT, batch_id=1)
-        found = await database.read(look)
+        found = await counted(database)
         assert found.tally.counts == {"queued": 2, "sent": 1}
-        assert (found.tally.finished, found.settled) == (0, [])
+        assert (found.tally.finished, found.kept) == (0, [])
         await within(database, lambda store: store.settle(made[0], S.REJECTED))
         await within(database, lambda store: store.settle(made[2], S.REJECTED, at=NOW + 7))
-        found = await database.read(look)
+        found = await counted(database)
         assert found.tally.counts == {"rejected": 2, "sent": 1}
         assert (found.tally.first_final_at, found.tally.last_final_at) == (NOW + 1, NOW + 7)
-        assert found.settled == []
+        assert found.kept == []
 
 
 @reactor_test
@@ -97,14 +90,74 @@ async def test_what_has_ended_is_counted_once(place: Place) -> None:
         made = await stored(database, (S.SENDING,), (S.SENDING,))
         for message in made:
             await within(database, lambda store, one=message: store.settle(one, S.REJECTED))
+        found = await counted(database)
+        assert found.tally.counts == {"rejected": 2}
+        assert [one.first_id for one in found.kept] == [made[0].id]
+        await database.writer.run(partial(batches.keep, batch_id=1, kept=found.kept))
+        assert await database.read(partial(batches.unfinished, batch_id=1)) == []
+        again = await database.read(partial(batches.progress, account=ACCOUNT, batch_id=1))
+        assert (again.tally, again.uncounted) == (found.tally, [])
+
+
+@reactor_test
+async def test_of_what_nothing_came_of_yet_only_the_first_message_is_looked_at(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "RANGE", 2)
+    async with opened(place) as database:
+        made = await stored(database, *[(S.QUEUED,)] * 5, status="scheduled")
         look = partial(batches.progress, account=ACCOUNT, batch_id=1)
         found = await database.read(look)
-        assert found.tally.counts == {"rejected": 2}
-        assert [first_id for first_id, _ in found.settled] == [made[0].id]
-        await database.writer.run(partial(batches.keep, batch_id=1, settled=found.settled))
+        assert (found.tally.counts, found.uncounted) == ({"scheduled": 5}, [])
+        # The second one of a range is ended, and the whole of another one, which has no rows left.
+        await canceled(database, made[3:4])
+        gone = delete(message).where(message.c.id == made[4].id)
+        await database.writer.run(lambda connection: connection.execute(gone) and None)
+        found = await database.read(look)
+        assert found.tally.counts == {"scheduled": 2}
+        ranges = [one.range for one in found.uncounted]
+        assert ranges == [Range(made[2].id, made[3].id), Range(made[4].id, made[4].id)]
+        found = await counted(database)
+        assert found.tally.counts == {"scheduled": 3, "canceled": 1}
+
+
+@reactor_test
+async def test_when_most_have_ended_only_the_others_are_looked_at_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST", 2)
+    async with opened(place) as database:
+        made = await stored(database, *[(S.SENDING,)] * 4, (S.SENDING, S.SENDING))
+        for message in made[:2]:
+            await within(database, lambda store, one=message: store.settle(one, S.REJECTED))
+        found = await counted(database)
+        assert (found.tally.counts, found.kept) == ({"rejected": 2, "queued": 3}, [])
+        await within(database, lambda store: store.settle(made[2], S.EXPIRED, at=NOW + 8))
+        found = await counted(database)
+        await database.writer.run(partial(batches.keep, batch_id=1, kept=found.kept))
+        ranges = [Range(made[0].id, made[-1].id)]
+        assert await database.read(partial(batches.unfinished, batch_id=1)) == ranges
+        look = partial(batches.progress, account=ACCOUNT, batch_id=1)
+        (open_,) = (await database.read(look)).uncounted
+        assert (open_.open_ids, open_.weight) == ([made[3].id, made[4].id], 2)
+
+        await within(database, lambda store: store.settle(made[4], S.SENT, part=2))
+        found = await counted(database)
+        statuses = {"rejected": 2, "expired": 1, "queued": 1, "sending": 1}
+        assert (found.tally.counts, found.kept) == (statuses, [])
+        assert found.tally.last_final_at == NOW + 8
+        await within(database, lambda store: store.settle(made[3], S.REJECTED, at=NOW + 9))
+        found = await counted(database)
+        await database.writer.run(partial(batches.keep, batch_id=1, kept=found.kept))
+        (open_,) = (await database.read(look)).uncounted
+        assert open_.open_ids == [made[4].id]
+        await within(database, lambda store: store.settle(made[4], S.REJECTED, at=NOW + 10))
+        found = await counted(database)
+        await database.writer.run(partial(batches.keep, batch_id=1, kept=found.kept))
+        whole = await database.read(look)
+        assert (whole.tally.counts, whole.uncounted) == ({"rejected": 4, "expired": 1}, [])
+        assert (whole.tally.first_final_at, whole.tally.last_final_at) == (NOW + 1, NOW + 10)
         assert await database.read(partial(batches.unfinished, batch_id=1)) == []
-        again = await database.read(look)
-        assert (again.tally, again.settled) == (found.tally, [])
 
 
 @reactor_test
@@ -113,20 +166,24 @@ async def test_other_messages_made_at_the_same_time_are_not_its_own(place: Place
         ids = database.ids.take(2)
         between = ids[0] | 5 << 12  # of node 5, in the same millisecond
 
-        def make(store: StoredMessages) -> None:
-            for one in (*ids, between):
-                store.message(id=one)
+        def make(store: StoredMessages) -> MessageRow:
             batches.insert(store.connection, batch_row(1, 2), ids)
+            store.message(id=between)
+            store.message(id=ids[0])
+            return store.message(S.SENDING, id=ids[1])
 
-        await within(database, make)
+        sent = await within(database, make)
         found = await database.read(partial(batches.progress, account=ACCOUNT, batch_id=1))
         assert found.tally.counts == {"queued": 2}
+        await within(database, lambda store: store.settle(sent, S.SENT))
+        found = await counted(database)
+        assert found.tally.counts == {"queued": 1, "sent": 1}
         listed = await database.read(partial(batches.messages_page, account=ACCOUNT, batch_id=1))
         assert [one.id for one in listed] == ids[::-1]
         links = ["cmcc"]
         find = partial(unsent.waiting_between, links=links, message_class=CLASS)
         places = await database.read(partial(find, first_id=ids[0], last_id=between))
-        assert [one.message_id for one in places] == ids
+        assert [one.message_id for one in places] == ids[:1]
 
 
 @reactor_test

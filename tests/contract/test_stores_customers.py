@@ -37,7 +37,7 @@ def part(part_id: int, sequence: int = 1, customer: str = "acme") -> SubmittedPa
 
 
 def delivery(delivery_id: int, customer: str = "acme") -> Delivery:
-    return Delivery(delivery_id, customer, "report", b"x", 1000)
+    return Delivery(delivery_id, customer, "report", 77, b"x", 1000)
 
 
 async def count(database: Database, table: str) -> int:

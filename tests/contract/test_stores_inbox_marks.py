@@ -119,6 +119,57 @@ async def test_many_are_read_piece_by_piece(place: Place) -> None:
         assert (await unread(database), await named(database)) == ([], 5)
 
 
+async def read(database: Database, ids: list[int], now_ms: int, account: str = MINE) -> int:
+    return await inbox.read(database, account, ids, now_ms)
+
+
+@reactor_test
+async def test_what_was_named_up_to_a_day_ago_takes_no_rows_any_more(place: Place) -> None:
+    async with opened(place) as database:
+        first, theirs, second, third = await received(database, MINE, THEIRS, "", MINE)
+        later = made_at(third) + LATE_MS + 10
+        assert await read(database, [first, second], made_at(third)) == 2
+        assert await named(database) == 2
+        assert await read(database, [first], later) == 0
+        assert (await named(database), await unread(database)) == (0, [third])
+        assert await read(database, [third], later) == 1
+        assert await named(database) == 1
+        assert await read(database, [third], later) == 0
+        assert (await named(database), await unread(database)) == (0, [])
+        assert await unread(database, THEIRS) == [second, theirs]
+        (newest,) = await received(database, MINE)
+        assert await unread(database) == [newest]
+
+
+@reactor_test
+async def test_what_was_named_is_covered_a_piece_at_a_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(place) as database:
+        ids = await received(database, *[MINE] * 5)
+        assert await read(database, ids, made_at(ids[-1])) == 5
+        monkeypatch.setattr(inbox, "PIECE_ROWS", 2)
+        later = made_at(ids[-1]) + LATE_MS + 10
+        left = []
+        for _ in range(4):
+            assert await read(database, ids, later) == 0
+            left.append(await named(database))
+        assert (left, await unread(database)) == ([3, 1, 0, 0], [])
+
+
+@reactor_test
+async def test_a_message_that_is_committed_late_is_not_covered(place: Place) -> None:
+    async with opened(place) as database:
+        late = database.ids.next()
+        (first,) = await received(database, MINE)
+        now_ms = made_at(late) + LATE_MS - 1
+        assert await read(database, [first], now_ms) == 1
+        assert await read(database, [first], now_ms) == 0
+        row = msgspec.structs.astuple(inbound_row(database.ids, id=late, account=MINE))
+        await database.writer.run(lambda connection: insert_rows(connection, inbound, [row]))
+        assert await unread(database) == [late]
+
+
 @reactor_test
 async def test_what_one_account_has_read_stays_when_another_ones_mark_moves(place: Place) -> None:
     async with opened(place) as database:

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from smsgw.errors import ValidationError
 from smsgw.model import MessageClass
-from smsgw.services.opt_outs import PHONES_AT_A_TIME, OptOuts
+from smsgw.services.opt_outs import PHONES_OF_AN_ENTRY, OptOuts
 from smsgw.store import audit, opt_outs, schema
 from smsgw.store.address import Server
 from smsgw.store.database import Database
@@ -57,14 +57,21 @@ async def test_bulk_and_notices_are_refused_and_what_is_personal_passes(place: P
 
 
 @reactor_test
-async def test_many_are_recorded_in_several_commits(place: Place) -> None:
-    phones = [f"138000010{place:02}" for place in range(2 * PHONES_AT_A_TIME - 1)]
+async def test_many_are_recorded_in_one_commit_and_several_entries(place: Place) -> None:
+    phones = [f"138000010{place:02}" for place in range(2 * PHONES_OF_AN_ENTRY - 1)]
     async with opened(place) as database:
         one = await known(database)
-        assert await one.add([*phones, phones[0]], "", "root") == len(phones)
+        assert await one.add(phones[::3], "", "root") == len(phones[::3])
+        assert await one.remove(phones[::9], "", "root") == len(phones[::9])
+        commits = database.writer.commits
+        rest = len(phones) - len(phones[::3]) + len(phones[::9])
+        assert await one.add([*phones, phones[0]], "", "root") == rest
+        assert database.writer.commits == commits + 1
         assert len(one) == len(phones)
+        shown = await one.page(phone=None, account=None, before=None, limit=500)
+        assert sorted(row["phone"] for row in shown) == phones
         entries = await database.read(lambda c: audit.about_nothing(c, "opt_out.added"))
-        assert len(entries) == 2
+        assert len(entries) == 1 + 2
         assert await one.remove(phones, "", "root") == len(phones)
         assert len(one) == 0
 

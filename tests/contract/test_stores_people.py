@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,15 @@ from tests.support.evidence import ANN, APPLICANT, BOB, Case
 from tests.support.keeping import StandingClock, everything, finish, forms, verified
 from tests.support.reactor import reactor_test
 from tests.support.store import NOW, StoredMessages, inbound_row, part_row
-from tests.support.stores import Place, long_on_postgresql, opened
+from tests.support.stores import Place, long_on_postgresql, opened, within
 
 OWN_TEXTS = ("同意，预算内", "预算内", "验证码 4711")
 THEIRS = f"请联系 {ANN} 或 +86{ANN}"
 NAME = "安小姐"
+
+
+def cursor(began: object, table: str, *key: object) -> str:
+    return urlsafe_b64encode(json.dumps([began, table, key]).encode()).decode()
 
 
 def put(connection: Connection, table: Table, *rows: tuple[Any, ...]) -> None:
@@ -71,7 +76,7 @@ def everywhere(connection: Connection, database: Database) -> Case:
     mo = MoMessage(ANN, "1069", 8, "同意，预算内".encode("utf-16-be"))
     for kind, one in (("report", report), ("mo", mo)):
         content = msgspec.msgpack.encode(one)
-        put(connection, schema.customer_delivery, (ids.next(), "acme", kind, content, NOW))
+        put(connection, schema.customer_delivery, (ids.next(), "acme", kind, 0, content, NOW))
     answer = json.dumps({"assignees": [{"phone": ANN}]}).encode()
     put(connection, schema.idempotency_key, ("office", "k", b"", 201, "{}", answer, NOW))
     opt_outs.add(connection, [ANN], "", "sms", NOW)
@@ -403,7 +408,8 @@ class TestWhatIsSomebodyElses:
             def write(connection: Connection) -> None:
                 everywhere(connection, database)
                 content = msgspec.msgpack.encode(mo)
-                put(connection, schema.customer_delivery, (ids.next(), "acme", "mo", content, NOW))
+                row = (ids.next(), "acme", "mo", 0, content, NOW)
+                put(connection, schema.customer_delivery, row)
 
             await database.writer.run(write)
             await service(database).erase(ANN, "root", dry_run=False)
@@ -481,6 +487,57 @@ class TestGivingOut:
             last = (await chain(database))[-1]
             assert (last.action, last.actor) == ("phone.exported", "root")
             assert json.loads(last.detail)["phone"] == ANN
+
+    @long_on_postgresql
+    @reactor_test
+    async def test_they_are_given_out_a_few_at_a_time(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opened(place) as database:
+            await database.writer.run(planted(database))
+            people = service(database)
+            whole = await people.export(ANN, "root")
+            assert whole["next"] is None
+            before = len(await chain(database))
+            monkeypatch.setattr("smsgw.store.people.GIVEN_ROWS", 2)
+            monkeypatch.setattr("smsgw.store.people.READ_ROWS", 1)
+            pages = [await people.export(ANN, "root")]
+            while pages[-1]["next"] is not None:
+                pages.append(await people.export(ANN, "root", pages[-1]["next"]))
+            assert {one["exported_at"] for one in pages} == {whole["exported_at"]}
+            sizes = [sum(map(len, one["rows"].values())) for one in pages]
+            assert set(sizes[:-1]) == {2}
+            found: dict[str, list[Any]] = {}
+            for page in pages:
+                for table, rows in page["rows"].items():
+                    found.setdefault(table, []).extend(rows)
+            assert found == whole["rows"]
+            assert list(found) == list(whole["rows"])
+            assert len(await chain(database)) == before + len(pages)
+
+    @reactor_test
+    async def test_long_rows_are_fewer(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with opened(place) as database:
+            await within(database, lambda store: [store.message(recipient=ANN) for _ in range(3)])
+            monkeypatch.setattr("smsgw.store.people.GIVEN_CHARACTERS", 1)
+            people = service(database)
+            first = await people.export(ANN, "root")
+            assert len(first["rows"]["message"]) == 1
+            second = await people.export(ANN, "root", first["next"])
+            assert second["rows"]["message"][0]["id"] > first["rows"]["message"][0]["id"]
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            *("", "x", "AAAA", cursor(1, "message"), cursor(1, "message", "7")),
+            *(cursor(1, "node", 7), cursor(1, "audit", 7), cursor("1", "message", 7)),
+        ],
+    )
+    @reactor_test
+    async def test_what_is_no_cursor_is_refused(self, tmp_path: Path, written: str) -> None:
+        async with opened(tmp_path / "smsgw.db") as database:
+            with pytest.raises(ValidationError, match="`next` from the answer before"):
+                await service(database).export(ANN, "root", written)
 
     @long_on_postgresql
     @reactor_test

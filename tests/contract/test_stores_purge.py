@@ -345,7 +345,7 @@ class TestRows:
             told = [Event("message.sent", 7, "tv"), Event("request.answered", 8, "tv")]
             events.append(connection, old, told)
             for place_, at in enumerate((old, young)):
-                delivery = Delivery(ids.next(), "acme", "mo", b"x", at)
+                delivery = Delivery(ids.next(), "acme", "mo", 7, b"x", at)
                 insert_rows(
                     connection, schema.customer_delivery, [msgspec.structs.astuple(delivery)]
                 )
@@ -389,7 +389,7 @@ class TestRows:
             batch_id = database.ids.next()
             values = ("tv", "r", "您好 {name}", "bulk", False, None, 1000, 1, NOW, None)
             insert_rows(connection, schema.batch, [(batch_id, *values)])
-            insert_rows(connection, schema.batch_range, [(batch_id, 5, 6, "")])
+            insert_rows(connection, schema.batch_range, [(batch_id, 5, 6, 2, "", "")])
 
         async with opened(place) as database:
             await database.writer.run(write)
@@ -408,7 +408,7 @@ class TestRows:
             for batch_id, account in ((mine, "tv"), (extended, "tv"), (held, "radio")):
                 insert_rows(connection, schema.batch, [(batch_id, account, *values)])
             later = first_at(NOW + 5 * DAY_MS)
-            insert_rows(connection, schema.batch_range, [(extended, later, later + 9, "")])
+            insert_rows(connection, schema.batch_range, [(extended, later, later + 9, 10, "", "")])
             hold(connection, 1, "account", "radio")
 
         def texts(connection: Connection) -> list[str]:

@@ -20,7 +20,7 @@ async def settled(database: Database, link: str, state: MessageStatus) -> None:
     await database.writer.batch(SETTLE, [row])
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_unknown_outcomes_are_counted_by_link(place: Place) -> None:
     async with opened(place) as database:
         assert await database.read(survey.unknown_segments) == {}
@@ -31,7 +31,7 @@ async def test_unknown_outcomes_are_counted_by_link(place: Place) -> None:
         assert await database.read(survey.unknown_segments) == {"cmcc": 2, "ctcc": 1}
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_a_database_knows_its_size(place: Place) -> None:
     async with opened(place) as database:
         octets, free = await database.read(database.backend.size)

@@ -15,8 +15,9 @@ from smsgw.store.ids import made_at
 from smsgw.store.inbox import InboundRow
 from smsgw.store.messages import MessageRow
 from smsgw.store.redeliveries import RedeliveryRow
-from smsgw.store.schema import rerouted
-from smsgw.store.statements import insert_rows
+from smsgw.store.schema import awaited_report, customer_delivery, rerouted
+from smsgw.store.statements import insert_rows, run
+from smsgw.store.trace import Owed
 from smsgw.store.webhooks import WebhookRow
 from tests.support.reactor import reactor_test
 from tests.support.store import accepted, inbound_row, message_row
@@ -116,6 +117,51 @@ async def test_replies_are_those_to_its_number_until_that_sent_something_else(pl
         assert [one.text for one in found] == mine
         found = await database.read(partial(trace.replies_to, message=second))
         assert [one.text for one in found] == [late]
+
+
+@reactor_test
+async def test_what_customers_are_owed_is_found_until_they_have_had_it(place: Any):
+    async with opened(place) as database:
+        row, other = await stored(database), await stored(database)
+        parts = database.ids.take(2)
+        awaited = [(one, "acme", row.id, True) for one in parts]
+        awaited.append((other.id, "beta", other.id, False))
+        await database.writer.run(lambda c: insert_rows(c, awaited_report, awaited))
+
+        async def owed(*replies: InboundRow, scanned: int = 10) -> list[Owed]:
+            look = partial(trace.owed_to_customers, message=row, replies=replies, scanned=scanned)
+            return await database.read(look)
+
+        since = made_at(parts[0])
+        assert await owed() == [Owed("acme", "report", row.id, True, False, since, 2)]
+
+        def end(connection: Connection) -> None:
+            run(connection, "DELETE FROM awaited_report WHERE message_id = ?", row.id)
+            made = [
+                (database.ids.next(), "acme", kind, subject, b"x", 1000)
+                for kind, subject in (("report", row.id),) * 2 + (("report", 5), ("mo", 7))
+            ]
+            insert_rows(connection, customer_delivery, made)
+
+        await database.writer.run(end)
+        assert await owed() == []  # it has not ended: a report would be another one's
+        row.final_at = row.created_at
+        report = Owed("acme", "report", row.id, False, True, 1000, 2)
+        assert await owed() == [report]
+        assert await owed(scanned=1) == [report._replace(number=1)]
+        reply = inbound_row(database.ids, id=7, received_at=row.created_at)
+        assert await owed(reply) == [report, Owed("acme", "mo", 7, False, True, 1000, 1)]
+        forget = "DELETE FROM customer_delivery WHERE subject_id = ?"
+        await database.writer.run(lambda c: run(c, forget, row.id) and None)
+        assert await owed() == []
+
+
+@reactor_test
+async def test_that_a_customer_would_not_take_its_report_is_told(place: Any):
+    async with opened(place) as database:
+        row = await stored(database)
+        await tell(database, "delivery.refused", row.id, customer="acme", reason="full")
+        assert await kinds(database, row, 100) == (["message.queued", "delivery.refused"], True)
 
 
 @reactor_test

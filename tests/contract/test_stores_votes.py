@@ -115,7 +115,7 @@ async def test_a_last_vote_takes_the_place_of_the_one_before(place: Place) -> No
         assert (await kinds(database)).count("vote.counted") == 4
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_two_processes_that_count_at_the_same_time_count_each_phone_once(
     server: Server,
 ) -> None:

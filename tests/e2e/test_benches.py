@@ -49,7 +49,7 @@ async def test_a_load_with_lost_answers_throttles_and_cuts_comes_out_even(tmp_pa
 
 
 @pytest.mark.long
-@reactor_test(seconds=120)
+@reactor_test(seconds=240)
 async def test_two_processes_share_the_load_and_lose_nothing(tmp_path: Path) -> None:
     skip_without_server()
     said = await run(
@@ -63,7 +63,7 @@ async def test_two_processes_share_the_load_and_lose_nothing(tmp_path: Path) -> 
     assert [len(one) for one in shares] == [2, 2]
 
 
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_burst_of_votes_over_three_carriers_is_counted_exactly(tmp_path: Path) -> None:
     said = await run("mo.py", "--votes", 3000, "--folder", tmp_path)
     assert "\nexact: " in said
@@ -71,7 +71,7 @@ async def test_a_burst_of_votes_over_three_carriers_is_counted_exactly(tmp_path:
 
 @pytest.mark.long
 @pytest.mark.parametrize("server", ["", SERVER])
-@reactor_test(seconds=120)
+@reactor_test(seconds=240)
 async def test_a_burst_of_votes_is_counted_exactly_after_a_kill(
     tmp_path: Path, server: str
 ) -> None:
@@ -83,7 +83,7 @@ async def test_a_burst_of_votes_is_counted_exactly_after_a_kill(
 
 
 @pytest.mark.long
-@reactor_test(seconds=120)
+@reactor_test(seconds=240)
 async def test_a_gateway_with_a_past_is_compared_with_one_that_has_less(tmp_path: Path) -> None:
     said = await run("gateway.py", "--stored", "100,20000", "--folder", tmp_path, *SHORT)
     assert "20,000 stored x 100 / 100 stored x 100: messages/s " in said

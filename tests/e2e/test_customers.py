@@ -9,7 +9,8 @@ from smsgw.errors import Disposition, LinkDown
 from smsgw.model import SubmitResult
 from smsgw.protocols.registry import CARRIERS
 from tests.support.customers import DOORS, Client, customer_toml, until
-from tests.support.daemon import Town, free_port
+from tests.support.daemon import Town
+from tests.support.ports import free_port
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
 
@@ -37,7 +38,7 @@ class CustomerDaemon(Town):
 
 
 @pytest.mark.parametrize("protocol", ["smpp", pytest.param("cmpp", marks=pytest.mark.long)])
-@reactor_test(seconds=40.0)
+@reactor_test(seconds=240)
 async def test_nothing_that_was_accepted_is_lost_when_the_daemon_is_killed(tmp_path, protocol):
     town = CustomerDaemon(tmp_path)
     await town.open(customer_toml(protocol, window=8))

@@ -28,8 +28,9 @@ from smsgw.services.webhooks.signing import signature
 from smsgw.simulator.script import always
 from smsgw.testing import Simulation
 from tests.support.customers import Client, customer_toml, until
-from tests.support.daemon import Town, free_port
+from tests.support.daemon import Town
 from tests.support.documents import ROOT, Block, Shell, blocks
+from tests.support.ports import free_port
 from tests.support.reactor import reactor_test
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -31,7 +31,7 @@ from tests.support.rigs import make_account
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-SECONDS = 30
+SECONDS = 120
 
 CLIENT = [block for block in BLOCKS if "client" in block and "def " not in block]
 """What goes on from one block to the next."""
@@ -150,7 +150,7 @@ def test_the_test_with_a_phone_passes(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@reactor_test(seconds=SECONDS)
+@reactor_test(seconds=240)
 async def test_the_gateway_inside_a_program_asks_and_hears(tmp_path):
     carrier = CARRIERS["cmpp"]
     ismg = Ismg(

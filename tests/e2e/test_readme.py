@@ -41,7 +41,7 @@ def test_the_library_example_prints_the_text_it_sent():
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example needs curl")
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_the_curl_example_sends_a_message_and_asks_an_approver(tmp_path):
     town = Town(tmp_path)
     await town.start(example=ROOT / "examples" / "first.toml")
@@ -54,7 +54,7 @@ async def test_the_curl_example_sends_a_message_and_asks_an_approver(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=15,
+        timeout=120,
     )
     assert run.stdout.count('"id"') == 2
 
@@ -66,7 +66,7 @@ async def test_the_curl_example_sends_a_message_and_asks_an_approver(tmp_path):
     await town.stop()
 
 
-@reactor_test(seconds=20)
+@reactor_test(seconds=240)
 async def test_the_link_example_prints_the_answer_and_the_report():
     carrier = CARRIERS["cmpp"]
     endpoint = listen_endpoint(reactor, "127.0.0.1", 0)
@@ -78,7 +78,7 @@ async def test_the_link_example_prints_the_answer_and_the_report():
         capture_output=True,
         text=True,
         check=True,
-        timeout=15,
+        timeout=120,
     )
     first, second, *_ = run.stdout.splitlines()
     assert first.startswith("accepted ")

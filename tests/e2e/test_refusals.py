@@ -24,8 +24,9 @@ from smsgw.services.submission import Outgoing
 from smsgw.simulator.ismg import Ismg
 from smsgw.store.database import upgrade
 from smsgw.transport.endpoints import listen_endpoint
-from tests.support.daemon import TOKEN, Daemon, free_port
+from tests.support.daemon import TOKEN, Daemon
 from tests.support.gateways import one_link
+from tests.support.ports import free_port
 from tests.support.processes import Command
 from tests.support.reactor import reactor_test
 from tests.support.rigs import make_account
@@ -71,7 +72,7 @@ def test_a_bad_configuration_is_one_line_and_nothing_starts(tmp_path, capsys, go
     assert list(tmp_path.iterdir()) == [config]
 
 
-@reactor_test(seconds=20)
+@reactor_test(seconds=240)
 async def test_every_mistake_of_a_configuration_has_its_line(tmp_path):
     config = write(tmp_path, "[gateway]\nnode = -1\n[http]\nport = 80\n[links.one]\nport = 7890\n")
     smsgw, smsgwd = Command("run", "-c", config), Command("-c", config, code=SMSGWD)
@@ -87,7 +88,7 @@ async def test_every_mistake_of_a_configuration_has_its_line(tmp_path):
     assert list(tmp_path.iterdir()) == [config]
 
 
-@reactor_test(seconds=20)
+@reactor_test(seconds=240)
 async def test_a_taken_http_port_is_one_line(tmp_path):
     port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
     number = port.getHost().port
@@ -106,7 +107,7 @@ async def test_a_taken_http_port_is_one_line(tmp_path):
     ("revision", "line"),
     [("9999", "schema is at 9999, newer than this version knows"), (None, "cannot be used as a")],
 )
-@reactor_test(seconds=20)
+@reactor_test(seconds=240)
 async def test_a_database_that_cannot_be_used_is_one_line(tmp_path, revision, line):
     config = write(tmp_path, one_link("cmpp", free_port()))
     database = tmp_path / "smsgw.db"
@@ -176,7 +177,7 @@ class Running:
         return int(found)
 
 
-@reactor_test(seconds=20)
+@reactor_test(seconds=240)
 async def test_over_http_each_mistake_names_its_field_and_nothing_is_stored(tmp_path):
     good = {"to": "13800001001", "text": "hello"}
     async with Running(tmp_path) as gateway:

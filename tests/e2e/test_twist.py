@@ -80,7 +80,7 @@ class Twist:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=120)
         return self.process.returncode
 
 
@@ -98,7 +98,7 @@ def test_twist_runs_the_gateway_reloads_it_and_stops_it_in_order(
     twist: Twist, config: Path
 ) -> None:
     url = twist.says(r"listening for HTTP on (\S+)")[1]
-    with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=120) as answer:
         assert answer.status == 200
     config.write_text(CONFIG + "rate = 5\n")
     twist.process.send_signal(signal.SIGHUP)
@@ -111,5 +111,5 @@ def test_twist_ends_when_the_gateway_cannot_start(tmp_path: Path, config: Path) 
     config.write_text('[gateway]\ndatabase = "."\n' + CONFIG)
     run = Twist(config)
     run.says("cannot start")
-    run.process.communicate(timeout=20)
+    run.process.communicate(timeout=120)
     assert run.process.returncode is not None

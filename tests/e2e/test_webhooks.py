@@ -24,7 +24,7 @@ WEBHOOKS = 16
 """So many that each node delivers to some: they are dealt out by their ids."""
 
 
-@reactor_test(seconds=40)
+@reactor_test(seconds=240)
 async def test_kill_9_in_the_middle_loses_no_event(tmp_path: Path) -> None:
     chance = random.Random(7)
     async with Receiver() as receiver, WebhookTown(tmp_path, "smsgw.db") as town:
@@ -47,7 +47,7 @@ async def test_kill_9_in_the_middle_loses_no_event(tmp_path: Path) -> None:
         assert "\nsmsgw_webhooks_paused 0.0\n" in await town.metrics()
 
 
-@reactor_test(seconds=40)
+@reactor_test(seconds=240)
 async def test_what_a_killed_node_had_on_its_way_another_one_delivers(
     tmp_path: Path, server: Server
 ) -> None:

@@ -20,7 +20,8 @@ from smsgw.protocols.registry import CARRIERS
 from smsgw.protocols.states import Role, Side
 from smsgw.transport.link import china_now
 from tests.support.customers import DOORS, LOGINS, customer_toml
-from tests.support.daemon import Town, free_port
+from tests.support.daemon import Town
+from tests.support.ports import free_port
 from tests.support.raw_http import RawHttp, connect
 from tests.support.reactor import reactor_test, until
 from tests.support.rigs import NUMBERS, make_account
@@ -148,7 +149,7 @@ def descriptors() -> Any:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@reactor_test(seconds=200.0)
+@reactor_test(seconds=240)
 async def test_ten_thousand_connections_that_say_nothing(tmp_path: Path) -> None:
     async with Siege(tmp_path) as siege:
         peers = await crowd(siege.http, ["127.0.1.1"], 5000)
@@ -182,7 +183,7 @@ def login(protocol: str, secret: str) -> bytes:
     return session.data_to_send()
 
 
-@reactor_test(seconds=200.0)
+@reactor_test(seconds=240)
 async def test_a_storm_of_logins(tmp_path: Path) -> None:
     async with Siege(tmp_path) as siege:
         hosts = [f"127.0.3.{n}" for n in range(1, 101)]
@@ -222,7 +223,7 @@ def floods(siege: Siege) -> dict[str, tuple[int, bytes, Callable[[int], bytes]]]
     }
 
 
-@reactor_test(seconds=200.0)
+@reactor_test(seconds=240)
 async def test_floods_of_tiny_things(tmp_path: Path) -> None:
     for name in ("heartbeats", "unknown PDUs", "unknown PDUs of strangers"):
         await flood(tmp_path, name, reads=True)

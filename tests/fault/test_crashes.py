@@ -46,7 +46,7 @@ def seed() -> int:
     return chosen
 
 
-@reactor_test(seconds=120)
+@reactor_test(seconds=240)
 async def test_5_kills_lose_nothing_and_every_doubled_message_is_marked(tmp_path, store, seed):
     await killed(5, tmp_path, store, seed)
 

@@ -35,7 +35,7 @@ def leave_room(pid: int, octets: int) -> None:
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_new_messages_are_refused_with_503_and_all_goes_on_when_there_is_room(tmp_path):
     file, log = tmp_path / "smsgw.db", tmp_path / "smsgw.db-wal"
     async with CrashTown(tmp_path, create_engine(f"sqlite:///{tmp_path}/smsgw.db")) as town:
@@ -57,7 +57,7 @@ async def test_new_messages_are_refused_with_503_and_all_goes_on_when_there_is_r
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_a_file_that_may_not_grow_refuses_and_after_a_start_with_room_all_is_sent(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")
     async with CrashTown(tmp_path, engine, prelude=FEW_PAGES) as town:

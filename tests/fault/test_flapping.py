@@ -18,13 +18,13 @@ def carriers_repeat_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_links_that_break_every_second_lose_nothing_and_double_nothing_unmarked(tmp_path):
     await flapping(2, tmp_path)
 
 
 @pytest.mark.long
-@reactor_test(seconds=180)
+@reactor_test(seconds=240)
 async def test_links_that_break_every_second_for_a_minute_lose_nothing(tmp_path):
     await flapping(60, tmp_path)
 

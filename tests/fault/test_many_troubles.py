@@ -32,7 +32,7 @@ TROUBLES = (
 
 @pytest.mark.parametrize("name", sorted(CARRIERS))
 @pytest.mark.parametrize("seed", [1, 2])
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_each_submit_has_one_outcome_and_the_link_recovers(name, seed):
     async with FaultRig(CARRIERS[name]) as rig:
         rig.ismg.faults.use(Faults.of(*TROUBLES, seed=seed))

@@ -27,8 +27,8 @@ from tests.support.tcp_proxy import TcpProxy
 __all__ = ["bare_server"]
 
 OFTEN = """
-import smsgw.delivery.dispatcher, smsgw.delivery.reports
-smsgw.delivery.dispatcher.SWEEP_SECONDS = smsgw.delivery.reports.SWEEP_SECONDS = 1.0
+import smsgw.delivery.reports, smsgw.delivery.sweep
+smsgw.delivery.sweep.SWEEP_SECONDS = smsgw.delivery.reports.SWEEP_SECONDS = 1.0
 """
 
 KILL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -87,7 +87,7 @@ async def readiness(town: CrashTown) -> tuple[int, list[str]]:
 
 
 @pytest.mark.long
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_server_that_is_away_again_and_again(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy
 ) -> None:
@@ -105,7 +105,7 @@ async def test_a_server_that_is_away_again_and_again(
 
 
 @pytest.mark.long
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_server_that_ends_every_session_again_and_again(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy
 ) -> None:
@@ -117,7 +117,7 @@ async def test_a_server_that_ends_every_session_again_and_again(
 
 
 @pytest.mark.long
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_server_that_keeps_nothing_for_a_while(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy
 ) -> None:
@@ -139,7 +139,7 @@ async def test_a_server_that_keeps_nothing_for_a_while(
 
 
 @pytest.mark.long
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_server_that_is_slow_only_delays(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy
 ) -> None:
@@ -154,7 +154,7 @@ async def test_a_server_that_is_slow_only_delays(
 
 @pytest.mark.long
 @pytest.mark.parametrize("kept", [True, False])
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_server_that_leaves_in_the_middle_of_commits(
     tmp_path: Path, bare_server: Server, proxy: TcpProxy, kept: bool
 ) -> None:

@@ -32,4 +32,4 @@ async def test_it_is_answered_twice_and_counted_once(tmp_path, name):
         assert request["outcome"] == "rejected"
         assert len(await town.gateway.records.inbound(ACCOUNT, before=None, limit=9)) == 1
         assert await town.count("answer") == 1
-        assert town.metric("smsgw_replies_total", outcome="decided") == 1
+        await until(lambda: town.metric("smsgw_replies_total", outcome="decided") == 1)

@@ -36,7 +36,7 @@ def locked(database: Path) -> Iterator[None]:
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_a_lock_that_is_given_back_in_time_only_delays(tmp_path):
     async with CrashTown(tmp_path, create_engine(f"sqlite:///{tmp_path}/smsgw.db")) as town:
         town.load()
@@ -56,7 +56,7 @@ async def test_a_lock_that_is_given_back_in_time_only_delays(tmp_path):
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_a_lock_that_is_kept_refuses_what_is_new_and_nothing_promised_is_lost(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/smsgw.db")
     async with CrashTown(tmp_path, engine, prelude=IMPATIENT) as town:

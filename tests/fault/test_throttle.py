@@ -30,7 +30,7 @@ async def test_the_link_says_so_and_sends_nothing_again_by_itself(name):
 
 
 @every_carrier
-@reactor_test(seconds=20)
+@reactor_test
 async def test_through_the_gateway_every_message_is_accepted_once_and_in_its_order(tmp_path, name):
     async with FaultTown(tmp_path, CARRIERS[name], "throttle=once") as town:
         ids = await town.send(*(message(town.phone, f"第{n}条") for n in range(12)))

@@ -22,8 +22,9 @@ from smsgw.simulator.faults import Faults
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.text.udh import split_header
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from tests.support.daemon import ACCESS, CONFIG, LOGINS, TOKEN, free_port
+from tests.support.daemon import ACCESS, CONFIG, LOGINS, TOKEN
 from tests.support.nursery import Nursery
+from tests.support.ports import free_port
 from tests.support.rigs import make_account
 
 PREFIXES = {"cmpp": "138", "smgp": "189", "sgip": "186"}
@@ -32,6 +33,9 @@ BATCH = 20
 CUSTOMERS = 2
 PAUSE = 0.01
 """What a customer waits before the next batch, and the phones before the next text."""
+
+UNTAKEN_MAX = 100
+"""Texts that nobody has taken yet: so many, and phones wait, or a slow machine never gets done."""
 
 UNKNOWN_WAIT = 1.0
 DELIVERY = f"""
@@ -230,7 +234,8 @@ class CrashTown:
 
     async def _phones(self) -> None:
         while self._loading:
-            self.carriers.write(next(self._numbers))
+            if self.carriers.written.total() < UNTAKEN_MAX:
+                self.carriers.write(next(self._numbers))
             await deferLater(reactor, PAUSE)
 
     async def _send(self) -> None:
@@ -265,12 +270,14 @@ class CrashTown:
         """Start the daemon, and kill -9 it so long after, whatever it is at.
 
         Args:
-            seconds: How long after its start, or after customers could reach it.
+            seconds: How long after its start, or after it took something from a customer.
             reached: Count from then: on a busy machine it would never come so far.
         """
         listening = self.start()
         if reached:
             await listening
+            before = len(self.promised)
+            await self.until(lambda: len(self.promised) > before)
         await deferLater(reactor, seconds)
         self._url = ""
         self.nursery.run.kill()

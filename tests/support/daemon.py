@@ -116,6 +116,7 @@ class Town:
         self.daemon: Daemon | None = None
         self.url = ""
         self.token = TOKEN
+        self.program = ["-m", "smsgw"]
         self._pool = HTTPConnectionPool(reactor, persistent=False)
 
     async def start(self, example: Path | None = None) -> None:
@@ -145,7 +146,7 @@ class Town:
     async def run(self) -> None:
         """Start the daemon, and wait until its links are up."""
         self.daemon = Daemon()
-        arguments = [sys.executable, "-m", "smsgw", "run", "-c", str(self.config)]
+        arguments = [sys.executable, *self.program, "run", "-c", str(self.config)]
         environment = {**os.environ, "API_TOKEN": TOKEN, "CMCC_SECRET": SECRET}
         process = reactor.spawnProcess(self.daemon, sys.executable, arguments, env=environment)
         self.daemon.pid = process.pid

@@ -3,7 +3,8 @@
 A block is indented by four, or fenced. One that begins with ``$`` is a session: its commands are
 run by bash, and each must print what stands under it. There ``…`` is anything, white space does not
 count, and what differs from run to run (ids, times, numbers, secrets) need only have the same form;
-an id that was printed stands for the documented one from then on. A command is tried again for a
+an id that was printed stands for the documented one from then on. Documents are read as if it were
+:data:`WRITTEN`: the dates of a command are as many days from today. A command is tried again for a
 while when it prints something else: what it asks for may be under way.
 
 ``<!-- not run: WHY -->`` on the line before a block says why nobody can run it, and
@@ -18,15 +19,19 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"<!-- (not run|shows): (.+) -->")
-TRIED_FOR = 10.0
-COMMAND_SECONDS = 60
+WRITTEN = date(2026, 11, 22)
+DATE = re.compile(r"\b\d{4}-\d\d-\d\d")
+TRIED_FOR = 60.0
+COMMAND_SECONDS = 120
 
 VARYING = re.compile(
-    r"(?P<id>\b\d{18}\b)"
+    r"(?P<id>\b\d{18,19}\b)"
     r"|(?P<time>\d{4}-\d\d-\d\d[T ]?\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)?)"
     r"|(?P<date>\d{4}-\d\d-\d\d)"
     r"|(?P<secret>(?:whsec_[\w+/=]*|sgw_\w*)…?)"
@@ -38,7 +43,7 @@ VARYING = re.compile(
 )
 LEARNED = {"id", "secret"}
 FORMS = {
-    "id": r"\d{18}",
+    "id": r"\d{18,19}",
     "time": r"[\d:.TZ+-]{19,29}?",
     "date": r"\d{4}-\d\d-\d\d",
     "secret": r"(?:whsec_|sgw_)[\w+/=]+",
@@ -195,7 +200,8 @@ class Shell:
     def _here(self, text: str) -> str:
         for documented, real in self.known.items():
             text = text.replace(documented, real)
-        return text
+        since = datetime.now(ZoneInfo("Asia/Shanghai")).date() - WRITTEN
+        return DATE.sub(lambda found: str(date.fromisoformat(found[0]) + since), text)
 
     def _wanted(self, expected: str) -> list[str]:
         """What must be printed, as patterns of what stands between one ``…`` and the next."""

@@ -22,7 +22,7 @@ class Esme:
 
     def __init__(self, port: int, name: str, phone: str, number: str) -> None:
         self.client = smpplib.client.Client(
-            "127.0.0.1", port, timeout=5, allow_unknown_opt_params=True
+            "127.0.0.1", port, timeout=60, allow_unknown_opt_params=True
         )
         self.name, self.phone, self.number = name, phone, number
         self.answers: list[Any] = []

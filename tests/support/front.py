@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
@@ -31,10 +31,10 @@ from smsgw.services.requests.stand_ins import StandIns
 from smsgw.services.requests.types import RequestTypes
 from smsgw.services.slots import SlotMap
 from smsgw.services.stats import Stats
-from smsgw.services.submission import Once
 from smsgw.services.traces import Traces
 from smsgw.services.webhooks.book import Webhooks
-from smsgw.store import events, idempotency
+from smsgw.store import events
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.ids import IdSource
 from tests.support.batches import BatchDesk
 from tests.support.conversations import Desk
@@ -46,24 +46,27 @@ from tests.support.webhooks import Exchange
 CREATED = "2026-11-18T11:06:40.123+00:00"
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class FakePorted:
     """Keeps ported numbers; one known already is no news."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self.known: dict[str, PortedNumber] = {}
+        self._store = store
 
     async def page(self, after: str, limit: int) -> Sequence[PortedNumber]:
         return [self.known[phone] for phone in sorted(self.known) if phone > after][:limit]
 
-    async def put(self, numbers: Sequence[PortedNumber]) -> int:
+    async def put(self, numbers: Sequence[PortedNumber], once: Once[int] | None = None) -> int:
         news = [number for number in numbers if number.phone not in self.known]
         self.known.update((number.phone, number) for number in news)
-        return len(news)
+        return await remembered(self._store, once, len(news))
 
-    async def forget(self, phones: Sequence[str]) -> int:
-        return sum(self.known.pop(phone, None) is not None for phone in phones)
+    async def forget(self, phones: Sequence[str], once: Once[int] | None = None) -> int:
+        count = sum(self.known.pop(phone, None) is not None for phone in phones)
+        return await remembered(self._store, once, count)
 
 
 class FakeAudit:
@@ -83,16 +86,17 @@ class FakeAudit:
 class FakeControl:
     """Stops and starts the one link there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self.stopped: dict[str, str] = {}
+        self._store = store
 
-    async def stop(self, name: str, actor: str) -> Json:
+    async def stop(self, name: str, actor: str, once: Once[Json] | None = None) -> Json:
         self.stopped.setdefault(self._known(name), actor)
-        return self._state(name)
+        return await remembered(self._store, once, self._state(name))
 
-    async def start(self, name: str, actor: str) -> Json:
+    async def start(self, name: str, actor: str, once: Once[Json] | None = None) -> Json:
         self.stopped.pop(self._known(name), None)
-        return self._state(name)
+        return await remembered(self._store, once, self._state(name))
 
     def _known(self, name: str) -> str:
         if name != "cmcc":
@@ -113,6 +117,11 @@ def _traces() -> Traces:
     return Traces(links, clock, IdSource(0, clock.seconds), _recorded)
 
 
+async def remembered(store: MemoryStore, once: Once[T] | None, result: T) -> T:
+    """Record a result under its key, and return it."""
+    return await store.run(lambda connection: remember(connection, once, result))
+
+
 async def _forgotten(phones: Sequence[str]) -> None:
     """No process knows an operator."""
 
@@ -125,9 +134,9 @@ class FakeFront:
     """Accepts messages; each look at one moves it along ``course``."""
 
     def __init__(self) -> None:
-        self.ported = FakePorted()
+        self.ported = FakePorted(self.kept)
         self.audit = FakeAudit()
-        self.control = FakeControl()
+        self.control = FakeControl(self.kept)
         self.traces = _traces()
         self.records = self
         self.drained = False
@@ -139,7 +148,7 @@ class FakeFront:
         self.trouble: Exception | None = None
         self.segments: list[Json] = []
         self.told: Json = {"events": [], "events_complete": True, "links_left": [], "replies": []}
-        self.told["deliveries"] = []
+        self.told |= {"deliveries": [], "customers": []}
         self.held: Deferred[None] = succeed(None)
         """What ``send`` waits for."""
         self.held_back = 0
@@ -169,19 +178,16 @@ class FakeFront:
 
     @functools.cached_property
     def exchange(self) -> Exchange:
-        """The real webhooks, on a store in memory."""
-        return Exchange().start()
+        """The real webhooks, beside the keys."""
+        return Exchange(self.kept).start()
 
     @property
     def webhooks(self) -> Webhooks:
         return self.exchange.webhooks
 
     def close(self) -> None:
-        """Close the stores that were used."""
-        if "exchange" in self.__dict__:
-            self.exchange.store.close()
-        if "kept" in self.__dict__:
-            self.kept.close()
+        """Close the store."""
+        self.kept.close()
 
     @property
     def conversations(self) -> Conversations:
@@ -228,7 +234,7 @@ class FakeFront:
         return IdempotencyKeys(self.kept, Time())
 
     async def send(
-        self, account: str, outgoing: Sequence[NewMessage], once: Once | None = None
+        self, account: str, outgoing: Sequence[NewMessage], once: Once[Sequence[int]] | None = None
     ) -> Sequence[int]:
         if self.trouble is not None:
             raise self.trouble
@@ -254,10 +260,7 @@ class FakeFront:
                 "link": "cmcc",
                 "created_at": CREATED,
             }
-        if once is not None:
-            key = once(ids)
-            await self.kept.run(partial(idempotency.reserve, row=key, cutoff=0))
-        return ids
+        return await remembered(self.kept, once, ids)
 
     def explain(
         self, account: str, to: str, *, message_class: MessageClass, expects_reply: bool
@@ -283,13 +286,13 @@ class FakeFront:
     async def trace(self, account: str, message_id: int) -> Json:
         return {"account": account, "message": await self.message(account, message_id)} | self.told
 
-    async def cancel(self, account: str, message_id: int) -> Json:
+    async def cancel(self, account: str, message_id: int, once: Once[Json] | None = None) -> Json:
         self.course = []
         message = await self.message(account, message_id)
         if message["status"] != "queued":
             raise Conflict(f"message {message_id} is {message['status']}")
         self.sent[message_id]["status"] = "canceled"
-        return await self.message(account, message_id)
+        return await remembered(self.kept, once, await self.message(account, message_id))
 
     async def messages(
         self,
@@ -330,11 +333,15 @@ class FakeFront:
         return [*found, *await self.kept.read(find)][:limit]
 
     async def read_inbound(
-        self, account: str, ids: Sequence[int] = (), up_to: int | None = None
+        self,
+        account: str,
+        ids: Sequence[int] = (),
+        up_to: int | None = None,
+        once: Once[int] | None = None,
     ) -> int:
         if up_to is None:
-            return await inbox.read(self.kept, account, ids)
-        return await inbox.read_until(self.kept, account, up_to, NOW)
+            return await inbox.read(self.kept, account, ids, NOW, once)
+        return await inbox.read_until(self.kept, account, up_to, NOW, once)
 
     async def events(
         self, account: str, *, after: int, limit: int, kinds: Sequence[str] = ()

@@ -106,6 +106,7 @@ class Inside:
         while True:
             shown: dict[str, Any] = await self.gateway.records.message(ACCOUNT, message_id)
             if shown["status"] in statuses:
+                await self.heard()
                 return shown
             await deferLater(reactor, 0.005)
 
@@ -124,8 +125,13 @@ class Inside:
             shown = await self.gateway.requests.show(request_id, ACCOUNT)
             one: dict[str, Any] = shown["steps"][0]["assignees"][place]
             if holds(one):
+                await self.heard()
                 return one
             await deferLater(reactor, 0.005)
+
+    async def heard(self) -> None:
+        """Wait until the gateway has heard of each commit that a reader may have seen before it."""
+        await self.gateway._database.writer.run(lambda connection: None)
 
 
 class InsideTown(Inside, Town):

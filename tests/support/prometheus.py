@@ -57,7 +57,7 @@ def tool(name: str) -> str:
 def promtool(*arguments: object, given: bytes = b"") -> str:
     """Run promtool; returns what it says when it is content, fails the test when it is not."""
     command = [tool("promtool"), *map(str, arguments)]
-    done = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, timeout=120, check=False)
     said = (done.stdout + done.stderr).decode()
     assert done.returncode == 0, said
     return said

@@ -26,6 +26,7 @@ from smsgw.simulator.ismg import Ismg
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
 from smsgw.transport.link import Inbound, Link, china_now
 from smsgw.transport.listener import PeerListener
+from tests.support.ports import free_port
 from tests.support.reactor import until
 from tests.support.rigs import NUMBERS, make_account
 
@@ -165,7 +166,7 @@ class RawGateway(Factory):
         return self.peer
 
     async def start(self) -> int:
-        self._port = await listen_endpoint(reactor, "127.0.0.1", 0).listen(self)
+        self._port = await listen_endpoint(reactor, "127.0.0.1", free_port()).listen(self)
         return int(self._port.getHost().port)
 
     async def stop(self) -> None:

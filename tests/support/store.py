@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from smsgw.model import Event, MessageClass, MessageStatus
 from smsgw.store import events, messages, schema
+from smsgw.store.batches import BatchRow
 from smsgw.store.ids import IdSource
 from smsgw.store.inbox import InboundRow, PartRow
 from smsgw.store.messages import AcceptedMessage, MessageRow, SegmentRow, encode_contents
@@ -80,6 +81,22 @@ def queued_segments(message: MessageRow) -> list[QueuedSegment]:
 def accepted(message: MessageRow, node: int = 0) -> AcceptedMessage:
     """A message as it is accepted."""
     return message, [item.queue_row(node, item.due_at) for item in queued_segments(message)]
+
+
+def batch_row(batch_id: int, messages: int, **fields: Any) -> BatchRow:
+    """A batch of the newsroom's; its messages are :func:`message_row`'s."""
+    row: dict[str, Any] = {
+        "id": batch_id,
+        "account": "newsroom",
+        "reference": "spring",
+        "text": "您好 {name}",
+        "message_class": "interactive",
+        "expects_reply": False,
+        "send_at": None,
+        "valid_for": 86_400_000,
+        "created_at": NOW,
+    }
+    return BatchRow(**{**row, "messages": messages, **fields})
 
 
 def part_row(ids: IdSource, **fields: Any) -> PartRow:

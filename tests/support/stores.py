@@ -40,7 +40,7 @@ _numbers = itertools.count()
 @functools.cache
 def _refusal() -> str:
     try:
-        psycopg.connect(SERVER, connect_timeout=3).close()
+        psycopg.connect(SERVER, connect_timeout=30).close()
     except psycopg.OperationalError as error:
         return " ".join(str(error).split())
     return ""

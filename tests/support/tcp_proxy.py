@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from threading import Thread
 
+from tests.support.ports import free_port
+
 
 class TcpProxy:
     """Passes everything on to a server, until told otherwise.
@@ -25,7 +27,7 @@ class TcpProxy:
         self._open: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self._silent: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()
         self.cut_at = b""
         self.after = b""
         self.answer = False
@@ -35,9 +37,7 @@ class TcpProxy:
 
     def back(self) -> None:
         """Listen, again on the same port."""
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        self._listener = listener
+        self._listener = listener = socket.create_server(("127.0.0.1", self.port))
         Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     @property

@@ -18,14 +18,14 @@ from smsgw.protocols.registry import CARRIERS
 from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.store.address import Server
 from smsgw.transport.endpoints import listen_endpoint
-from tests.support.crashes import SEGMENTS, TOKENS, part_of, untrue_segments, words_of
+from tests.support.crashes import SEGMENTS, TOKENS, UNTAKEN_MAX, part_of, untrue_segments, words_of
 from tests.support.daemon import TOKEN
 from tests.support.nursery import Nursery, Run
 from tests.support.rigs import make_account
 from tests.support.stores import execute
 
 BINDS = 2
-LEASE = 1.0
+LEASE = 3.0
 BATCH = 20
 PAUSE = 0.02
 UNKNOWN_WAIT = 1.0
@@ -155,7 +155,8 @@ class TwoNodes:
 
     async def _phones(self) -> None:
         while self._loading:
-            self.write(next(self._numbers))
+            if self.written.total() < UNTAKEN_MAX:
+                self.write(next(self._numbers))
             await deferLater(reactor, PAUSE)
 
     def write(self, number: int) -> None:

@@ -68,7 +68,7 @@ class WebhookTown:
         port = await self._carrier.start()
         config = self._folder / "smsgw.toml"
         text = CONFIG.format(database=self._database, port=port)
-        lease = "" if len(self.urls) == 1 else "lease = 1.0\n"
+        lease = "" if len(self.urls) == 1 else "lease = 3.0\n"
         config.write_text(text.replace("\n[http]", lease + "\n[http]", 1), encoding="utf-8")
         self.nurseries = [Nursery(config) for _ in self.urls]
         for place in range(len(self.urls)):

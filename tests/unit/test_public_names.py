@@ -29,7 +29,7 @@ def test_importing_it_loads_no_reactor_and_no_database():
         "print([name for name in ('twisted', 'sqlalchemy', 'click') if name in sys.modules])"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert run.stdout.strip() == "[]"
 

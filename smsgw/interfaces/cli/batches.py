@@ -17,6 +17,7 @@ _SHOWN = (
     "text",
     "messages",
     "finished",
+    "counted_at",
     "created_at",
     "send_at",
     "canceled_at",

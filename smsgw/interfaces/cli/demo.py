@@ -34,7 +34,7 @@ from smsgw.simulator.script import in_turn
 
 Json = dict[str, Any]
 
-FINISH_WITHIN = 25.0
+FINISH_WITHIN = 60.0
 """Seconds the whole conversation may take."""
 
 LOOK_EVERY = 0.1

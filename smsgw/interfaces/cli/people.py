@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -22,19 +26,46 @@ CONFLICT = 409
 
 @click.command(epilog=EPILOG)
 @click.argument("phone")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @api_options
-def export(api: Api, phone: str, as_json: bool) -> None:
-    """Print everything that is held of PHONE, a line of JSON for each row.
+def export(api: Api, phone: str, file: Path | None, as_json: bool) -> None:
+    """Write everything that is held of PHONE to FILE, a line of JSON for each row.
 
-    It is recorded in the audit chain that this was done.
+    Without FILE it is printed. FILE is written whole or not at all, and only its owner may read it.
+    With --json a line is an answer of the API instead: some rows, by table. It is recorded in the
+    audit chain that this was done.
     """
-    given = api.patient(PATIENCE_SECONDS).post("/v1/exports", {"phone": phone})
-    if as_json:
-        show_json(given)
+    lines = _exported(api.patient(PATIENCE_SECONDS), phone, as_json)
+    if file is None:
+        for line in lines:
+            click.echo(line)
         return
-    for table, rows in given["rows"].items():
-        for row in rows:
-            click.echo(json.dumps({"table": table, **row}, ensure_ascii=False))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, delete=False
+        ) as to:
+            try:
+                count = sum(to.write(line + "\n") > 0 for line in lines)
+                to.close()
+                os.replace(to.name, file)
+            finally:
+                Path(to.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(f"{file}: {error.strerror}") from None
+    click.echo(f"{count} lines in {file}", err=True)
+
+
+def _exported(api: Api, phone: str, as_json: bool) -> Iterator[str]:
+    """Ask for some rows after the other, and yield a line for each, or for each answer."""
+    cursor = None
+    while True:
+        given = api.post("/v1/exports", {"phone": phone, "cursor": cursor})
+        rows = [{"table": table, **row} for table, some in given["rows"].items() for row in some]
+        for one in [given] if as_json else rows:
+            yield json.dumps(one, ensure_ascii=False)
+        cursor = given["next"]
+        if cursor is None:
+            return
 
 
 @click.command(epilog=EPILOG)

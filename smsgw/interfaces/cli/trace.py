@@ -30,7 +30,8 @@ def trace(api: Api, message_id: str, as_json: bool) -> None:
     """Show everything that happened to a message, in order.
 
     Who asked for it, its links, each part's submits with the carrier's answer and report, its
-    events, what the phone wrote back, and whether the webhooks were told.
+    events, what the phone wrote back, whether the webhooks were told, and what customers who bind
+    to the gateway are still to be brought.
     """
     found = api.get(f"/v1/messages/{message_id}/trace")
     if as_json:
@@ -47,6 +48,9 @@ def trace(api: Api, message_id: str, as_json: bool) -> None:
     show_table(keys, [[one.get(key) for key in keys] for one in message["segments"]], "parts")
     columns = ("event", "webhook", "host", "state", "tries", "next try", "problem")
     show_table(columns, [_delivery(one) for one in found["deliveries"]], "webhooks")
+    if found["customers"]:
+        owed = [_owed(one) for one in found["customers"]]
+        show_table(("customer", "is to get", "state", "since"), owed, "customers")
     if not found["events_complete"]:
         click.echo("there may be more events than these: the message is older than many", err=True)
 
@@ -124,6 +128,15 @@ def _delivery(one: Json) -> list[object]:
     tries = one["attempts"] or None
     due = one["next_attempt_at"] and _clock(one["next_attempt_at"])
     return [one["kind"], one["webhook_id"], one["host"], one["state"], tries, due, one["problem"]]
+
+
+def _owed(one: Json) -> list[object]:
+    what = "the report" if one["kind"] == "report" else f"reply {one['subject_id']}"
+    if one["number"] > 1:
+        what = f"{one['number']} {'reports' if one['kind'] == 'report' else f'parts of {what}'}"
+    if one["failures_only"]:
+        what += ", if it fails"
+    return [one["customer"], what, one["state"], _clock(one["since"])]
 
 
 def _clock(at: str) -> str:

@@ -84,13 +84,14 @@ def routes(front: Gateway) -> list[Route]:
 
     async def cancel(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.batches.cancel(call.account, call.id("batch")))
+        about = call.account, call.id("batch"), call.settling(Reply)
+        return Reply(await front.batches.cancel(*about))
 
     return [
-        Route("POST", "/v1/batches", post, "messages:send", settles=True),
+        Route("POST", "/v1/batches", post, "messages:send"),
         Route("GET", "/v1/batches", listed, "messages:read"),
         Route("GET", "/v1/batches/<id>", shown, "messages:read"),
-        Route("POST", "/v1/batches/<id>/messages", extend, "messages:send", settles=True),
+        Route("POST", "/v1/batches/<id>/messages", extend, "messages:send"),
         Route("POST", "/v1/batches/<id>/cancel", cancel, "messages:send"),
     ]
 

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from smsgw.errors import NotFound
 from smsgw.interfaces.http.problems import Problem, invalid
 from smsgw.services.access.callers import Caller
-from smsgw.store.idempotency import KeyRow
+from smsgw.store.idempotency import KeyRow, Once
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -44,8 +44,8 @@ class Call:
         body: The octets of the body.
         caller: Who asks.
         below: The departments below ``account``.
-        settle: Makes a reply what is recorded of it under the request's Idempotency-Key, where the
-            endpoint does that itself; None without a key.
+        settle: Makes a reply what is recorded of it under the request's Idempotency-Key, in the
+            commit of what the endpoint changes; None without a key.
         finished: Gives a Deferred that fails when the client hangs up; None where nobody can.
         accept: What content the client takes, as it says; "" for anything.
         conditional: Whether it is to be done only to what is as the client knows it (If-Match).
@@ -64,7 +64,7 @@ class Call:
     conditional: bool = False
     expected: int | None = None
 
-    def settling(self, answer: Callable[[T], Reply]) -> Callable[[T], KeyRow] | None:
+    def settling(self, answer: Callable[[T], Reply]) -> Once[T] | None:
         """Return what records the reply that something leads to; None when it need not be."""
         settle = self.settle
         return None if settle is None else lambda found: settle(answer(found))
@@ -165,7 +165,6 @@ class Route:
         scope: What the token must have (:mod:`smsgw.services.access.roles`); without one nobody
             is let in.
         open: Whether it needs no token.
-        settles: Whether it records what became of an Idempotency-Key in the commit of its effect.
         versioned: Whether what it shows has an ETag, or what it does takes If-Match.
     """
 
@@ -174,7 +173,6 @@ class Route:
     endpoint: Endpoint
     scope: str = ""
     open: bool = False
-    settles: bool = False
     versioned: bool = False
 
 

@@ -102,11 +102,11 @@ def routes(front: Gateway) -> list[Route]:
         return Reply(await front.conversations.end(*about, call.settling(Reply)))
 
     return [
-        Route("POST", "/v1/conversations", post, "conversations:write", settles=True),
+        Route("POST", "/v1/conversations", post, "conversations:write"),
         Route("GET", "/v1/conversations", listed, "conversations:read"),
         Route("GET", "/v1/conversations/<id>", shown, "conversations:read"),
-        Route("POST", "/v1/conversations/<id>/messages", send, "conversations:write", settles=True),
-        Route("POST", "/v1/conversations/<id>/end", end, "conversations:write", settles=True),
+        Route("POST", "/v1/conversations/<id>/messages", send, "conversations:write"),
+        Route("POST", "/v1/conversations/<id>/end", end, "conversations:write"),
     ]
 
 

@@ -54,9 +54,13 @@ def routes(front: Gateway) -> list[Route]:
             raise ValidationError("", "write one of ids (a list) and up_to (the id of the newest)")
         ids = [number_of(f"ids[{place}]", one) for place, one in enumerate(body.ids or ())]
         up_to = None if body.up_to is None else number_of("up_to", body.up_to)
-        return Reply({"read": await front.read_inbound(call.account, ids, up_to)})
+        return _read(await front.read_inbound(call.account, ids, up_to, call.settling(_read)))
 
     return [
         Route("GET", "/v1/inbound", listed, "inbound:read"),
         Route("POST", "/v1/inbound/read", read, "inbound:write"),
     ]
+
+
+def _read(count: int) -> Reply:
+    return Reply({"read": count})

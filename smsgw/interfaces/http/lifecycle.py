@@ -63,13 +63,13 @@ def routes(front: Gateway) -> list[Route]:
 
     async def stop(call: Call) -> Reply:
         call.nothing()
-        state = await front.control.stop(call.path["id"], call.caller.name)
-        return Reply(state, HTTPStatus.ACCEPTED)
+        once = call.settling(_taken)
+        return _taken(await front.control.stop(call.path["id"], call.caller.name, once))
 
     async def start(call: Call) -> Reply:
         call.nothing()
-        state = await front.control.start(call.path["id"], call.caller.name)
-        return Reply(state, HTTPStatus.ACCEPTED)
+        once = call.settling(_taken)
+        return _taken(await front.control.start(call.path["id"], call.caller.name, once))
 
     async def reload(call: Call) -> Reply:
         call.parameters()
@@ -87,3 +87,7 @@ def routes(front: Gateway) -> list[Route]:
         Route("POST", "/v1/reload", reload, "gateway:control"),
         Route("POST", "/v1/drain", drain, "gateway:control"),
     ]
+
+
+def _taken(state: dict[str, Any]) -> Reply:
+    return Reply(state, HTTPStatus.ACCEPTED)

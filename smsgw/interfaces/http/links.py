@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -46,10 +48,14 @@ def routes(front: Gateway) -> list[Route]:
             message_class=MessageClass.REALTIME,
             link=name,
         )
-        message_id = await call.caller.counted(1, lambda: front.submission.send(outgoing))
-        return Reply({"id": str(message_id)}, HTTPStatus.ACCEPTED)
+        send = partial(front.submission.send, outgoing, call.settling(_accepted))
+        return _accepted([await call.caller.counted(1, send)])
 
     return [
         Route("GET", "/v1/links", listed, "links:read"),
         Route("POST", "/v1/links/<id>/test", tested, "links:control"),
     ]
+
+
+def _accepted(ids: Sequence[int]) -> Reply:
+    return Reply({"id": str(ids[0])}, HTTPStatus.ACCEPTED)

@@ -100,7 +100,7 @@ def routes(front: Gateway) -> list[Route]:
 
     async def cancel(call: Call) -> Reply:
         call.parameters()
-        return Reply(await front.cancel(call.account, call.id("message")))
+        return Reply(await front.cancel(call.account, call.id("message"), call.settling(Reply)))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "status", "to", "batch")
@@ -127,7 +127,7 @@ def routes(front: Gateway) -> list[Route]:
         return Reply(await departments.one(call, find))
 
     return [
-        Route("POST", "/v1/messages", post, "messages:send", settles=True),
+        Route("POST", "/v1/messages", post, "messages:send"),
         Route("GET", "/v1/messages", listed, "messages:read"),
         Route("GET", "/v1/messages/<id>", shown, "messages:read"),
         Route("POST", "/v1/messages/<id>/cancel", cancel, "messages:send"),

@@ -36,16 +36,24 @@ def routes(front: Gateway) -> list[Route]:
 
     async def added(call: Call) -> Reply:
         body = call.json(OptOutBody)
-        count = await front.opt_outs.add(body.phones, body.account, call.caller.name)
-        return Reply({"added": count})
+        about = body.phones, body.account, call.caller.name
+        return _added(await front.opt_outs.add(*about, call.settling(_added)))
 
     async def removed(call: Call) -> Reply:
         body = call.json(OptOutBody)
-        count = await front.opt_outs.remove(body.phones, body.account, call.caller.name)
-        return Reply({"removed": count})
+        about = body.phones, body.account, call.caller.name
+        return _removed(await front.opt_outs.remove(*about, call.settling(_removed)))
 
     return [
         Route("GET", "/v1/opt-outs", listed, "optouts:read"),
         Route("POST", "/v1/opt-outs", added, "optouts:write"),
         Route("POST", "/v1/opt-outs/remove", removed, "optouts:write"),
     ]
+
+
+def _added(count: int) -> Reply:
+    return Reply({"added": count})
+
+
+def _removed(count: int) -> Reply:
+    return Reply({"removed": count})

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
-from smsgw.services.gateway import Gateway
+from smsgw.services.gateway import Gateway, Json
 
 
 class ExportBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose rows."""
+    """Whose rows; ``cursor`` is the ``next`` of the answer before."""
 
     phone: str
+    cursor: str | None = None
 
 
 class ErasureBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,20 +40,19 @@ def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
 
     async def exported(call: Call) -> Reply:
-        phone = call.json(ExportBody).phone
-        # No Idempotency-Key keeps a copy of it.
-        return Reply(await front.people.export(phone, call.caller.name), secret=True)
+        body = call.json(ExportBody)
+        about = body.phone, call.caller.name, body.cursor
+        return _exported(await front.people.export(*about, call.settling(_exported)))
 
     async def erased(call: Call) -> Reply:
         body = call.json(ErasureBody)
-        return Reply(await front.people.erase(body.phone, call.caller.name, dry_run=body.dry_run))
+        erase = partial(front.people.erase, body.phone, call.caller.name, dry_run=body.dry_run)
+        return Reply(await erase(once=call.settling(Reply)))
 
     async def held(call: Call) -> Reply:
         body = call.json(HoldBody)
-        made = await front.people.hold(
-            body.kind, body.value, body.reason, body.until, call.caller.name
-        )
-        return Reply(made, HTTPStatus.CREATED)
+        about = body.kind, body.value, body.reason, body.until, call.caller.name
+        return _held(await front.people.hold(*about, call.settling(_held)))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "ended")
@@ -61,9 +62,9 @@ def routes(front: Gateway) -> list[Route]:
         return page("holds", found, limit)
 
     async def removed(call: Call) -> Reply:
-        hold_id = call.id("hold")
+        about = call.id("hold"), call.caller.name
         call.nothing()
-        return Reply(await front.people.end_hold(hold_id, call.caller.name))
+        return Reply(await front.people.end_hold(*about, call.settling(Reply)))
 
     return [
         Route("POST", "/v1/exports", exported, "data:export"),
@@ -72,3 +73,11 @@ def routes(front: Gateway) -> list[Route]:
         Route("GET", "/v1/holds", listed, "holds:read"),
         Route("POST", "/v1/holds/<id>/remove", removed, "holds:write"),
     ]
+
+
+def _exported(rows: Json) -> Reply:
+    return Reply(rows, secret=True)  # no Idempotency-Key keeps a copy of it
+
+
+def _held(hold: Json) -> Reply:
+    return Reply(hold, HTTPStatus.CREATED)

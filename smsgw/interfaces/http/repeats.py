@@ -9,6 +9,7 @@ from smsgw.interfaces.http import etags
 from smsgw.interfaces.http.calls import Call, Reply, Route
 from smsgw.interfaces.http.problems import invalid
 from smsgw.services.idempotency import Answer, Asked, IdempotencyKeys
+from smsgw.store.idempotency import KeyRow
 
 KEY_CHARACTERS = 128
 HEADER = "Idempotency-Key"
@@ -30,12 +31,23 @@ async def answer(keys: IdempotencyKeys, key: str, target: bytes, route: Route, c
     digest = hashlib.sha256(b"\0".join([route.method.encode(), target, call.body])).digest()
     asked = Asked(call.account, _checked(key), digest)
 
-    async def work() -> Answer:
-        return _kept(etags.tagged(await route.endpoint(call)))
+    recorded: Answer | None = None
 
-    if route.settles:
-        call.settle = lambda reply: keys.row(asked, _kept(etags.tagged(reply)))
-    found = await keys.once(asked, work, reserve=not route.settles)
+    def settle(reply: Reply) -> KeyRow:
+        nonlocal recorded
+        recorded = _kept(etags.tagged(reply))
+        return keys.row(asked, recorded)
+
+    async def work() -> Answer:
+        reply = await route.endpoint(call)
+        if recorded is not None:
+            return recorded
+        done = _kept(etags.tagged(reply))  # it changed nothing, or what is harmless to do again
+        await keys.keep(asked, done)
+        return done
+
+    call.settle = settle
+    found = await keys.once(asked, work)
     headers = {**found.headers, "Idempotency-Replayed": "true"} if found.repeated else found.headers
     return Reply(found.body, found.status, headers)
 

@@ -5,7 +5,7 @@ What a request may hold is checked by the engine, which names the same fields as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -89,9 +89,8 @@ def routes(front: Gateway) -> list[Route]:
 def _requests(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
         draft = call.json(RequestDraft)
-        settling = call.settling(_created)
-        created = await front.requests.create(call.account, draft, call.caller.name, settling)
-        return _created([created])
+        once = call.settling(_created)
+        return _created(await front.requests.create(call.account, draft, call.caller.name, once))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "state", "reference")
@@ -128,7 +127,7 @@ def _requests(front: Gateway) -> list[Route]:
         return await _changed(front, call, change)
 
     return [
-        Route("POST", "/v1/requests", post, "requests:create", settles=True),
+        Route("POST", "/v1/requests", post, "requests:create"),
         Route("GET", "/v1/requests", listed, "requests:read"),
         Route("GET", "/v1/requests/<id>", shown, "requests:read", versioned=True),
         _change("decisions", decide, "requests:decide"),
@@ -165,7 +164,7 @@ def _life(front: Gateway) -> list[Route]:
 
     async def digest(call: Call) -> Reply:
         phone = normalise(call.json(DigestBody).phone, "phone")
-        return Reply({"sent": await front.requests.digest(phone, call.account)})
+        return _sent(await front.requests.digest(phone, call.account, call.settling(_sent)))
 
     return [
         _change("delegations", delegate, "requests:decide"),
@@ -179,10 +178,12 @@ def _life(front: Gateway) -> list[Route]:
 def _types(front: Gateway) -> list[Route]:
     async def put(call: Call) -> Reply:
         body = call.json(TypeBody)
-        version = await front.types.put(
-            call.account, body.name, body.flow, call.version(body.version), call.caller.name
-        )
-        return Reply({"name": body.name, "version": version}, version=version)
+        about = call.account, body.name, body.flow, call.version(body.version), call.caller.name
+
+        def saved(version: int) -> Reply:
+            return Reply({"name": body.name, "version": version}, version=version)
+
+        return saved(await front.types.put(*about, call.settling(saved)))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
@@ -198,9 +199,8 @@ def _types(front: Gateway) -> list[Route]:
         return Reply(found, version=found["version"])
 
     async def remove(call: Call) -> Reply:
-        name = call.path["id"]
-        await front.types.remove(call.account, name, call.caller.name, call.version())
-        return Reply({"name": name})
+        about = call.account, call.path["id"], call.caller.name, call.version()
+        return _removed(await front.types.remove(*about, call.settling(_removed)))
 
     return [
         Route("POST", "/v1/request-types", put, "requests:manage", versioned=True),
@@ -213,8 +213,8 @@ def _types(front: Gateway) -> list[Route]:
 def _stand_ins(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
         draft = call.json(StandInDraft)
-        row_id = await front.stand_ins.create(call.account, draft, call.caller.name)
-        return Reply({"id": str(row_id)}, HTTPStatus.CREATED)
+        once = call.settling(_recorded)
+        return _recorded(await front.stand_ins.create(call.account, draft, call.caller.name, once))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "phone", "ended")
@@ -232,9 +232,8 @@ def _stand_ins(front: Gateway) -> list[Route]:
         return page("stand_ins", found, limit)
 
     async def end(call: Call) -> Reply:
-        row_id = call.id("stand-in")
-        await front.stand_ins.end(call.account, row_id, call.caller.name)
-        return Reply({"id": str(row_id)})
+        about = call.account, call.id("stand-in"), call.caller.name
+        return _ended(await front.stand_ins.end(*about, call.settling(_ended)))
 
     return [
         Route("POST", "/v1/stand-ins", post, "requests:manage"),
@@ -243,13 +242,29 @@ def _stand_ins(front: Gateway) -> list[Route]:
     ]
 
 
-def _created(ids: Sequence[int]) -> Reply:
-    headers = {"Location": f"/v1/requests/{ids[0]}"}
-    return Reply({"id": str(ids[0])}, HTTPStatus.CREATED, headers)
+def _created(request_id: int) -> Reply:
+    headers = {"Location": f"/v1/requests/{request_id}"}
+    return Reply({"id": str(request_id)}, HTTPStatus.CREATED, headers)
+
+
+def _sent(anything: bool) -> Reply:
+    return Reply({"sent": anything})
+
+
+def _removed(name: str) -> Reply:
+    return Reply({"name": name})
+
+
+def _recorded(row_id: int) -> Reply:
+    return Reply({"id": str(row_id)}, HTTPStatus.CREATED)
+
+
+def _ended(row_id: int) -> Reply:
+    return Reply({"id": str(row_id)})
 
 
 def _change(name: str, endpoint: Endpoint, scope: str) -> Route:
-    return Route("POST", f"/v1/requests/<id>/{name}", endpoint, scope, settles=True, versioned=True)
+    return Route("POST", f"/v1/requests/<id>/{name}", endpoint, scope, versioned=True)
 
 
 async def _changed(front: Gateway, call: Call, change: Callable[..., Awaitable[int]]) -> Reply:

@@ -72,13 +72,16 @@ def routes(front: Gateway) -> list[Route]:
                 numbers.append(entry_of(msgspec.structs.asdict(one), now))
             except ValidationError as error:
                 raise ValidationError(f"numbers[{index}].{error.field}", error.problem) from error
-        recorded = await front.ported.put(numbers)
-        return Reply({"imported": recorded, "skipped": len(numbers) - recorded})
+
+        def recorded(count: int) -> Reply:
+            return Reply({"imported": count, "skipped": len(numbers) - count})
+
+        return recorded(await front.ported.put(numbers, call.settling(recorded)))
 
     async def forgotten(call: Call) -> Reply:
         written = call.json(ForgetBody).phones
         phones = [normalise(one, f"phones[{index}]") for index, one in enumerate(written)]
-        return Reply({"forgotten": await front.ported.forget(phones)})
+        return _forgotten(await front.ported.forget(phones, call.settling(_forgotten)))
 
     return [
         Route("GET", "/v1/routes/explain", explained, "routes:read"),
@@ -86,3 +89,7 @@ def routes(front: Gateway) -> list[Route]:
         Route("POST", "/v1/ported", imported, "ported:write"),
         Route("POST", "/v1/ported/forget", forgotten, "ported:write"),
     ]
+
+
+def _forgotten(count: int) -> Reply:
+    return Reply({"forgotten": count})

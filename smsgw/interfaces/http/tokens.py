@@ -9,6 +9,7 @@ import msgspec
 from smsgw.interfaces.http import departments
 from smsgw.interfaces.http.calls import Call, Reply, Route, cursor_of, limit_of, one_of, page
 from smsgw.services.access.book import TokenChange, TokenDraft, Tokens
+from smsgw.services.queries import Json
 
 READ, WRITE = "tokens:read", "tokens:write"
 
@@ -20,9 +21,7 @@ def routes(tokens: Tokens) -> list[Route]:
         draft = call.json(TokenDraft)
         if not draft.account:
             draft = msgspec.structs.replace(draft, account=call.account)
-        made = await tokens.create(call.caller, draft)
-        place = {"Location": f"/v1/tokens/{made['id']}"}
-        return Reply(made, HTTPStatus.CREATED, place, secret=True)
+        return _made(await tokens.create(call.caller, draft, call.settling(_made)))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit", "revoked")
@@ -39,19 +38,19 @@ def routes(tokens: Tokens) -> list[Route]:
         call.parameters()
         token_id = call.id("token")
         found = await departments.one(call, lambda account: tokens.show(account, token_id))
-        return Reply(found, version=found["version"])
+        return _versioned(found)
 
     async def change(call: Call) -> Reply:
         token_id, body = call.id("token"), call.json(TokenChange)
         body = msgspec.structs.replace(body, version=call.version(body.version))
-        changed = await tokens.change(call.caller, token_id, body)
-        return Reply(changed, version=changed["version"])
+        once = call.settling(_versioned)
+        return _versioned(await tokens.change(call.caller, token_id, body, once))
 
     async def revoke(call: Call) -> Reply:
         token_id = call.id("token")
         call.nothing()
-        revoked = await tokens.revoke(call.caller, token_id, call.version())
-        return Reply(revoked, version=revoked["version"])
+        once = call.settling(_versioned)
+        return _versioned(await tokens.revoke(call.caller, token_id, call.version(), once))
 
     return [
         Route("POST", "/v1/tokens", post, WRITE),
@@ -60,3 +59,12 @@ def routes(tokens: Tokens) -> list[Route]:
         Route("POST", "/v1/tokens/<id>/change", change, WRITE, versioned=True),
         Route("POST", "/v1/tokens/<id>/revoke", revoke, WRITE, versioned=True),
     ]
+
+
+def _made(token: Json) -> Reply:
+    place = {"Location": f"/v1/tokens/{token['id']}"}
+    return Reply(token, HTTPStatus.CREATED, place, secret=True)
+
+
+def _versioned(token: Json) -> Reply:
+    return Reply(token, version=token["version"])

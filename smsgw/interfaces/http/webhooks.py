@@ -57,14 +57,13 @@ class ReplayBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def routes(front: Gateway) -> list[Route]:
     """Return the endpoints."""
-    return [*_keeping(front), *_living(front), *_again(front)]
+    return [*_keeping(front), *_living(front), *_replaying(front)]
 
 
 def _keeping(front: Gateway) -> list[Route]:
     async def post(call: Call) -> Reply:
-        body = call.json(WebhookBody)
-        made = await front.webhooks.create(call.account, body.url, body.kinds)
-        return Reply(made, 201, {"Location": f"/v1/webhooks/{made['id']}"})
+        body, once = call.json(WebhookBody), call.settling(_made)
+        return _made(await front.webhooks.create(call.account, body.url, body.kinds, once))
 
     async def listed(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
@@ -81,15 +80,19 @@ def _keeping(front: Gateway) -> list[Route]:
     async def change(call: Call) -> Reply:
         webhook_id, body = call.id("webhook"), call.json(ChangeBody)
         changed = await front.webhooks.change(
-            call.account, webhook_id, url=body.url, kinds=body.kinds, version=call.version()
+            call.account,
+            webhook_id,
+            url=body.url,
+            kinds=body.kinds,
+            version=call.version(),
+            once=call.settling(_versioned),
         )
         return _versioned(changed)
 
     async def remove(call: Call) -> Reply:
-        webhook_id = call.id("webhook")
+        about = call.account, call.id("webhook"), call.version()
         call.nothing()
-        await front.webhooks.remove(call.account, webhook_id, call.version())
-        return Reply({"id": str(webhook_id), "removed": True})
+        return _removed(await front.webhooks.remove(*about, call.settling(_removed)))
 
     return [
         Route("POST", "/v1/webhooks", post, "webhooks:write"),
@@ -102,22 +105,20 @@ def _keeping(front: Gateway) -> list[Route]:
 
 def _living(front: Gateway) -> list[Route]:
     async def pause(call: Call) -> Reply:
-        webhook_id = call.id("webhook")
+        about = call.account, call.id("webhook"), call.version()
         call.nothing()
-        return _versioned(await front.webhooks.pause(call.account, webhook_id, call.version()))
+        return _versioned(await front.webhooks.pause(*about, call.settling(_versioned)))
 
     async def resume(call: Call) -> Reply:
-        webhook_id = call.id("webhook")
+        about = call.account, call.id("webhook"), call.version()
         call.nothing()
-        return _versioned(await front.webhooks.resume(call.account, webhook_id, call.version()))
+        return _versioned(await front.webhooks.resume(*about, call.settling(_versioned)))
 
     async def rotate(call: Call) -> Reply:
         webhook_id = call.id("webhook")
         body = call.json(RotateBody) if call.body else RotateBody()
-        rotated = await front.webhooks.rotate(
-            call.account, webhook_id, body.overlap, call.version()
-        )
-        return _versioned(rotated)
+        about = call.account, webhook_id, body.overlap, call.version()
+        return _versioned(await front.webhooks.rotate(*about, call.settling(_versioned)))
 
     async def test(call: Call) -> Reply:
         webhook_id = call.id("webhook")
@@ -132,7 +133,7 @@ def _living(front: Gateway) -> list[Route]:
     ]
 
 
-def _again(front: Gateway) -> list[Route]:
+def _replaying(front: Gateway) -> list[Route]:
     async def dead_letters(call: Call) -> Reply:
         parameters = call.parameters("cursor", "limit")
         limit, before = limit_of(parameters), cursor_of(parameters)
@@ -153,17 +154,35 @@ def _again(front: Gateway) -> list[Route]:
                 raise ValidationError("until", "a dead letter is delivered whole; leave it out")
             every = body.dead_letter == "all"
             letter = None if every else number_of("dead_letter", body.dead_letter)
-            return Reply(await front.webhooks.replay_dead(call.account, webhook_id, letter), 202)
+            about = call.account, webhook_id, letter
+            return _again(await front.webhooks.replay_dead(*about, call.settling(_again)))
         after = None if body.after is None else number_of("after", body.after)
         shown = await front.webhooks.replay(
-            call.account, webhook_id, after=after, since=body.since, until=until
+            call.account,
+            webhook_id,
+            after=after,
+            since=body.since,
+            until=until,
+            once=call.settling(_again),
         )
-        return Reply(shown, 202)
+        return _again(shown)
 
     return [
         Route("GET", "/v1/webhooks/<id>/dead-letters", dead_letters, "webhooks:read"),
         Route("POST", "/v1/webhooks/<id>/replay", replay, "webhooks:write"),
     ]
+
+
+def _made(shown: Json) -> Reply:
+    return Reply(shown, 201, {"Location": f"/v1/webhooks/{shown['id']}"})
+
+
+def _removed(webhook_id: int) -> Reply:
+    return Reply({"id": str(webhook_id), "removed": True})
+
+
+def _again(shown: Json) -> Reply:
+    return Reply(shown, 202)
 
 
 def _versioned(shown: Json) -> Reply:

@@ -21,6 +21,7 @@ from smsgw.services.access.callers import Caller, is_free
 from smsgw.services.queries import Json, iso
 from smsgw.store import audit, tokens
 from smsgw.store.audit import Entry
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.ids import IdSource
 from smsgw.store.tokens import TokenRow
 
@@ -130,8 +131,10 @@ class Tokens:
         self._clock = clock
         self._changed = changed
 
-    async def create(self, by: Caller, draft: TokenDraft) -> Json:
+    async def create(self, by: Caller, draft: TokenDraft, once: Once[Json] | None = None) -> Json:
         """Make a token; returns it with ``token``, which nobody is ever shown again.
+
+        What ``once`` makes of what is returned is recorded in the same commit; so below.
 
         Raises:
             ValidationError: A field is wrong.
@@ -160,16 +163,17 @@ class Tokens:
             **values,
         )
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Json:
             if not tokens.insert(connection, row):
                 raise Conflict(
                     f"{account} has a token {row.name!r}; revoke it, or use another name"
                 )
             self._audit(connection, now, by, row, "created", _granted(row))
+            return remember(connection, once, {**_shown(row, now), "token": token})
 
-        await self._store.writer.run(work)
+        made = await self._store.writer.run(work)
         self._changed()
-        return {**_shown(row, now), "token": token}
+        return made
 
     async def show(self, account: str, token_id: int) -> Json:
         """Return a department's token, or anybody's with ""; or raise NotFound."""
@@ -190,7 +194,9 @@ class Tokens:
 
         return self._store.read(find)
 
-    async def change(self, by: Caller, token_id: int, change: TokenChange) -> Json:
+    async def change(
+        self, by: Caller, token_id: int, change: TokenChange, once: Once[Json] | None = None
+    ) -> Json:
         """Change what is given; returns the token.
 
         Raises:
@@ -202,7 +208,7 @@ class Tokens:
         asked = msgspec.to_builtins(change, builtin_types=(datetime,))
         version = asked.pop("version")
 
-        def work(connection: Connection) -> TokenRow:
+        def work(connection: Connection) -> Json:
             row = _of(connection, by, token_id)
             _check_version(row, version)
             if row.revoked_at is not None:
@@ -214,13 +220,19 @@ class Tokens:
             detail = {key: value for key, value in after.items() if value != before[key]}
             was = {key: before[key] for key in detail}
             self._audit(connection, now, by, row, "changed", {**detail, "was": was})
-            return changed
+            return remember(connection, once, _shown(changed, now))
 
-        row = await self._store.writer.run(work)
+        shown = await self._store.writer.run(work)
         self._changed()
-        return _shown(row, now)
+        return shown
 
-    async def revoke(self, by: Caller, token_id: int, version: int | None = None) -> Json:
+    async def revoke(
+        self,
+        by: Caller,
+        token_id: int,
+        version: int | None = None,
+        once: Once[Json] | None = None,
+    ) -> Json:
         """Refuse a token from now on; returns it as it is then. Again, it does nothing.
 
         Raises:
@@ -229,19 +241,18 @@ class Tokens:
         """
         now = self._now()
 
-        def work(connection: Connection) -> TokenRow:
+        def work(connection: Connection) -> Json:
             row = _of(connection, by, token_id)
             _check_version(row, version)
-            if row.revoked_at is not None:
-                return row
-            values = {"revoked_at": now, "revoked_by": by.name}
-            changed = _kept(tokens.change(connection, row, **values), token_id)
-            self._audit(connection, now, by, row, "revoked", {})
-            return changed
+            if row.revoked_at is None:
+                values = {"revoked_at": now, "revoked_by": by.name}
+                row = _kept(tokens.change(connection, row, **values), token_id)
+                self._audit(connection, now, by, row, "revoked", {})
+            return remember(connection, once, _shown(row, now))
 
-        row = await self._store.writer.run(work)
+        shown = await self._store.writer.run(work)
         self._changed()
-        return _shown(row, now)
+        return shown
 
     def _values(
         self, by: Caller, given: Json, now: int, fresh: Json | None = None

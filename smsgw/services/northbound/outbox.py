@@ -249,7 +249,7 @@ class Outbox:
         one.done = True
         self._forgetting.add(one.row.id)
         data = {"customer": name, "kind": one.row.kind, "reason": result.text}
-        event = Event(REFUSED, one.row.id, self.customer.account, data, at=now)
+        event = Event(REFUSED, one.row.subject_id, self.customer.account, data, at=now)
         done = self._database.writer.run(
             partial(rows_of.give_up_delivery, delivery_id=one.row.id, event=event)
         )

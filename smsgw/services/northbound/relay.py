@@ -191,6 +191,7 @@ class Relay:
         own = customer.carrier.family == "chinese" and CARRIER_STAT.fullmatch(word) is not None
         yield self._delivery(
             customer.name,
+            ended.message_id,
             StatusReport(
                 carrier_message_id=customer.carrier.own_id(ended.id),
                 status=status,
@@ -218,7 +219,7 @@ class Relay:
                 submitted=_minute(event.at),
                 done=_minute(event.at),
             )
-            yield self._delivery(customer.name, report)
+            yield self._delivery(customer.name, event.subject_id, report)
 
     def _message(self, row: InboundRow) -> Iterator[Delivery]:
         found = self._owners.longest(row.access_number + row.extension)
@@ -236,16 +237,16 @@ class Relay:
                     content=content,
                     udhi=len(split.parts) > 1,
                 )
-                yield self._delivery(customer.name, message)
+                yield self._delivery(customer.name, row.id, message)
 
-    def _delivery(self, customer: str, content: Content) -> Delivery:
+    def _delivery(self, customer: str, subject_id: int, content: Content) -> Delivery:
         made = self._database.ids.next()
         kind = REPORT
         if isinstance(content, MoMessage):
             kind = MO
             content.carrier_message_id = self._customers[customer].carrier.own_id(made)
         now = int(self._reactor.seconds() * 1000)
-        return Delivery(made, customer, kind, _encode(content), now)
+        return Delivery(made, customer, kind, subject_id, _encode(content), now)
 
 
 def content_of(delivery: Delivery) -> Content:

@@ -30,10 +30,10 @@ from smsgw.services.requests.reply import settle
 from smsgw.services.requests.settings import OnDeadline
 from smsgw.services.requests.timers import TimerKind, Timers
 from smsgw.services.requests.votes import Votes
-from smsgw.store import idempotency
 from smsgw.store import request_types as types_of
 from smsgw.store import requests as rows_of
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.inbox import InboundRow
 from smsgw.store.requests import AnswerRow
 from smsgw.store.timers import TimerRow
@@ -41,10 +41,7 @@ from smsgw.store.timers import TimerRow
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smsgw.services.submission import Once
-    from smsgw.store.idempotency import KeyRow
-
-    OnceShown = Callable[[dict[str, Any]], KeyRow]
+    OnceShown = Once[dict[str, Any]]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -87,7 +84,7 @@ class RequestEngine:
     # ---- asking --------------------------------------------------------------------------
 
     def create(
-        self, account: str, draft: RequestDraft, actor: str = "", once: Once | None = None
+        self, account: str, draft: RequestDraft, actor: str = "", once: Once[int] | None = None
     ) -> Deferred[int]:
         """Store a request and ask the first step's assignees.
 
@@ -114,9 +111,7 @@ class RequestEngine:
                     changes.set_timer(TimerKind.REQUEST_DEADLINE, request.id, deadline_at)
                 votes.open_numbers(changes, rows)
                 advance(changes, rows, strict=True)
-                if once is not None:
-                    idempotency.add(changes.connection, once([request.id]))
-                return request.id
+                return remember(changes.connection, once, request.id)
 
             request_id = await self.commit(work, actor or account)
             if checked.settings.vote is not None:
@@ -174,16 +169,20 @@ class RequestEngine:
 
         return _deferred(self._change(work, account or GATEWAY, request_id, account, once))
 
-    def digest(self, phone: str, account: str | None = None) -> Deferred[bool]:
+    def digest(
+        self, phone: str, account: str | None = None, once: Once[bool] | None = None
+    ) -> Deferred[bool]:
         """Send a phone the list of all it has open; fires with whether there was anything.
 
         Args:
             phone: Normalised.
             account: Only its requests; None is anyone's.
+            once: What it makes of that is recorded in the same commit.
         """
 
         def work(changes: Changes) -> bool:
-            return listing.send(changes, phone, account) is not None
+            sent = listing.send(changes, phone, account) is not None
+            return remember(changes.connection, once, sent)
 
         return _deferred(self.commit(work))
 
@@ -419,7 +418,7 @@ class RequestEngine:
             if once is not None:
                 presets = self._tools.presets
                 shown = view.show(changes.connection, presets, request_id, account)
-                idempotency.add(changes.connection, once(shown))
+                remember(changes.connection, once, shown)
             return result
 
         return await self.commit(whole, actor)

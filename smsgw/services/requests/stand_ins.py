@@ -17,6 +17,7 @@ from smsgw.store import audit
 from smsgw.store import stand_ins as rows_of
 from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.stand_ins import SECOND, SUBSTITUTE, StandInRow
 
 if TYPE_CHECKING:
@@ -62,8 +63,13 @@ class StandIns:
         self._store = store
         self._clock = clock
 
-    def create(self, account: str, draft: StandInDraft, actor: str = "") -> Deferred[int]:
-        """Record one; fires with its id after the commit, or fails with ValidationError."""
+    def create(
+        self, account: str, draft: StandInDraft, actor: str = "", once: Once[int] | None = None
+    ) -> Deferred[int]:
+        """Record one; fires with its id after the commit, or fails with ValidationError.
+
+        What ``once`` makes of the id is recorded in the same commit.
+        """
 
         async def create() -> int:
             now = int(self._clock() * 1000)
@@ -74,17 +80,22 @@ class StandIns:
                 detail = {"phone": row.phone, "other_phone": row.other_phone, "kind": row.kind}
                 entry = Entry(actor or account, "stand_in.created", account, row.id, detail)
                 audit.append(connection, now, [entry])
-                return row.id
+                return remember(connection, once, row.id)
 
             return await self._store.writer.run(work)
 
         return Deferred.fromCoroutine(create())
 
-    def end(self, account: str, row_id: int, actor: str = "") -> Deferred[None]:
-        """End one; fails with NotFound, or with Conflict when it was ended before."""
+    def end(
+        self, account: str, row_id: int, actor: str = "", once: Once[int] | None = None
+    ) -> Deferred[int]:
+        """End one; fires with its id, or fails with NotFound, or Conflict when it was ended before.
+
+        ``once``: as of :meth:`create`.
+        """
         now = int(self._clock() * 1000)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> int:
             row = rows_of.get(connection, row_id)
             if row is None or row.account != account:
                 raise NotFound(f"stand-in {row_id}: not recorded")
@@ -92,6 +103,7 @@ class StandIns:
                 raise Conflict(f"stand-in {row_id} was ended before")
             entry = Entry(actor or account, "stand_in.ended", account, row_id, {})
             audit.append(connection, now, [entry])
+            return remember(connection, once, row_id)
 
         return self._store.writer.run(work)
 

@@ -18,6 +18,7 @@ from smsgw.store import audit
 from smsgw.store import request_types as rows_of
 from smsgw.store.audit import Entry
 from smsgw.store.database import Database
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.request_types import RequestTypeRow
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class RequestTypes:
         flow: RequestDraft,
         version: int | None = None,
         actor: str = "",
+        once: Once[int] | None = None,
     ) -> Deferred[int]:
         """Save a flow; fires with its version after the commit.
 
@@ -60,6 +62,7 @@ class RequestTypes:
             flow: A request without what each says itself; its steps may be left out.
             version: The version it replaces, 0 for a new one; None replaces whatever is there.
             actor: Who does it; "" for the account.
+            once: What it makes of the version is recorded in the same commit.
 
         Returns:
             Fails with ValidationError, or with Outdated when another version is there.
@@ -77,7 +80,7 @@ class RequestTypes:
                 detail = {"name": name, "version": saved, "sha256": audit.digest(definition)}
                 entry = Entry(actor or account, "request_type.saved", account, 0, detail)
                 audit.append(connection, now, [entry])
-                return saved
+                return remember(connection, once, saved)
 
             return await self._store.writer.run(work)
 
@@ -119,15 +122,21 @@ class RequestTypes:
         return self._store.read(page)
 
     def remove(
-        self, account: str, name: str, actor: str = "", version: int | None = None
-    ) -> Deferred[None]:
-        """Forget a flow; requests made from it stay as they are.
+        self,
+        account: str,
+        name: str,
+        actor: str = "",
+        version: int | None = None,
+        once: Once[str] | None = None,
+    ) -> Deferred[str]:
+        """Forget a flow; requests made from it stay as they are. Fires with its name.
 
-        Fails with NotFound, or with Outdated when it is not at ``version``.
+        What ``once`` makes of that is recorded in the same commit. Fails with NotFound, or with
+        Outdated when it is not at ``version``.
         """
         now = int(self._clock() * 1000)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> str:
             row = rows_of.get(connection, account, name) if _NAME.fullmatch(name) else None
             if row is None:
                 raise NotFound(f"type {name[:70]}: not saved")
@@ -136,6 +145,7 @@ class RequestTypes:
                 raise Outdated(f"type {name}: another version is there; read it again")
             entry = Entry(actor or account, "request_type.removed", account, 0, {"name": name})
             audit.append(connection, now, [entry])
+            return remember(connection, once, name)
 
         return self._store.writer.run(work)
 

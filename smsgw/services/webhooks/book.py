@@ -26,6 +26,7 @@ from smsgw.services.webhooks.lane import Tools, body_of, signed
 from smsgw.services.webhooks.posting import Result
 from smsgw.store import audit, redeliveries, wanted, webhooks
 from smsgw.store.audit import Entry
+from smsgw.store.idempotency import Once, remember
 from smsgw.store.redeliveries import DEAD, REPLAYING, RedeliveryRow
 from smsgw.store.webhooks import ACTIVE, PAUSED, WebhookRow
 
@@ -94,13 +95,16 @@ class Webhooks:
 
     # ---- to have one ---------------------------------------------------------------------
 
-    async def create(self, account: str, url: str, kinds: Sequence[str] = ()) -> Json:
+    async def create(
+        self, account: str, url: str, kinds: Sequence[str] = (), once: Once[Json] | None = None
+    ) -> Json:
         """Have an account's events posted to a URL, from now on; returns it with its ``secret``.
 
         Args:
             account: Whose.
             url: Where to.
             kinds: Only these: ``request.closed``, ``request.*``; none is all.
+            once: What it makes of what is returned is recorded in the same commit; so below.
 
         Raises:
             ValidationError: We do not call this URL, or there are no such kinds.
@@ -116,18 +120,18 @@ class Webhooks:
             created_at=self._tools.now(),
         )
 
-        def work(connection: Connection) -> WebhookRow:
+        def work(connection: Connection) -> Json:
             if webhooks.count(connection, account) >= WEBHOOKS_MAX:
                 raise Conflict(f"there are {WEBHOOKS_MAX} webhooks, the most; remove one first")
             row.cursor = wanted.newest(connection)
             webhooks.add(connection, row)
             detail = {"host": host, "kinds": row.patterns}
             self._audit(connection, row, "created", detail)
-            return row
+            return remember(connection, once, {**_shown(row, {}), "secret": row.secret})
 
         made = await self._tools.store.writer.run(work)
         self._changed()
-        return {**_shown(made, {}), "secret": made.secret}
+        return made
 
     async def show(self, account: str, webhook_id: int) -> Json:
         """Return a webhook, or raise NotFound."""
@@ -158,6 +162,7 @@ class Webhooks:
         url: str | None = None,
         kinds: Sequence[str] | None = None,
         version: int | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Post somewhere else, or other kinds; what failed is tried again at once.
 
@@ -175,32 +180,51 @@ class Webhooks:
             # What is under way was chosen by the old kinds, so it goes out under another id.
             values |= {"kinds": _kinds(kinds), "batch_id": 0, "batch_until": 0, "batch_of": 0}
             detail["kinds"] = sorted(set(kinds))
-        return await self._set(
-            account, webhook_id, "changed", detail, version, **values, **_AT_ONCE
-        )
+        about = account, webhook_id, version, once
+        return await self._set(*about, "changed", detail, {**values, **_AT_ONCE})
 
-    async def remove(self, account: str, webhook_id: int, version: int | None = None) -> None:
-        """Forget a webhook, its dead letters too. Raises NotFound."""
+    async def remove(
+        self,
+        account: str,
+        webhook_id: int,
+        version: int | None = None,
+        once: Once[int] | None = None,
+    ) -> int:
+        """Forget a webhook, its dead letters too; returns its id. Raises NotFound."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> int:
             row = _own(connection, account, webhook_id, version)
             webhooks.remove(connection, row.id)
             self._audit(connection, row, "removed", {})
+            return remember(connection, once, row.id)
 
-        await self._tools.store.writer.run(work)
+        removed = await self._tools.store.writer.run(work)
         self._changed()
+        return removed
 
     # ---- its life ------------------------------------------------------------------------
 
-    async def pause(self, account: str, webhook_id: int, version: int | None = None) -> Json:
+    async def pause(
+        self,
+        account: str,
+        webhook_id: int,
+        version: int | None = None,
+        once: Once[Json] | None = None,
+    ) -> Json:
         """Post nothing until it is resumed; its events wait. Raises NotFound."""
         values = {"state": PAUSED, "reason": "asked for", **_AT_ONCE}
-        return await self._set(account, webhook_id, "paused", {}, version, **values)
+        return await self._set(account, webhook_id, version, once, "paused", {}, values)
 
-    async def resume(self, account: str, webhook_id: int, version: int | None = None) -> Json:
+    async def resume(
+        self,
+        account: str,
+        webhook_id: int,
+        version: int | None = None,
+        once: Once[Json] | None = None,
+    ) -> Json:
         """Go on with what waited; one that fails is tried again at once. Raises NotFound."""
         values = {"state": ACTIVE, "reason": "", **_AT_ONCE}
-        return await self._set(account, webhook_id, "resumed", {}, version, **values)
+        return await self._set(account, webhook_id, version, once, "resumed", {}, values)
 
     async def rotate(
         self,
@@ -208,6 +232,7 @@ class Webhooks:
         webhook_id: int,
         overlap: float = OVERLAP_SECONDS,
         version: int | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Sign with a new secret, and with the old one as well for so many seconds.
 
@@ -224,8 +249,8 @@ class Webhooks:
             old = {"old_secret": row.secret if overlap else "", "old_secret_until": until}
             return {"secret": secret, **old}
 
-        made = await self._set(account, webhook_id, "secret_rotated", {}, version, values)
-        return {**made, "secret": secret}
+        about = account, webhook_id, version, once
+        return await self._set(*about, "secret_rotated", {}, values, secret=secret)
 
     async def test(self, account: str, webhook_id: int) -> Json:
         """Post an event ``webhook.test`` now, paused or not; returns what became of it.
@@ -271,7 +296,11 @@ class Webhooks:
         return await self._tools.store.read(find)
 
     async def replay_dead(
-        self, account: str, webhook_id: int, dead_letter: int | None = None
+        self,
+        account: str,
+        webhook_id: int,
+        dead_letter: int | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Have one dead letter delivered, or all with None; returns the webhook."""
 
@@ -280,7 +309,7 @@ class Webhooks:
                 raise NotFound(f"webhook {webhook_id}: no dead letter {dead_letter}")
             return {"dead_letter": str(dead_letter or "all")}
 
-        return await self._replay(account, webhook_id, work)
+        return await self._replay(account, webhook_id, once, work)
 
     async def replay(
         self,
@@ -290,6 +319,7 @@ class Webhooks:
         after: int | None = None,
         since: datetime | None = None,
         until: int | None = None,
+        once: Once[Json] | None = None,
     ) -> Json:
         """Have events delivered again, beside the new ones; returns the webhook.
 
@@ -299,6 +329,7 @@ class Webhooks:
             after: Those newer than this event.
             since: Or those recorded at this time or later.
             until: Up to this event; None for all that are acknowledged by now.
+            once: As of :meth:`create`.
 
         Raises:
             ValidationError: There are none.
@@ -317,12 +348,13 @@ class Webhooks:
             redeliveries.add(connection, again)
             return {"after": str(beyond), "until": str(last)}
 
-        return await self._replay(account, webhook_id, work)
+        return await self._replay(account, webhook_id, once, work)
 
     async def _replay(
         self,
         account: str,
         webhook_id: int,
+        once: Once[Json] | None,
         work: Callable[[Connection, WebhookRow], Json],
     ) -> Json:
         def all_work(connection: Connection) -> Json:
@@ -335,7 +367,8 @@ class Webhooks:
                 raise Conflict(f"webhook {webhook_id}: {problem}")
             self._audit(connection, row, "replayed", work(connection, row))
             row = webhooks.change(connection, row, **_AT_ONCE)
-            return _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
+            shown = _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
+            return remember(connection, once, shown)
 
         shown = await self._tools.store.writer.run(all_work)
         self._changed()
@@ -347,18 +380,20 @@ class Webhooks:
         self,
         account: str,
         webhook_id: int,
+        version: int | None,
+        once: Once[Json] | None,
         action: str,
         detail: Json,
-        version: int | None,
-        compute: Callable[[WebhookRow], Json] | None = None,
-        **values: Any,
+        values: Json | Callable[[WebhookRow], Json],
+        **besides: str,
     ) -> Json:
         def work(connection: Connection) -> Json:
             row = _own(connection, account, webhook_id, version)
-            given = values if compute is None else compute(row)
+            given = values(row) if callable(values) else values
             row = webhooks.change(connection, row, **given)
             self._audit(connection, row, action, detail)
-            return _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
+            shown = _shown(row, redeliveries.tally(connection, [row.id]).get(row.id, {}))
+            return remember(connection, once, {**shown, **besides})
 
         shown = await self._tools.store.writer.run(work)
         self._changed()

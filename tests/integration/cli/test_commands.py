@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +13,7 @@ from twisted.internet.threads import deferToThread
 from smsgw.interfaces.cli.main import main
 from smsgw.model import MessageStatus
 from tests.support.api import TOKEN, ApiServer, closed_connections
+from tests.support.ports import free_port
 from tests.support.reactor import reactor_test
 
 PHONE = "13800001001"
@@ -114,10 +114,8 @@ async def test_a_wrong_token_and_an_unknown_id_exit_1() -> None:
 
 @reactor_test
 async def test_no_gateway_exits_3() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        result = await smsgw(url, "links")
+    url = f"http://127.0.0.1:{free_port()}"
+    result = await smsgw(url, "links")
     assert result.exit_code == 3
     assert result.stderr.startswith(f"smsgw: the gateway at {url} cannot be reached: ")
     assert "Traceback" not in result.output

@@ -36,7 +36,7 @@ async def play(tmp_path, as_json: bool = False) -> int:
     return code
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_the_record_says_ok_and_the_exit_code_is_0():
     demo = Command("demo", "--json")
     assert await demo.ended == 0
@@ -49,7 +49,7 @@ async def test_the_record_says_ok_and_the_exit_code_is_0():
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
     demo = Command("demo", "--keep")
     await demo.says("Ctrl-C ends it.")
@@ -60,7 +60,7 @@ async def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_ctrl_c_in_the_middle_closes_everything_and_is_no_success():
     demo = Command("demo")
     await demo.says("created over HTTP")
@@ -69,7 +69,7 @@ async def test_ctrl_c_in_the_middle_closes_everything_and_is_no_success():
     assert demo.err == ""
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_a_performance_tells_its_story_and_prints_the_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(module, "ANSWER_AFTER", 0.02)
     monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
@@ -86,7 +86,7 @@ async def test_a_performance_tells_its_story_and_prints_the_table(tmp_path, caps
     assert "WRONG" not in out
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_one_that_cannot_finish_in_time_says_so_and_fails(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(module, "FINISH_WITHIN", 0.3)
     monkeypatch.setattr(module, "ANSWER_AFTER", 60)
@@ -96,7 +96,7 @@ async def test_one_that_cannot_finish_in_time_says_so_and_fails(tmp_path, capsys
     assert "FAILED: " in out
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_json_is_all_that_is_printed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(module, "FINISH_WITHIN", 0.3)
     monkeypatch.setattr(module, "ANSWER_AFTER", 60)
@@ -105,7 +105,7 @@ async def test_json_is_all_that_is_printed(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_what_is_kept_ends_in_order_with_the_performance_s_own_code(
     capsys, monkeypatch, as_json
 ):
@@ -125,7 +125,7 @@ async def test_what_is_kept_ends_in_order_with_the_performance_s_own_code(
     await closed_connections()
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_what_is_cut_short_is_no_success(capsys):
     shutdown = Shutdown()
     cut = Deferred.fromCoroutine(module._perform(shutdown, Program(), keep=False, as_json=False))
@@ -136,7 +136,7 @@ async def test_what_is_cut_short_is_no_success(capsys):
     await closed_connections()
 
 
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_what_goes_wrong_is_raised(tmp_path):
     class NoProgram(Program):
         def load(self, path):

@@ -33,7 +33,7 @@ async def test_a_stop_is_waited_for_and_says_so_when_it_takes_too_long(
         state = {"name": "cmcc", "up": False, "state": "stopping"}
         left = [1]
 
-        async def stop(name: str, actor: str) -> dict[str, Any]:
+        async def stop(name: str, actor: str, once: Any) -> dict[str, Any]:
             return state
 
         def links() -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ async def test_a_link_that_was_just_started_says_that_it_dials(
 ) -> None:
     async with ApiServer() as api:
 
-        async def start(name: str, actor: str) -> dict[str, Any]:
+        async def start(name: str, actor: str, once: Any) -> dict[str, Any]:
             return {"name": name, "up": False, "state": "down"}
 
         monkeypatch.setattr(api.front.control, "start", start)

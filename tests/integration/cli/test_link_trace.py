@@ -33,7 +33,7 @@ async def traced(town: InsideTown, link: str) -> None:
     await until(lambda: town.gateway.control.entries[link].link.traffic.tap is not None)
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_it_shows_what_goes_over_a_link_until_ctrl_c(tmp_path: Path) -> None:
     async with InsideTown(tmp_path) as town:
         options = ("--url", town.url, "--token", TOKEN)
@@ -65,7 +65,7 @@ async def test_it_shows_what_goes_over_a_link_until_ctrl_c(tmp_path: Path) -> No
 
 
 @pytest.mark.long
-@reactor_test(seconds=20)
+@reactor_test
 async def test_it_ends_when_its_time_is_over_and_prints_json(tmp_path: Path) -> None:
     async with InsideTown(tmp_path) as town:
         options = ("--url", town.url, "--token", TOKEN, "--json", "--for", "1s")

@@ -14,6 +14,7 @@ from smsgw.interfaces.cli import ported as command
 from smsgw.interfaces.cli.main import main
 from smsgw.model import Operator, PortedNumber
 from smsgw.store import ported
+from smsgw.store.idempotency import Once
 from tests.support.api import TOKEN, ApiServer
 from tests.support.delivery import opened
 from tests.support.gateways import one_link
@@ -191,14 +192,14 @@ async def test_an_import_that_is_cut_off_says_how_far_it_came(
     async with ApiServer() as api:
         put = api.front.ported.put
 
-        async def once(numbers: list[PortedNumber]) -> int:
-            api.front.ported.put = fails  # type: ignore[method-assign]
-            return await put(numbers)
+        async def first(numbers: list[PortedNumber], once: Once[int]) -> int:
+            api.front.ported.put = fails  # type: ignore[method-assign,assignment]
+            return await put(numbers, once)
 
-        async def fails(numbers: list[PortedNumber]) -> int:
+        async def fails(numbers: list[PortedNumber], once: Once[int]) -> int:
             raise ValueError
 
-        api.front.ported.put = once  # type: ignore[method-assign,assignment]
+        api.front.ported.put = first  # type: ignore[method-assign,assignment]
         csv = b"phone,operator\n13800001001,unicom\n13800001002,unicom\n"
         result = await smsgw(api.url, "ported", "import", "-", stdin=csv)
         assert result.exit_code == 1

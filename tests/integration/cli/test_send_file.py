@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,7 @@ async def test_no_gateway_exits_3_at_once_and_the_same_command_goes_on(tmp_path:
         assert "with another url" in result.stderr
 
 
-@partial(reactor_test, seconds=30)  # a process starts
+@reactor_test(seconds=240)
 async def test_a_process_killed_while_its_call_is_at_work_sends_nobody_twice(
     tmp_path: Path,
 ) -> None:

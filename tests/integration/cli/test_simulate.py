@@ -76,7 +76,7 @@ class Customer:
 
 
 @every_carrier
-@reactor_test(seconds=20)
+@reactor_test
 async def test_it_takes_a_bind_answers_reports_and_replies_until_ctrl_c(name):
     customer = Customer(name)
     port = await customer.listen()
@@ -98,7 +98,7 @@ async def test_it_takes_a_bind_answers_reports_and_replies_until_ctrl_c(name):
     assert sorted(acknowledged) == ["mo", "report"]
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_a_taken_port_is_one_line():
     port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
     number = port.getHost().port
@@ -121,7 +121,7 @@ async def test_a_taken_port_is_one_line():
         (["--dial", "somewhere"], "--dial: 'somewhere' is no HOST:PORT"),
     ],
 )
-@reactor_test(seconds=20)
+@reactor_test
 async def test_wrong_usage_is_one_line(arguments, line):
     simulator = Command("simulate", "--port", 0, *arguments)
     assert await simulator.ended == 2

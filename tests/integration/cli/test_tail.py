@@ -10,8 +10,9 @@ import pytest
 
 from smsgw.interfaces.cli import tail
 from tests.integration.cli.test_commands import smsgw
-from tests.support.daemon import TOKEN, free_port
+from tests.support.daemon import TOKEN
 from tests.support.gateways import ACCOUNT, InsideTown, message
+from tests.support.ports import free_port
 from tests.support.processes import Command
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
@@ -20,7 +21,7 @@ PHONE = "13800001001"
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_events_are_shown_as_they_happen_and_a_restart_costs_none(tmp_path: Path) -> None:
     async with InsideTown(tmp_path) as town:
         await town.close()

@@ -102,7 +102,7 @@ def as_it_was(shown: str) -> bool:
     return "Traceback" not in shown and shown.rstrip().endswith(("\x1b[?25h", "\x1b[?1049l"))
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_a_terminal_shows_it_until_q_also_while_the_gateway_is_away() -> None:
     async with ApiServer() as api:
         api.metrics.watch(figures)
@@ -116,7 +116,7 @@ async def test_a_terminal_shows_it_until_q_also_while_the_gateway_is_away() -> N
     assert as_it_was(terminal.shown)
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_ctrl_c_ends_it_as_well() -> None:
     async with ApiServer() as api:
         terminal = Terminal(api.url)

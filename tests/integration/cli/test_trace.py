@@ -100,6 +100,11 @@ async def test_a_message_is_traced_on_one_screen_and_as_json() -> None:
         delivery = {"webhook_id": "5", "host": "oa.example", "kind": "message.sent"}
         delivery |= {"state": "sending", "attempts": 2, "next_attempt_at": None, "problem": "503"}
         api.front.told["deliveries"] = [delivery]
+        owed = {"customer": "acme", "kind": "report", "subject_id": "1000", "state": "owed"}
+        owed |= {"failures_only": True, "number": 2, "since": FOUND["message"]["created_at"]}
+        waits = {"customer": "beta", "kind": "mo", "subject_id": "9", "state": "waiting"}
+        waits |= {"failures_only": False, "number": 1, "since": FOUND["message"]["created_at"]}
+        api.front.told["customers"] = [owed, waits, {**waits, "number": 3}]
         api.front.segments = FOUND["message"]["segments"]
         result = await smsgw(api.url, "msg", "trace", "1000")
         assert result.exit_code == 0, result.stderr
@@ -113,6 +118,11 @@ async def test_a_message_is_traced_on_one_screen_and_as_json() -> None:
             ["message.sent", "5", "oa.example", "sending", "2", "", "503"],
         ):
             assert row in shown
+        assert [row[:3] for row in shown if row[0] in ("acme", "beta")] == [
+            ["acme", "2 reports, if it fails", "owed"],
+            ["beta", "reply 9", "waiting"],
+            ["beta", "3 parts of reply 9", "waiting"],
+        ]
         assert "reply 9 over b (decided): 同意" in [row[-1] for row in shown]
         assert "there may be more events than these" in result.stderr
 

@@ -19,8 +19,8 @@ from smsgw.daemon.config import load
 from smsgw.protocols.registry import CARRIERS
 from smsgw.transport.link import Link
 from tests.support.api import closed_connections
-from tests.support.daemon import free_port
 from tests.support.gateways import RawTown, one_link
+from tests.support.ports import free_port
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 

@@ -31,8 +31,8 @@ from smsgw.store.address import Server
 from smsgw.store.database import Database, upgrade
 from tests.support.api import closed_connections
 from tests.support.certificates import Authority
-from tests.support.daemon import free_port
 from tests.support.gateways import RawTown, one_link
+from tests.support.ports import free_port
 from tests.support.raw_peer import RawGateway
 from tests.support.reactor import reactor_test
 from tests.support.stores import bare_server, schema_server, server

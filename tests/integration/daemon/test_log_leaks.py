@@ -240,7 +240,7 @@ def written(event: LogEvent) -> str:
     return "\n".join(parts)
 
 
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_nothing_that_goes_wrong_makes_a_run_tell_phones_texts_or_secrets(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +268,7 @@ async def test_nothing_that_goes_wrong_makes_a_run_tell_phones_texts_or_secrets(
 
 
 @pytest.mark.long
-@reactor_test(seconds=60)
+@reactor_test(seconds=240)
 async def test_a_process_writes_nothing_but_lines_with_an_event_and_none_of_it_either(
     tmp_path: Path,
 ) -> None:

@@ -19,8 +19,8 @@ from smsgw.daemon.assembly import make_gateway
 from smsgw.daemon.config import load
 from smsgw.errors import StoreError
 from smsgw.interfaces.metrics.registry import Metrics
-from tests.support.daemon import free_port
 from tests.support.gateways import one_link
+from tests.support.ports import free_port
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 

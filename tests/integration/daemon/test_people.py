@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -50,7 +51,23 @@ async def test_a_phone_is_given_out_kept_and_erased(tmp_path: Path) -> None:
         lines = (await town.smsgw("export", PHONE)).stdout.splitlines()
         rows = [json.loads(line) for line in lines]
         assert [(one["table"], one["text"]) for one in rows] == [("message", "只给您看")]
-        assert (await town.json("export", PHONE))["rows"]["message"][0]["recipient"] == PHONE
+        given = await town.json("export", PHONE)
+        assert given["rows"]["message"][0]["recipient"] == PHONE
+
+        file = tmp_path / "phone.jsonl"
+        assert f"3 lines in {file}" in (await town.smsgw("export", PHONE, str(file))).stderr
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("smsgw.store.people.GIVEN_ROWS", 1)
+            await town.smsgw("export", PHONE, str(file))
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [one["table"] for one in rows] == ["message"] + ["audit"] * 3
+        assert file.stat().st_mode & 0o777 == 0o600
+        nowhere = await town.smsgw("export", PHONE, str(tmp_path / "no" / "x"), code=1)
+        assert "x: No such file or directory" in nowhere.stderr
+        file.unlink()
+        refused = await town.smsgw("export", "12", str(file), code=2)
+        assert refused.stderr.startswith("smsgw: phone")
+        assert not [one for one in tmp_path.iterdir() if one.name.startswith(("tmp", "phone"))]
 
         refused = await town.smsgw("erase", PHONE, "--yes", code=1)
         assert refused.stderr == (

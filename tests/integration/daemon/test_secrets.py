@@ -90,7 +90,7 @@ async def ask(town: CustomerTown, said: Said) -> None:
         said.text += peer.received.decode().replace(f"token={TOKEN}", "")
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_no_log_line_and_no_answer_has_a_secret(tmp_path: Path) -> None:
     said = Said()
     with capturedLogs() as said.logged:

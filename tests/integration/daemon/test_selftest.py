@@ -25,8 +25,9 @@ from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.simulator.script import always
 from smsgw.store.database import Database
 from smsgw.transport.endpoints import dial_endpoint, listen_endpoint
-from tests.support.daemon import TOKEN, free_port
+from tests.support.daemon import TOKEN
 from tests.support.gateways import InsideTown, one_link
+from tests.support.ports import free_port
 from tests.support.processes import Command
 from tests.support.raw_peer import RawGateway
 from tests.support.reactor import reactor_test
@@ -69,7 +70,7 @@ class Account:
     async def tried(self, port: int, told: Any = lambda step: None, **order: Any) -> list[Step]:
         self.write(port, **order.pop("replaced", {}))
         settings = load(self.config).links["one"]
-        wanted = Order(**{"phone": self.phone, "wait": 2.0, **order})
+        wanted = Order(**{"phone": self.phone, "wait": 30.0, **order})
         make = lambda observer: lone_link(settings, reactor, observer)  # noqa: E731
         test = SelfTest(make, link_info(settings), wanted, reactor, told)
         self.test = test
@@ -165,7 +166,7 @@ async def test_a_silent_peer_is_given_up_after_the_answer_timeout(tmp_path: Path
 async def test_an_unanswered_heartbeat_and_submit_are_told(tmp_path: Path) -> None:
     account = Account(tmp_path, "smpp", faults=Faults.of("loss.answer=100%"))
     port = await account.ismg.start()
-    replaced = {"access_number": "response_timeout = 0.3\naccess_number"}
+    replaced = {"access_number": "response_timeout = 1.0\naccess_number"}
     steps = await account.tried(port, replaced=replaced)
     await account.ismg.stop()
     assert outcomes(steps)["submit"] == "fail"
@@ -217,7 +218,7 @@ async def test_through_a_running_gateway_its_own_connections_are_used(
         binds = [what for _, what, _, _ in town.activity].count("bind")
         for link, protocol in (("mobile", "cmpp"), ("unicom", "sgip")):
             town.carriers[protocol].phone(NUMBERS[protocol], always("收到", after=0.05))
-            order = Order(phone=NUMBERS[protocol], reply=True, long=True, wait=3.0)
+            order = Order(phone=NUMBERS[protocol], reply=True, long=True, wait=30.0)
             test = RunningTest(Api(town.url, TOKEN), link, order, lambda step: None)
             steps = await deferToThread(test.run)
             found = outcomes(steps)
@@ -238,7 +239,7 @@ async def test_through_a_running_gateway_its_own_connections_are_used(
 
 
 @pytest.mark.long
-@reactor_test(seconds=20)
+@reactor_test
 async def test_a_test_that_is_broken_off_has_not_passed(tmp_path: Path) -> None:
     account = Account(tmp_path, "cmpp", behaviour=Behaviour(report_after=60.0))
     account.write(await account.ismg.start())
@@ -257,12 +258,12 @@ class TestCommand:
         arguments = ["links", "selftest", *map(str, args)]
         return CliRunner().invoke(main, arguments, obj=Program())
 
-    @reactor_test(seconds=20)
+    @reactor_test
     async def test_it_prints_the_sheet_and_writes_it(self, tmp_path: Path) -> None:
         account = Account(tmp_path, "cmpp")
         account.write(await account.ismg.start())
         sheet = tmp_path / "sheet.md"
-        arguments = ["one", "-c", account.config, "--phone", account.phone, "--wait", "5"]
+        arguments = ["one", "-c", account.config, "--phone", account.phone, "--wait", "60"]
         command = Command("links", "selftest", *arguments, "--out", sheet, "--json")
         assert await command.ended == 0, command.err
         await account.ismg.stop()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -40,11 +38,9 @@ async def test_what_is_there_already_is_not_waited_for() -> None:
 async def test_nothing_comes_in_time_and_the_place_to_go_on_from_has_moved() -> None:
     async with ApiServer() as api:
         api.front.happen("message.queued", "crm")
-        began = time.monotonic()
         answer = (await api.get("/v1/events?after=3&wait=1")).json()
         assert answer["events"] == []
         assert int(answer["next"]) > 3
-        assert 0.9 < time.monotonic() - began < 3
 
 
 @reactor_test

@@ -95,24 +95,6 @@ async def test_any_other_post_is_done_once_too() -> None:
         assert len((await api.get("/v1/requests")).json()["requests"]) == 1
 
 
-@reactor_test
-async def test_what_was_cut_off_is_not_done_again() -> None:
-    async with ApiServer() as api:
-        keys = api.front.idempotency
-        flow = {"name": "car", "flow": {"steps": [{"assignees": [{"phone": PHONE}]}]}}
-        made = await api.post("/v1/request-types", json=flow, headers=KEY)
-        assert made.status == 200
-        row = api.front.kept.run(partial(idempotency.get, account="oa", name="order-77")).result
-        row.status, row.body = 0, b""  # as a process leaves it that ends before the answer
-        await api.front.kept.run(partial(idempotency.finish, row=row))
-        again = await api.post("/v1/request-types", json=flow, headers=KEY)
-        assert kind(again) == (409, "outcome-unknown")
-        assert "new key" in again.json()["detail"]
-        keys._shared = True
-        elsewhere = await api.post("/v1/request-types", json=flow, headers=KEY)
-        assert kind(elsewhere) == (409, "in-progress")
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -206,6 +188,57 @@ async def test_another_text_of_a_conversation_is_sent_once() -> None:
         again = await api.post(path, json={"text": "几点到？"}, headers=KEY)
         assert content(again) == (*content(made)[:3], "true")
         assert len(api.front.desk.composer.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/drain", {}),
+        ("/v1/reload", {"dry_run": True}),
+        ("/v1/erasures", {"phone": PHONE}),
+        ("/v1/traces/<id>/stop", {}),
+        ("/v1/webhooks/<id>/test", {}),
+    ],
+)
+@reactor_test
+async def test_what_is_harmless_to_do_again_is_done_again_until_its_answer_is_kept(
+    path: str, body: dict[str, Any]
+) -> None:
+    async with ApiServer() as api:
+        if "webhooks" in path:
+            made = await api.post("/v1/webhooks", json={"url": "https://receiver.example/"})
+            path = path.replace("<id>", made.json()["id"])
+        if "traces" in path:
+            made = await api.post("/v1/links/cmcc/traces", headers={"Idempotency-Key": "t-1"})
+            again = await api.post("/v1/links/cmcc/traces", headers={"Idempotency-Key": "t-1"})
+            assert content(again) == (*content(made)[:3], "true")
+            path = path.replace("<id>", made.json()["id"])
+
+        def refuse(connection: Any, row: Any) -> None:
+            raise StoreError("the disk is full")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(idempotency, "put", refuse)
+            assert (await api.post(path, json=body, headers=KEY)).status == 503
+        done = [await api.post(path, json=body, headers=KEY) for _ in range(3)]
+        assert [one.status for one in done] == [200] * 3
+        assert [one.header("Idempotency-Replayed") for one in done] == [None, "true", "true"]
+        assert done[0].content == done[1].content == done[2].content
+        other = await api.post(path, json={"dry_run": False}, headers=KEY)
+        assert kind(other) == (409, "conflict")
+
+
+@reactor_test
+async def test_a_webhooks_secret_is_in_the_kept_answer_and_a_rotated_one_too() -> None:
+    async with ApiServer() as api:
+        hook = {"url": "https://receiver.example/"}
+        made = [await api.post("/v1/webhooks", json=hook, headers=KEY) for _ in range(2)]
+        assert made[0].json()["secret"].startswith("whsec_")
+        assert content(made[1]) == (*content(made[0])[:3], "true")
+        path, key = f"/v1/webhooks/{made[0].json()['id']}/rotate", {"Idempotency-Key": "r-1"}
+        rotated = [await api.post(path, headers=key) for _ in range(2)]
+        assert rotated[0].json()["secret"] != made[0].json()["secret"]
+        assert content(rotated[1]) == (*content(rotated[0])[:3], "true")
 
 
 @reactor_test

@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from tests.support.customers import CustomerTown, customer_toml, eventually, until
-from tests.support.daemon import free_port
+from tests.support.ports import free_port
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS
 
@@ -154,7 +154,7 @@ class Kannel:
 
 @pytest.mark.skipif(not all(BOXES), reason="no bearerbox and smsbox (Debian package kannel)")
 @pytest.mark.parametrize("binds", [TRANSCEIVER, PAIR], ids=["transceiver", "pair"])
-@reactor_test(seconds=25.0)
+@reactor_test(seconds=240)
 async def test_kannel_sends_and_is_brought_reports_and_replies(tmp_path, binds):
     tables = customer_toml("smpp", binds=2)
     async with CustomerTown(tmp_path, tables) as town:

@@ -143,7 +143,7 @@ def installed_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@reactor_test(seconds=40.0)
+@reactor_test(seconds=240)
 async def test_a_node_esme_is_served_by_our_smsc(node):
     ismg = Ismg(
         smpp.CARRIER,
@@ -161,7 +161,7 @@ async def test_a_node_esme_is_served_by_our_smsc(node):
             cwd=node,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
     finally:
         await ismg.stop()
@@ -189,7 +189,7 @@ async def test_a_node_esme_is_served_by_our_smsc(node):
     ]
 
 
-@reactor_test(seconds=40.0)
+@reactor_test(seconds=240)
 async def test_a_node_esme_is_a_customer_of_the_gateway(node, tmp_path):
     keys = {"login": f'"{NAME}"', "extensions": '["04"]'}
     table = "[customers.node]\nprotocol = 'smpp'\nsecret = 's3cret'\n"
@@ -205,7 +205,7 @@ async def test_a_node_esme_is_a_customer_of_the_gateway(node, tmp_path):
             cwd=node,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
         texts = sorted(one.text for one in scripted.inbox)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -250,7 +250,7 @@ class NodeSmsc:
         ("udh", "transmitter+receiver"),
     ],
 )
-@reactor_test(seconds=40.0)
+@reactor_test(seconds=240)
 async def test_our_link_is_served_by_a_node_smsc(node, form, kind):
     server = NodeSmsc(node)
     got: list[Inbound] = []

@@ -23,7 +23,7 @@ def customer(town: CustomerTown) -> Esme:
     return Esme(town.port("smpp"), "acme", PHONE, NUMBER)
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_it_sends_and_is_brought_reports_and_replies(tmp_path):
     def talk(esme: Esme) -> None:
         esme.bind()
@@ -51,7 +51,7 @@ async def test_it_sends_and_is_brought_reports_and_replies(tmp_path):
     )
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_pair_of_connections_shares_the_directions(tmp_path):
     def send(esme: Esme) -> None:
         esme.bind("transmitter")
@@ -73,7 +73,7 @@ async def test_a_pair_of_connections_shares_the_directions(tmp_path):
     assert receipt.receipted_message_id == sender.answers[0].message_id
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_what_is_wrong_is_told_by_its_status(tmp_path):
     def talk(wrong: Esme, esme: Esme) -> int:
         with pytest.raises(smpplib.exceptions.PDUError) as caught:

@@ -49,7 +49,7 @@ class Smsc:
             await self.ismg.stop()
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_short_message_is_answered_reported_and_replied_to():
     smsc = Smsc()
 
@@ -82,7 +82,7 @@ async def test_a_short_message_is_answered_reported_and_replied_to():
     assert smsc.told.count("acknowledged") == 2
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_long_message_in_parts_with_headers_arrives_as_one():
     smsc = Smsc()
 
@@ -101,7 +101,7 @@ async def test_a_long_message_in_parts_with_headers_arrives_as_one():
 
 
 @pytest.mark.parametrize("kind", ["transmitter", "receiver"])
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_bind_of_one_direction_carries_that_direction(kind):
     smsc = Smsc()
 
@@ -119,7 +119,7 @@ async def test_a_bind_of_one_direction_carries_that_direction(kind):
     assert await smsc.serve(talk) == ((1, 0) if kind == "transmitter" else (0, 1))
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_wrong_password_is_refused_with_its_status():
     def talk(customer: Esme) -> tuple[str, int]:
         with pytest.raises(smpplib.exceptions.PDUError) as caught:
@@ -132,7 +132,7 @@ async def test_a_wrong_password_is_refused_with_its_status():
     assert "bind_transceiver_resp" in message
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_a_throttled_submit_is_told_so():
     def talk(customer: Esme) -> int:
         refused: list[int] = []
@@ -146,7 +146,7 @@ async def test_a_throttled_submit_is_told_so():
     assert await Smsc(result=0x58).serve(talk) == smpplib.consts.SMPP_ESME_RTHROTTLED
 
 
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_heartbeats_go_both_ways():
     smsc = Smsc()
     smsc.ismg.account.heartbeat_interval = 0.05

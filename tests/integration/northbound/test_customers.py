@@ -39,7 +39,7 @@ async def test_a_submit_goes_out_and_its_report_comes_back(tmp_path, protocol, l
         assert (received.sender, received.text) == (customer.number, "您好")
         await eventually(lambda: _is_empty(town))
         assert town.metric("smsgw_customer_submits_total", customer=protocol, result="ok") == 1
-        assert town.metric("smsgw_customer_deliveries_total", customer=protocol) == 1
+        await until(lambda: town.metric("smsgw_customer_deliveries_total", customer=protocol) == 1)
         assert town.metric("smsgw_messages_accepted_total", **{"class": "notice"}) == 1
 
 
@@ -131,7 +131,7 @@ REFUSED = [
 async def test_what_cannot_be_sent_as_asked_is_refused_by_its_code(tmp_path, protocol, about, code):
     async with CustomerTown(tmp_path) as town:
         customer = await town.customer(protocol)
-        (segment,) = customer.segments(about.pop("to", PHONE), "hi", coding=0)
+        (segment,) = customer.segments(PHONE, "hi", coding=0)
         for name, value in about.items():
             setattr(segment, name, value)
         result = await customer.link.submit(segment)
@@ -142,7 +142,7 @@ async def test_what_cannot_be_sent_as_asked_is_refused_by_its_code(tmp_path, pro
 @pytest.mark.parametrize("protocol", ["smpp", "cmpp"])
 @reactor_test
 async def test_what_is_brought_waits_for_a_customer_that_is_away(tmp_path, protocol):
-    async with CustomerTown(tmp_path) as town:
+    async with CustomerTown(tmp_path, customer_toml(protocol, account='"newsroom"')) as town:
         customer = await town.customer(protocol)
         customer.answers = []
         (result,) = await customer.submit(PHONE, "您好")
@@ -150,6 +150,12 @@ async def test_what_is_brought_waits_for_a_customer_that_is_away(tmp_path, proto
         await customer.stop()
         town.carriers["cmpp"].send(PHONE, customer.number, "同意")
         await eventually(lambda: _are(town, 2))
+        (sent,) = (await town.get("/v1/messages"))["messages"]
+        trace = await town.get(f"/v1/messages/{sent['id']}/trace")
+        (reply,) = trace["replies"]
+        owed = [(one["kind"], one["subject_id"], one["state"]) for one in trace["customers"]]
+        assert owed == [("report", sent["id"], "waiting"), ("mo", reply["id"], "waiting")]
+        assert {one["customer"] for one in trace["customers"]} == {protocol}
         again = await town.customer(protocol)
         await until(lambda: again.reports and again.messages)
         assert again.reports[0].carrier_message_id == result.carrier_message_id
@@ -161,7 +167,7 @@ async def _are(town, count):
 
 
 @pytest.mark.parametrize("protocol", ["smpp", "cmpp"])
-@reactor_test(seconds=10.0)
+@reactor_test
 async def test_what_is_brought_survives_a_restart(tmp_path, protocol):
     async with CustomerTown(tmp_path) as town:
         customer = await town.customer(protocol)

@@ -30,7 +30,7 @@ class OnServer(CustomerTown):
 
 
 @pytest.mark.parametrize("protocol", ["smpp", "cmpp"])
-@reactor_test(seconds=10)
+@reactor_test
 async def test_parts_that_another_process_took_are_joined(tmp_path, server, protocol):
     async with OnServer(tmp_path, server) as town:
         customer = await town.customer(protocol)
@@ -63,7 +63,7 @@ async def test_parts_that_another_process_took_are_joined(tmp_path, server, prot
 
 
 @pytest.mark.parametrize("protocol", ["smpp", "cmpp"])
-@reactor_test(seconds=10)
+@reactor_test
 async def test_submits_go_out_and_reports_and_replies_come_back(tmp_path, server, protocol):
     async with OnServer(tmp_path, server) as town:
         customer = await town.customer(protocol)

@@ -39,7 +39,7 @@ async def submits(customer: Client) -> None:
     await until(lambda: customer.reports)
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_a_customer_submits_and_is_brought_reports_through_tls(tmp_path):
     tables, authority = secured(tmp_path)
     async with CustomerTown(tmp_path, tables) as town:
@@ -48,7 +48,7 @@ async def test_a_customer_submits_and_is_brought_reports_through_tls(tmp_path):
 
 
 @one
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_a_door_that_asks_for_a_certificate_takes_only_those_it_trusts(tmp_path, protocol):
     tables, authority = secured(tmp_path, protocol)
     certificate, key = authority.issue("customer")
@@ -67,7 +67,7 @@ async def test_a_door_that_asks_for_a_certificate_takes_only_those_it_trusts(tmp
         await submits(await town.customer(protocol, tls=good))
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_who_speaks_no_tls_is_closed_unheard_and_banned_after_a_few(tmp_path):
     tables, authority = secured(tmp_path)
     async with CustomerTown(tmp_path, tables) as town:
@@ -81,7 +81,7 @@ async def test_who_speaks_no_tls_is_closed_unheard_and_banned_after_a_few(tmp_pa
         await submits(await town.customer("smpp", tls=ClientTls(ca=authority.pem)))
 
 
-@reactor_test(seconds=15.0)
+@reactor_test
 async def test_a_handshake_that_is_never_finished_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("smsgw.interfaces.northbound.server.LOGIN_SECONDS", 0.2)
     tables, _ = secured(tmp_path)

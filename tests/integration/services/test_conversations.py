@@ -74,7 +74,7 @@ async def test_a_reply_over_any_carrier_comes_back_with_the_reference(tmp_path):
         events = await town.gateway.records.events(ACCOUNT, after=0, limit=500)
         told = [one["data"]["reference"] for one in events if one["kind"] == "conversation.reply"]
         assert sorted(told) == sorted(f"job-{name}" for name in PHONES)
-        assert town.metric("smsgw_replies_total", outcome="replied") == 3
+        await until(lambda: town.metric("smsgw_replies_total", outcome="replied") == 3)
         (slot,) = await town.gateway.slots.page(ACCOUNT, phone=PHONES["cmpp"])
         assert (slot["plan"], slot["reference"]) == ("conversation", "job-cmpp")
         full = await town.gateway.slots.capacity(ACCOUNT)

@@ -13,6 +13,7 @@ from smsgw.simulator.ismg import Behaviour, Ismg
 from smsgw.transport.endpoints import listen_endpoint
 from tests.support.daemon import TOKEN
 from tests.support.gateways import ACCOUNT, Inside, message
+from tests.support.ports import free_port
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS, SECRET, make_account
@@ -59,7 +60,7 @@ class TwoCarriers(Inside):
             name: Ismg(
                 cmpp.CARRIER,
                 make_account(cmpp.CARRIER),
-                listen_endpoint(reactor, "127.0.0.1", 0),
+                listen_endpoint(reactor, "127.0.0.1", free_port()),
                 reactor,
                 behaviour=behaviours.get(name) or Behaviour(report_after=0.01),
             )

@@ -59,7 +59,7 @@ async def test_stopping_waits_for_answers_and_what_waits_leaves_by_the_other_at_
 ) -> None:
     async with two_carriers(tmp_path) as town:
         first = town.carriers["first"]
-        first.behaviour = Behaviour(answer_after=0.3, report_after=60)
+        first.behaviour = Behaviour(answer_after=1.5, report_after=60)
         window = state_of(town, "first")["window"]
         outgoing = [message(PHONE, f"第{number}条") for number in range(2 * window)]
         ids = await town.gateway.send(ACCOUNT, outgoing)

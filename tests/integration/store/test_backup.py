@@ -23,6 +23,7 @@ from smsgw.store.backup import Restored, back_up, restore
 from smsgw.store.database import Database, upgrade
 from smsgw.transport.endpoints import listen_endpoint
 from tests.support.gateways import ACCOUNT, Inside, message, one_link
+from tests.support.ports import free_port
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test
 from tests.support.rigs import NUMBERS, make_account
@@ -58,7 +59,7 @@ class OneCarrier(Inside):
 
     async def start_carrier(self) -> None:
         carrier = CARRIERS["cmpp"]
-        endpoint = listen_endpoint(reactor, "127.0.0.1", 0)
+        endpoint = listen_endpoint(reactor, "127.0.0.1", free_port())
         account = make_account(carrier)
         self.ismg = Ismg(carrier, account, endpoint, reactor, behaviour=Behaviour(report_after=0.0))
         port = await self.ismg.start()

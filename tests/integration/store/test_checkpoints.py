@@ -51,7 +51,7 @@ async def test_what_is_committed_is_copied_into_the_file_without_the_writer(
     assert path.stat().st_size > 50 * PAGE
 
 
-@reactor_test(seconds=15)
+@reactor_test
 async def test_the_log_grows_no_longer_than_its_limit_and_some_more(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +65,7 @@ async def test_the_log_grows_no_longer_than_its_limit_and_some_more(
     assert not Path(f"{path}-wal").exists()
 
 
-@reactor_test(seconds=15)
+@reactor_test
 async def test_a_long_read_keeps_the_log_growing_and_stops_nobody(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,6 +241,13 @@ class TestOpening:
         assert await database.writer.run(ids_of) is database.ids
 
     @reactor_test
+    async def test_who_reads_keeps_less_in_memory_than_the_writer(self, database: Database) -> None:
+        def cache_kib(connection: Connection) -> int:
+            return -int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+        assert await database.read(cache_kib) * 8 <= await database.writer.run(cache_kib)
+
+    @reactor_test
     async def test_ids_grow_over_a_restart_with_the_clock_set_back(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

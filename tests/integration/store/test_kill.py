@@ -64,7 +64,7 @@ def start():
         accept()
 
 reactor.callWhenRunning(start)
-reactor.callLater(20, reactor.stop)
+reactor.callLater(120, reactor.stop)
 reactor.run()
 """
 

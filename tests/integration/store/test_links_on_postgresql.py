@@ -20,7 +20,7 @@ PHONE = NUMBERS["cmpp"]
 
 
 @pytest.mark.long
-@reactor_test(seconds=30)
+@reactor_test(seconds=240)
 async def test_a_stop_holds_for_all_processes_and_so_does_a_start(
     tmp_path: Path, server: Server
 ) -> None:

@@ -21,7 +21,7 @@ from smsgw.store.database import Database, read_once, upgrade
 from smsgw.store.messages import ACCEPT
 from smsgw.store.pulse import Pulse
 from smsgw.store.statements import ids_of, run
-from tests.support.reactor import reactor_test
+from tests.support.reactor import reactor_test, until
 from tests.support.store import NOW, accepted, message_row
 from tests.support.stores import execute, kinds, opened
 from tests.support.tcp_proxy import TcpProxy
@@ -131,9 +131,13 @@ class TestLost:
         monkeypatch.setattr(commit, "PAUSES", (0.01,))
         async with opened(behind) as database:
             proxy.cut_at, proxy.answer, proxy.leave = b"COMMIT", kept, True
-            reactor.callLater(0.05, proxy.back)
+            writing: Deferred[str] = database.writer.run(note("kept"))
+            await until(lambda: proxy.is_away)
+            await deferLater(reactor, 0.05)  # it is looked for meanwhile
+            assert not writing.called
+            proxy.back()
             try:
-                told = await database.writer.run(note("kept"))
+                told = await writing
             except StoreError as error:
                 told = str(error)
             assert told == ("kept" if kept else LOST)
@@ -147,7 +151,7 @@ class TestLost:
         async with opened(behind) as database:
             proxy.cut_at, proxy.leave = b"COMMIT", True
             told = Deferred.fromCoroutine(failure_of(database, note("doubtful")))
-            await deferLater(reactor, 0.05)
+            await until(lambda: proxy.is_away)
             others = Deferred.fromCoroutine(failure_of(database, note("undone")))
             assert (told.called, database.writer.queued) == (False, 2)
             assert database.writer.busy_seconds > 0.0
@@ -166,10 +170,10 @@ class TestLost:
                 told = await failure_of(database, note("undone"))
                 assert told.startswith("the database is away: connection failed: ")
             proxy.back()
-            for _ in range(200):
+            told = ""
+            while told != "back":
                 try:
-                    assert await database.writer.run(note("back")) == "back"
-                    break
+                    told = await database.writer.run(note("back"))
                 except StoreError:
                     await deferLater(reactor, 0.005)
             assert await kinds(database) == ["back"]

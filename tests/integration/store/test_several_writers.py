@@ -183,7 +183,7 @@ async def test_a_wait_that_is_over_and_begins_again_meanwhile_does_not_end(serve
         assert (await kinds(one)).count("message.resent") == 1
 
 
-@reactor_test(seconds=10)
+@reactor_test
 async def test_many_waits_that_four_end_at_once_end_once_each(server: Server) -> None:
     count, limit = 60, 10
     async with two(server) as (one, other), opened(server, 2) as third, opened(server, 3) as last:

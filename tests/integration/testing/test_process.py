@@ -51,7 +51,7 @@ class Talk:
         await closed_connections()
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_a_gateway_is_started_and_its_phones_write_to_it_and_show_what_comes():
     talk = Talk()
     started = await talk.order(1, "start")
@@ -66,7 +66,7 @@ async def test_a_gateway_is_started_and_its_phones_write_to_it_and_show_what_com
     await talk.end()
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_it_ends_with_whoever_gave_the_orders():
     talk = Talk()
     await talk.order(1, "start")

@@ -34,7 +34,7 @@ def with_small_buffers(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CARRIERS))
-@reactor_test(seconds=20)
+@reactor_test
 async def test_delivers_that_wait_for_no_answer_stop_at_the_limit_and_none_is_lost(name):
     carrier, count = CARRIERS[name], 5000
     async with LinkRig(carrier) as rig:
@@ -58,7 +58,7 @@ async def test_delivers_that_wait_for_no_answer_stop_at_the_limit_and_none_is_lo
         peer.session = session
 
 
-@reactor_test(seconds=20)
+@reactor_test
 async def test_a_peer_that_never_reads_is_not_read_for_ever():
     async with LinkRig(CARRIERS["cmpp"]) as rig:
         await rig.bound()

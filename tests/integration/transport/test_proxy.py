@@ -13,7 +13,7 @@ from smsgw.transport.certificates import ClientTls, ServerTls
 from smsgw.transport.endpoints import dial_endpoint
 from smsgw.transport.proxy import Proxy
 from tests.support.certificates import Authority
-from tests.support.daemon import free_port
+from tests.support.ports import free_port
 from tests.support.proxies import TinyProxy
 from tests.support.raw_peer import until
 from tests.support.reactor import reactor_test

@@ -39,6 +39,9 @@ from tests.support.receivers import (
 from tests.support.stores import Place
 
 ACCOUNT = "newsroom"
+WEBHOOKS = 20
+"""So many that each of two processes delivers to some: they are dealt out by their ids."""
+
 BAD = [hang, drip_head, drip_body, endless_head, endless_body, close, junk, trailing_junk]
 
 
@@ -48,7 +51,7 @@ class Site:
     def __init__(self, place: Place, lease: float = 0.0) -> None:
         rules = Rules(allow=(ipaddress.ip_network("127.0.0.0/8"),))
         self.database = Database(place, reactor, lease=lease)
-        self.poster = Poster(reactor, rules, seconds=0.5)
+        self.poster = Poster(reactor, rules, seconds=5.0)
         self.counts: list[str] = []
         self.tools = Tools(
             self.database, self.poster, reactor, lambda result, events: self.counts.append(result)
@@ -102,8 +105,7 @@ async def test_receivers_of_every_bad_kind_delay_a_good_one_by_nothing(place: Pl
                 await site.happen(subject)
             await until(lambda: len(good.subjects) == 50)
             assert good.subjects == list(range(50))
-            assert all(receiver.posts for receiver in bad)
-            assert reactor.seconds() > 0
+            await until(lambda: all(receiver.posts for receiver in bad))
 
 
 @reactor_test
@@ -139,7 +141,7 @@ async def test_the_next_run_goes_on_in_the_middle(place: Place) -> None:
 @reactor_test
 async def test_two_processes_share_the_webhooks_and_one_takes_over(server: Server) -> None:
     async with AsyncExitStack() as stack:
-        receivers = [await stack.enter_async_context(Receiver()) for _ in range(8)]
+        receivers = [await stack.enter_async_context(Receiver()) for _ in range(WEBHOOKS)]
         async with running(server, 2.0) as first:
             async with running(server, 2.0) as second:
                 for receiver in receivers:
@@ -148,7 +150,9 @@ async def test_two_processes_share_the_webhooks_and_one_takes_over(server: Serve
                 await until(lambda: all(one.subjects == [1] for one in receivers))
                 await until(lambda: first.subscribers._lanes and second.subscribers._lanes)
                 await until(
-                    lambda: len(first.subscribers._lanes) + len(second.subscribers._lanes) == 8
+                    lambda: (
+                        len(first.subscribers._lanes) + len(second.subscribers._lanes) == WEBHOOKS
+                    )
                 )
                 await second.happen(2)
                 await until(lambda: all(one.subjects == [1, 2] for one in receivers))

@@ -354,7 +354,7 @@ def test_importing_the_client_loads_no_reactor_and_no_database():
         " or name.startswith('smsgw.') and not name.startswith('smsgw.client')])"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert run.stdout.strip() == "[]"
 

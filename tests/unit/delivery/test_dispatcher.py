@@ -608,7 +608,7 @@ async def test_a_start_takes_up_what_waits_and_doubts_what_was_being_sent(tmp_pa
 
 
 @pytest.mark.parametrize("seed", range(4))
-@reactor_test(seconds=20.0)
+@reactor_test
 async def test_whatever_a_carrier_answers_nothing_is_lost_nor_sent_twice_in_silence(
     tmp_path: Path, seed: int
 ) -> None:

@@ -223,7 +223,7 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@partial(reactor_test, seconds=30.0)
+@reactor_test
 async def test_nothing_is_lost_and_no_second_copy_is_silent_on_two_links(
     tmp_path: Path, seed: int
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import msgspec
 import pytest
 from sqlalchemy import update
 from twisted.internet.defer import Deferred
@@ -20,7 +21,8 @@ from smsgw.services.group_sending import (
     Recipient,
     Taken,
 )
-from smsgw.store import batches
+from smsgw.store import batches, idempotency
+from smsgw.store.idempotency import KeyRow, Once
 from smsgw.store.schema import batch
 from tests.support.batches import BatchDesk
 from tests.support.memory import MemoryStore, Time, result_of
@@ -49,8 +51,10 @@ class Scene(BatchDesk):
     def show(self, batch_id: int) -> dict[str, object]:
         return result_of(Deferred.fromCoroutine(self.batches.show("oa", batch_id)))
 
-    def cancel(self, batch_id: int) -> dict[str, object]:
-        return result_of(Deferred.fromCoroutine(self.batches.cancel("oa", batch_id)))
+    def cancel(
+        self, batch_id: int, once: Once[dict[str, object]] | None = None
+    ) -> dict[str, object]:
+        return result_of(Deferred.fromCoroutine(self.batches.cancel("oa", batch_id, once)))
 
 
 def test_a_long_batch_is_planned_in_slices_and_accepted_at_once() -> None:
@@ -189,6 +193,33 @@ def test_canceling_many_stops_in_time_and_is_gone_on_with() -> None:
         (0, False),
     ]
     assert ("finished" in answers[0], answers[-1]["finished"], scene.sent) == (False, 4, [])
+
+
+def test_canceling_that_is_broken_off_has_recorded_with_its_key_how_far_it_came() -> None:
+    scene = Scene()
+    batch_id = result_of(scene.create(MOBILE, MOBILE))
+    scene.extend(batch_id, MOBILE)
+
+    def once(told: dict[str, object]) -> KeyRow:
+        return KeyRow("oa", "k", b"", 200, "{}", msgspec.json.encode(told), NOW)
+
+    def recorded() -> dict[str, object]:
+        row = result_of(scene.store.read(partial(idempotency.get, account="oa", name="k")))
+        assert row is not None
+        told: dict[str, object] = msgspec.json.decode(row.body)
+        return told
+
+    def break_off() -> None:
+        raise StoreError("the process ends")
+
+    scene.on_end = break_off
+    with pytest.raises(StoreError):
+        scene.cancel(batch_id, once)
+    assert (recorded()["canceled"], recorded()["more"]) == (2, True)
+    scene.on_end = lambda: None
+    rest = scene.cancel(batch_id, once)
+    assert (rest["canceled"], rest["more"]) == (1, False)
+    assert recorded() == rest
 
 
 def test_what_has_ended_is_remembered_and_a_database_that_cannot_is_no_harm() -> None:

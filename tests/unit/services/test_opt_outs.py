@@ -26,7 +26,7 @@ class Pending:
     def writer(self) -> Any:
         return self
 
-    async def run(self, work: object) -> bytes | int:
+    async def run(self, work: object, rows: int = 1) -> bytes | int:
         return bytes(32) if work is opt_outs.key else 1
 
     def read(self, fn: object) -> Any:

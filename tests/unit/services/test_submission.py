@@ -474,8 +474,9 @@ async def test_a_scheduled_message_leaves_at_its_time_and_what_came_due_meanwhil
 async def test_a_message_that_waits_is_canceled_and_its_sender_told(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         message_id = await s.submission.send(outgoing(send_at=START + timedelta(hours=2)))
-        change = await s.submission.cancel("newsroom", message_id)
+        change, shown = await s.submission.cancel("newsroom", message_id)
         assert (change.message_id, change.status) == (message_id, "canceled")
+        assert (shown["id"], shown["status"]) == (str(message_id), "canceled")
         assert s.kept.ended == [change]
         kinds = [event.kind for event in await s.database.read(events.list_after)]
         assert kinds == ["message.scheduled", "message.canceled"]

@@ -17,7 +17,7 @@ def test_loading_the_plugin_loads_nothing_else():
         "print(sorted(set(sys.modules) - before))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert eval(run.stdout) == ["smsgw", "smsgw.testing", "smsgw.testing.plugin"]
 
@@ -39,6 +39,6 @@ def test_an_unknown_name_is_said():
 def test_the_tests_own_process_gets_no_reactor():
     code = "import sys, smsgw.testing.simulation; print('twisted' in sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert run.stdout.strip() == "False"

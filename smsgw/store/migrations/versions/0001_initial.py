@@ -232,7 +232,9 @@ def _create_batches() -> None:
         sa.Column("batch_id", ID, autoincrement=False, nullable=False),
         sa.Column("first_id", ID, autoincrement=False, nullable=False),
         sa.Column("last_id", ID, nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=False),
         sa.Column("tally", sa.Text(), nullable=False),
+        sa.Column("open_ids", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", "first_id", name=op.f("pk_batch_range")),
         sqlite_with_rowid=False,
     )
@@ -677,6 +679,7 @@ def _create_customers() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer", _chars(64), nullable=False),
         sa.Column("kind", _chars(8), nullable=False),
+        sa.Column("subject_id", ID, nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", MILLIS, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer_delivery")),
