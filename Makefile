@@ -21,7 +21,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime   ## three simulated carriers, one approval, three replies
 	$(BIN)/smsgw demo
 
-SUITE := $(BIN)/python -m pytest -q -n 2 --dist worksteal -o faulthandler_timeout=300 -m 'not long'
+SUITE := $(BIN)/python -m pytest -q -n 4 --dist worksteal -o faulthandler_timeout=300 -m 'not long'
 
 test: $(VENV)/.dev       ## the whole suite
 	$(SUITE)
@@ -30,7 +30,7 @@ coverage: $(VENV)/.dev   ## the whole suite, and which lines and branches it mis
 	$(SUITE) --cov --cov-report=term-missing:skip-covered --cov-fail-under=98
 
 unit: $(VENV)/.dev       ## no sockets, no real time
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/unit
 
 check: $(VENV)/.dev      ## format, lint, types, import borders
 	$(BIN)/ruff format --check .
