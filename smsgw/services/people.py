@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 from sqlalchemy import Table
@@ -296,7 +296,9 @@ class People:
         return int(self._clock() * 1000)
 
 
-_cursors = msgspec.json.Decoder(tuple[int, str, tuple[int | str, ...]])
+_When = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # the last one that has a date
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_cursors = msgspec.json.Decoder(tuple[_When, str, tuple[_Whole | str, ...]])
 
 
 def _cursor(began: int, table: str, key: Key) -> str:

@@ -531,6 +531,7 @@ class TestGivingOut:
         [
             *("", "x", "AAAA", cursor(1, "message"), cursor(1, "message", "7")),
             *(cursor(1, "node", 7), cursor(1, "audit", 7), cursor("1", "message", 7)),
+            *(cursor(1, "message", 2**63), cursor(10**15, "message", 7), cursor(-1, "message", 7)),
         ],
     )
     @reactor_test
