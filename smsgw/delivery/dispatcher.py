@@ -86,7 +86,6 @@ class Dispatcher:
         self._reactor = reactor
         self._on_changes = on_changes
         self._policy = policy or RetryPolicy()
-        self._doubt = doubt or DoubtPolicy()
         self._lane_limit = lane_limit
         self._chance = chance
         self._stopping = False
@@ -94,7 +93,7 @@ class Dispatcher:
         self._senders: dict[str, Sender] = {}
         self._loading = Loading(self._senders, database, reactor)
         self.sweep = Sweep(self._senders, database, reactor, self._loading, self._tell, self.offer)
-        self.sweep.doubt = self._doubt
+        self.sweep.doubt = doubt or DoubtPolicy()
         agreed = limits or {}
         for link in links:
             self._senders[link.name] = self._sender(link, agreed.get(link.name, Limits()))
@@ -111,7 +110,7 @@ class Dispatcher:
             node=self._database.ids.node,
             limits=limits,
             policy=self._policy,
-            doubt=self._doubt,
+            doubt=self.sweep.doubt,
             lane_limit=self._lane_limit,
             on_changes=self._on_changes,
             on_queued=self.offer,
@@ -136,8 +135,7 @@ class Dispatcher:
 
     def adopt(self, policy: RetryPolicy, doubt: DoubtPolicy, failover_after: float) -> None:
         """Go by other policies from now on."""
-        self._policy, self._failover.after = policy, failover_after
-        self._doubt = self.sweep.doubt = doubt
+        self._policy, self.sweep.doubt, self._failover.after = policy, doubt, failover_after
         for sender in self._senders.values():
             sender.adopt(policy, doubt)
 

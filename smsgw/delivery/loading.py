@@ -58,8 +58,7 @@ class Loading:
     def stop(self) -> None:
         """Look for what is due no more."""
         self._stopping = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        self._cancel()
 
     def horizon_ms(self) -> int:
         """Return until when what is due belongs into memory."""
@@ -102,12 +101,9 @@ class Loading:
         soonest = self._looked_at + DUE_PAUSE_SECONDS
         wait = max(at_ms / 1000 - DUE_PAUSE_SECONDS, soonest) - now
         timer = self._timer
-        armed = timer is not None and timer.active()
-        if armed and timer is not None and timer.getTime() <= now + wait:
-            return
-        if wait < DUE_SOON_SECONDS and not self._stopping:
-            if armed and timer is not None:
-                timer.cancel()
+        armed = timer is not None and timer.active() and timer.getTime() <= now + wait
+        if wait < DUE_SOON_SECONDS and not self._stopping and not armed:
+            self._cancel()
             self._timer = self._reactor.callLater(max(wait, 0.0), self._due_again)
 
     async def load_due(self) -> None:
@@ -134,6 +130,10 @@ class Loading:
             if not (lane.more or lane.loading):
                 await self.load(sender, lane)
                 sender.pump()
+
+    def _cancel(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
     def _due_again(self) -> None:
         loaded = Deferred.fromCoroutine(self._load_due_or_try_again())

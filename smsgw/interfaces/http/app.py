@@ -123,7 +123,6 @@ class Api:
 
     Attributes:
         tree: klein's, one for the process: making it takes as long as some hundred requests.
-        routes: Every endpoint.
         answered: Told of each answer: method, path as it was declared, status, seconds.
     """
 
@@ -138,7 +137,6 @@ class Api:
         log: Logger,
         answered: Callable[[str, str, int, float], None],
     ) -> None:
-        self.routes: list[Route] = []
         self.answered = answered
         self._check_open = check_open
         self._access = access
@@ -147,9 +145,13 @@ class Api:
         self._fixed: dict[tuple[bytes, bytes], Route] = {}
         self._named: dict[str, Route] = {}
 
+    @property
+    def routes(self) -> list[Route]:
+        """Every endpoint."""
+        return list(self._named.values())
+
     def add(self, route: Route) -> None:
         """Put an endpoint into the tree."""
-        self.routes.append(route)
         if "<" not in route.path:
             self._fixed[route.method.encode(), route.path.encode()] = route
 
